@@ -1,0 +1,99 @@
+"""bifur: equilibria and bifurcations of small ODE systems over a plane of two parameters.
+
+Names are imported when they are first used (PEP 562), so `import bifur` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bifur.atlas.build import build_atlas
+    from bifur.atlas.reader import open_atlas
+    from bifur.atlas.spec import AtlasSpec
+    from bifur.continuation.curves import trace_curve
+    from bifur.continuation.diagram import trace
+    from bifur.continuation.equilibria import find_equilibria
+    from bifur.continuation.results import (
+        Branch,
+        Curve,
+        Diagram,
+        Equilibrium,
+        EquilibriumSet,
+        SpecialPoint,
+        Stop,
+    )
+    from bifur.continuation.settings import Settings
+    from bifur.continuation.slices import trace_slices
+    from bifur.dynamics.trajectory import integrate
+    from bifur.systems import System, get_system, list_systems, load_system
+    from bifur.training.validate import validate
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AtlasSpec": "bifur.atlas.spec",
+    "Branch": "bifur.continuation.results",
+    "Curve": "bifur.continuation.results",
+    "Diagram": "bifur.continuation.results",
+    "Equilibrium": "bifur.continuation.results",
+    "EquilibriumSet": "bifur.continuation.results",
+    "Settings": "bifur.continuation.settings",
+    "SpecialPoint": "bifur.continuation.results",
+    "Stop": "bifur.continuation.results",
+    "System": "bifur.systems",
+    "build_atlas": "bifur.atlas.build",
+    "find_equilibria": "bifur.continuation.equilibria",
+    "get_system": "bifur.systems",
+    "integrate": "bifur.dynamics.trajectory",
+    "list_systems": "bifur.systems",
+    "load_system": "bifur.systems",
+    "open_atlas": "bifur.atlas.reader",
+    "trace": "bifur.continuation.diagram",
+    "trace_curve": "bifur.continuation.curves",
+    "trace_slices": "bifur.continuation.slices",
+    "validate": "bifur.training.validate",
+}
+
+__all__ = [
+    "AtlasSpec",
+    "Branch",
+    "Curve",
+    "Diagram",
+    "Equilibrium",
+    "EquilibriumSet",
+    "Settings",
+    "SpecialPoint",
+    "Stop",
+    "System",
+    "__version__",
+    "build_atlas",
+    "find_equilibria",
+    "get_system",
+    "integrate",
+    "list_systems",
+    "load_system",
+    "open_atlas",
+    "trace",
+    "trace_curve",
+    "trace_slices",
+    "validate",
+]
+
+
+if not TYPE_CHECKING:  # a type checker would take any name for Any
+
+    def __getattr__(name: str) -> Any:
+        home = _HOMES.get(name)
+        if home is None:
+            from bifur._say import nearest
+
+            raise AttributeError(f"module 'bifur' has no attribute {name!r}{nearest(name, _HOMES)}")
+        value = getattr(importlib.import_module(home), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,6 @@
+"""`python -m bifur`."""
+
+from bifur.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""How every kernel is compiled: flags, and a cache folder that follows the sources.
+
+numba keys its disk cache by the file of each function alone, so an edit in a callee in
+another file goes unnoticed. Here the cache folder carries a digest of all kernel sources:
+an edit anywhere starts a fresh folder. The folder is set only while one of our functions is
+decorated and restored afterwards, because a notebook may have imported numba for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numba
+
+from bifur._cache import FOLDER
+
+
+@contextmanager
+def _our_cache() -> Iterator[None]:
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(FOLDER)
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def kernel(signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile for one explicit signature; cached, GIL released, IEEE arithmetic (no fastmath)."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        with _our_cache():
+            return numba.njit(signature, cache=True, nogil=True, error_model="numpy", **options)(function)
+
+    return decorate
+
+
+def inline(function: Callable[..., Any]) -> Any:
+    """Compile lazily, for small helpers that are called from kernels only."""
+    with _our_cache():
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+
+
+def callback(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile to a C callback, whose type is a plain function pointer (`types.FunctionType`)."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        with _our_cache():
+            return numba.cfunc(signature, cache=True, error_model="numpy")(function)
+
+    return decorate

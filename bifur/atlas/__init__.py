@@ -1,0 +1,1 @@
+"""The atlas: what to compute, the file on disk, reading it."""

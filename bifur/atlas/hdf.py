@@ -1,0 +1,95 @@
+"""Small steps of HDF5: groups with their type, variable-length text, datasets on dimension scales, safe reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+
+from bifur.atlas import schema
+
+TEXT = h5py.string_dtype()
+
+# from this size on a dataset is compressed; below it a chunk costs more than it saves
+_WORTH = 2048
+
+
+def group_of(parent: h5py.Group, name: str, kind: str) -> h5py.Group:
+    """A new group that says what it is."""
+    group = parent.create_group(name)
+    put_attributes(group, {"bifur_type": kind, "bifur_version": schema.VERSION})
+    return group
+
+
+def put_attributes(target: h5py.Group | h5py.Dataset, attributes: Mapping[str, Any]) -> None:
+    """Text and lists of text as variable-length UTF-8; numbers and arrays as they are."""
+    for key, value in attributes.items():
+        if isinstance(value, list | tuple):
+            target.attrs.create(key, np.array(value, dtype=object), shape=(len(value),), dtype=TEXT)
+        else:
+            target.attrs[key] = value
+
+
+def put(
+    group: h5py.Group,
+    name: str,
+    data: Sequence[Any] | np.ndarray,
+    *,
+    chunks: tuple[int, ...] | None = None,
+    fill: float | None = None,
+) -> h5py.Dataset:
+    """A dataset: numbers, gzip 1 and shuffle where it is worth it, or text."""
+    if not isinstance(data, np.ndarray):
+        return group.create_dataset(name, data=np.array(data, dtype=object), shape=(len(data),), dtype=TEXT)
+    if chunks is None and data.size < _WORTH:
+        return group.create_dataset(name, data=data)
+    return group.create_dataset(
+        name, data=data, chunks=chunks or True, compression="gzip", compression_opts=1, shuffle=True, fillvalue=fill
+    )
+
+
+def attach(dataset: h5py.Dataset, scales: Sequence[h5py.Dataset]) -> None:
+    """Attach one dimension scale to each dimension."""
+    for index, scale in enumerate(scales):
+        dataset.dims[index].attach_scale(scale)
+
+
+def scale(group: h5py.Group, name: str, data: Sequence[Any] | np.ndarray) -> h5py.Dataset:
+    """A new dimension scale."""
+    dataset = put(group, name, data)
+    dataset.make_scale(name)
+    return dataset
+
+
+def inside(parent: h5py.Group, name: str) -> h5py.Group:
+    """A group of the file whose whole content lies in the file itself.
+
+    Raises
+    ------
+    ValueError
+        Something in it is a link elsewhere, or stored in another file: bifur writes no such thing.
+    """
+    refuse_link(parent, name)
+    group = parent[name]
+    pending = [group]
+    while pending:
+        current = pending.pop()
+        for key in current:
+            refuse_link(current, key)
+            entry = current[key]
+            if isinstance(entry, h5py.Group):
+                pending.append(entry)
+            elif entry.external or entry.is_virtual:
+                raise ValueError(f"{entry.name} is stored in another file, which no atlas does: not read")
+    return group
+
+
+def refuse_link(group: h5py.Group, name: str) -> None:
+    """A ValueError where the entry is a soft or external link, a KeyError where it is missing."""
+    link = group.get(name, getlink=True)
+    if link is None:
+        raise KeyError(f"{group.name.rstrip('/')}/{name} is missing")
+    if not isinstance(link, h5py.HardLink):
+        raise ValueError(f"{group.name.rstrip('/')}/{name} is a link elsewhere, which no atlas holds: not read")

@@ -1,0 +1,75 @@
+"""One computed plane, in memory: what `tile` computes, `store` writes and `reader` gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bifur.continuation.results import Curve, Diagram, SpecialPoint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bifur.systems.base import System
+
+# codes of the integer maps; -1 is "not computed" in every one of them
+COMPLETENESS = ("unknown", "probable", "proved")  # 0 1 2
+KINDS = ("none", "sink", "source", "saddle", "degenerate", "undecided")  # 0 .. 5
+NOT_COMPUTED = -1
+
+
+@dataclass(frozen=True)
+class Region:
+    """A connected class of nodes with the same multiset of unstable dimensions.
+
+    `label` for people ("2 sinks, 1 saddle"), `signature` the sorted unstable dimensions as text ("0 0 1"), `nodes` their number.
+    """
+
+    label: str
+    signature: str
+    nodes: int
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """What failed or is doubtful: where (text), the stage and code of the engine, a sentence, the worst residual (or NaN)."""
+
+    where: str
+    stage: str
+    code: str
+    message: str
+    worst: float = float("nan")
+
+
+@dataclass(frozen=True)
+class PlaneData:
+    """A plane: node values `x` (nx,) and `y` (ny,), and maps over them, images of shape (ny, nx, ...).
+
+    `maps` holds, with k slots and n states,
+        n_equilibria, n_stable, region  (ny, nx) int16;  completeness (ny, nx) int8
+        state, eigenvalues_real, eigenvalues_imag  (ny, nx, k, n) float64, NaN where slot k is empty
+        kind, n_unstable, oscillatory  (ny, nx, k) int8;  sheet (ny, nx, k) int16
+        residual  (ny, nx, k) float32
+        leading_state (ny, nx, n) float64, and the float64 maps (ny, nx) that the spec names.
+    `slices` are one-parameter diagrams; `on` tells for each special point which curve or slice it lies on.
+    """
+
+    name: str
+    system: System
+    free: tuple[str, str]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    scales: tuple[str, str]
+    fixed: Mapping[str, float]
+    title: str
+    maps: Mapping[str, NDArray[np.generic]]
+    curves: tuple[Curve, ...] = ()
+    special_points: tuple[SpecialPoint, ...] = ()
+    on: tuple[str, ...] = ()
+    slices: tuple[Diagram, ...] = ()
+    regions: tuple[Region, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
+    stats: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,344 @@
+"""One plane of an open atlas: maps read when asked for, and the answer at a point."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import h5py
+import numpy as np
+
+from bifur import _late
+from bifur._say import unknown
+from bifur.atlas import hdf, tables
+from bifur.atlas.plane import COMPLETENESS, KINDS, LedgerEntry, Region
+from bifur.continuation.results import Completeness, Curve, Diagram, Equilibrium, SpecialPoint
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from bifur.atlas.reader import Atlas
+    from bifur.atlas.validation import Validation
+    from bifur.systems.base import System
+
+Answer = TypeVar("Answer")
+
+# at or below this an equilibrium's state counts as zero; the smallest one that is not is of the order of rho
+ZERO = 1e-12
+
+
+def _guarded(read: Callable[[Plane], Answer]) -> Callable[[Plane], Answer]:
+    """A read of the file whose failure is one sentence."""
+
+    @wraps(read)
+    def guarded(plane: Plane) -> Answer:
+        with plane.reading(read.__name__):
+            return read(plane)
+
+    return guarded
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The equilibria at a grid point, or exactly where they were asked for.
+
+    `parameters` all of the system's, `completeness` as in `EquilibriumSet`, `index` (iy, ix) of the
+    nearest grid point, `exact` whether the equilibria were solved for at the point itself.
+    """
+
+    equilibria: tuple[Equilibrium, ...]
+    parameters: Mapping[str, float]
+    completeness: Completeness | None
+    index: tuple[int, int]
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """All slots along y at one value of x: `x`, `y` (ny,), `state` and `eigenvalues` (ny, k, n), integers (ny, k)."""
+
+    x: float
+    y: NDArray[np.float64]
+    state: NDArray[np.float64]
+    eigenvalues: NDArray[np.complex128]
+    kind: NDArray[np.int8]
+    n_unstable: NDArray[np.int8]
+    sheet: NDArray[np.int16]
+
+
+class MapArray:
+    """One map in the file; indexing reads that part of it."""
+
+    def __init__(self, plane: Plane, dataset: h5py.Dataset) -> None:
+        self._plane = plane
+        self._dataset = dataset
+        self.name: str = dataset.name.rpartition("/")[2]
+        self.shape: tuple[int, ...] = dataset.shape
+        self.dtype: np.dtype[Any] = dataset.dtype
+        self.long_name: str = dataset.attrs.get("long_name", self.name)
+        self.units: str = dataset.attrs.get("units", "1")
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        with self._plane.reading(f"map {self.name!r}"):
+            return self._dataset[index]
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """The names of the dimensions."""
+        with self._plane.reading(f"map {self.name!r}"):
+            return tuple(dimension[0].name.rpartition("/")[2] for dimension in self._dataset.dims)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[()], dtype=dtype)
+
+    def __repr__(self) -> str:
+        return f"MapArray({self.name!r}, shape={self.shape}, dims={self.dims}, dtype={self.dtype})"
+
+
+class Maps(Mapping[str, MapArray]):
+    """The maps of a plane by name."""
+
+    def __init__(self, plane: Plane, group: h5py.Group) -> None:
+        self._plane = plane
+        self._arrays = {
+            name: MapArray(plane, entry)
+            for name, entry in group.items()
+            if isinstance(entry, h5py.Dataset) and not entry.is_scale
+        }
+
+    def __getitem__(self, name: str) -> MapArray:
+        if name not in self._arrays:
+            raise ValueError(f'plane "{self._plane.name}": {unknown("map", name, self._arrays)}')
+        return self._arrays[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._arrays
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __repr__(self) -> str:
+        return f"Maps({', '.join(self._arrays)})"
+
+
+class Plane:
+    """One plane of an atlas.
+
+    `name`, `title`, `system`, `free` = (x, y) names, `x` (nx,) and `y` (ny,) node values, `scales` of
+    both ("linear" or "log"), `fixed` the other parameters, `maps` by name (images, index [y, x]),
+    `curves`, `special_points` (and `on`, what each lies on), `slices`, `regions`, `ledger`, `validations`.
+    """
+
+    def __init__(self, atlas: Atlas, group: h5py.Group) -> None:
+        self.atlas = atlas
+        self._group = group
+        self.name: str = group.name.rpartition("/")[2]
+        self.title: str = group.attrs["title"]
+        x, y = group.attrs["free"]
+        self.free: tuple[str, str] = (x, y)
+        self.scales: tuple[str, str] = tuple(group.attrs["scales"])
+        self.fixed: Mapping[str, float] = MappingProxyType(json.loads(group.attrs["fixed"]))
+        self.stats: Mapping[str, float] = MappingProxyType(json.loads(group.attrs["stats"]))
+        maps = hdf.inside(group, "maps")
+        self.x: NDArray[np.float64] = maps[x][()]
+        self.y: NDArray[np.float64] = maps[y][()]
+        self.maps = Maps(self, maps)
+
+    @property
+    def system(self) -> System:
+        """The system, from its stored expressions; a bundled one of the same equations as itself."""
+        return self.atlas.system(self._group.attrs["system"])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(ny, nx)."""
+        return len(self.y), len(self.x)
+
+    # ---- reading ------------------------------------------------------------------------
+
+    @contextmanager
+    def reading(self, what: str) -> Iterator[None]:
+        """Whatever goes wrong in reading `what` becomes one sentence."""
+        from bifur.atlas.reader import readable
+
+        self.atlas.file  # noqa: B018  says so where the atlas is closed
+        with readable(self.atlas.path, f'plane "{self.name}", {what}'):
+            yield
+
+    def map(self, name: str, /, y: Any = slice(None), x: Any = slice(None)) -> NDArray[Any]:
+        """A map as an array, or the window [y, x] of it."""
+        return self.maps[name][y, x]
+
+    def column(self, ix: int) -> Column:
+        """All equilibria along y at the grid value `x[ix]`."""
+        if not 0 <= ix < len(self.x):
+            raise ValueError(f"`ix` is {ix}; the plane has columns 0 ... {len(self.x) - 1}")
+        return Column(
+            x=float(self.x[ix]),
+            y=self.y,
+            state=self.maps["state"][:, ix],
+            eigenvalues=_complex(self.maps["eigenvalues_real"][:, ix], self.maps["eigenvalues_imag"][:, ix]),
+            kind=self.maps["kind"][:, ix],
+            n_unstable=self.maps["n_unstable"][:, ix],
+            sheet=self.maps["sheet"][:, ix],
+        )
+
+    @cached_property
+    @_guarded
+    def curves(self) -> tuple[Curve, ...]:
+        """Two-parameter curves of special points."""
+        group = hdf.inside(self._group, "curves")
+        names = sorted(group, key=lambda name: int(name.rpartition("-")[2]))
+        return tuple(tables.read_curve(group[name], self.system) for name in names)
+
+    @cached_property
+    @_guarded
+    def _points(self) -> tuple[tuple[SpecialPoint, ...], tuple[str, ...]]:
+        return tables.read_points(hdf.inside(self._group, "special_points"), self.system)
+
+    @property
+    def special_points(self) -> tuple[SpecialPoint, ...]:
+        """Special points on the curves and slices."""
+        return self._points[0]
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        """For each special point the curve or slice that it lies on."""
+        return self._points[1]
+
+    @cached_property
+    @_guarded
+    def slices(self) -> tuple[Diagram, ...]:
+        """The one-parameter diagrams that the spec asked for."""
+        group = hdf.inside(self._group, "slices")
+        return tuple(tables.read_diagram(group[name], self.system) for name in sorted(group, key=int))
+
+    @cached_property
+    @_guarded
+    def regions(self) -> tuple[Region, ...]:
+        """Connected classes of nodes; the map `region` holds indices into them."""
+        group = hdf.inside(self._group, "regions")
+        columns = [tables.read_column(group, key) for key in ("label", "signature", "nodes")]
+        return tuple(Region(label, signature, int(nodes)) for label, signature, nodes in zip(*columns, strict=True))
+
+    @cached_property
+    @_guarded
+    def ledger(self) -> tuple[LedgerEntry, ...]:
+        """What failed or is doubtful."""
+        keys = ("where", "stage", "code", "message", "worst")
+        group = hdf.inside(self._group, "ledger")
+        columns = [tables.read_column(group, key) for key in keys]
+        return tuple(LedgerEntry(*text, worst=float(worst)) for *text, worst in zip(*columns, strict=True))
+
+    @property
+    def validations(self) -> list[Validation]:
+        """Validation runs kept beside the atlas."""
+        return self.atlas.validations(self.name)
+
+    def to_xarray(self) -> xr.Dataset:
+        """The maps as a lazy xarray dataset, without dask; close it, or use it in `with` (extra `notebook`)."""
+        _late.need("h5netcdf", "notebook")
+        return _late.need("xarray", "notebook").open_dataset(
+            self.atlas.path, engine="h5netcdf", group=f"planes/{self.name}/maps"
+        )
+
+    def plot(self, **options: Any) -> Any:
+        """Draw the plane with matplotlib (needs the extra `plot`)."""
+        return _late.plotting().plot_plane(self, **options)
+
+    # ---- at a point ---------------------------------------------------------------------
+
+    def at(self, parameters: Mapping[str, float] | None = None, /, exact: bool = False, **more: float) -> Cell:
+        """The equilibria at the grid point nearest to the given values of both free parameters.
+
+        Nearest is meant along each axis, by the logarithm on a log axis. With `exact` they are solved
+        for at the values themselves. `parameters` takes a name that is an argument here.
+
+        Raises
+        ------
+        ValueError
+            A free parameter is missing, a name unknown, a value outside the window or not the fixed one.
+        """
+        point = self._point({**(parameters or {}), **more})
+        iy, ix = self.nearest(point[self.free[0]], point[self.free[1]])
+        if exact:
+            import bifur
+
+            found = bifur.find_equilibria(self.system, parameters=point)
+            return Cell(tuple(found), point, found.completeness, (iy, ix), exact=True)
+        point |= {self.free[0]: float(self.x[ix]), self.free[1]: float(self.y[iy])}
+        code = int(self.maps["completeness"][iy, ix])
+        return Cell(
+            equilibria=self._equilibria(iy, ix, point),
+            parameters=point,
+            completeness=COMPLETENESS[code] if code >= 0 else None,  # type: ignore[arg-type]
+            index=(iy, ix),
+        )
+
+    def nearest(self, x: float, y: float) -> tuple[int, int]:
+        """(iy, ix) of the grid point nearest to (x, y)."""
+        return _nearest(self.y, y, self.scales[1]), _nearest(self.x, x, self.scales[0])
+
+    def _point(self, given: Mapping[str, float]) -> dict[str, float]:
+        """All parameters at the given values of the free ones, checked."""
+        place = f'plane "{self.name}"'
+        for key in given:
+            if key not in self.system.parameters:
+                raise ValueError(f"{place}: {unknown('parameter', key, self.system.parameters)}")
+        point = {**self.system.parameters, **self.fixed}
+        for key, value in given.items():
+            value = self.system.check_parameter(key, value)
+            if key not in self.free and value != point[key]:
+                raise ValueError(f"{place}: `{key}` is fixed at {point[key]:g} here, so not {value:g}")
+            point[key] = value
+        for key, nodes in zip(self.free, (self.x, self.y), strict=True):
+            if key not in given:
+                raise ValueError(f"{place}: `{key}` is missing; give {self.free[0]} and {self.free[1]}")
+            if not nodes[0] <= point[key] <= nodes[-1]:
+                raise ValueError(
+                    f"{place}: `{key}` = {point[key]:g} lies outside the window [{nodes[0]:g}, {nodes[-1]:g}]"
+                )
+        return point
+
+    def _equilibria(self, iy: int, ix: int, point: Mapping[str, float]) -> tuple[Equilibrium, ...]:
+        cell = {name: self.maps[name][iy, ix] for name in ("state", "kind", "n_unstable", "residual")}
+        eigenvalues = _complex(self.maps["eigenvalues_real"][iy, ix], self.maps["eigenvalues_imag"][iy, ix])
+        collapse = [self.system.states.index(name) for name in self.system.collapse]
+        return tuple(
+            Equilibrium(
+                state=cell["state"][k],
+                parameters=MappingProxyType(dict(point)),
+                eigenvalues=eigenvalues[k],
+                kind=KINDS[code],  # type: ignore[arg-type]
+                n_unstable=int(cell["n_unstable"][k]),
+                residual=float(cell["residual"][k]),
+                collapsed=bool(collapse) and bool(np.all(np.abs(cell["state"][k][collapse]) <= ZERO)),
+            )
+            for k, code in enumerate(cell["kind"].tolist())
+            if code > 0
+        )
+
+    def __repr__(self) -> str:
+        return f"Plane({self.name!r}, system={self.system.name!r}, free={self.free}, shape={self.shape})"
+
+
+def _complex(real: NDArray[np.float64], imag: NDArray[np.float64]) -> NDArray[np.complex128]:
+    values = np.empty(real.shape, dtype=np.complex128)
+    values.real, values.imag = real, imag
+    return values
+
+
+def _nearest(nodes: NDArray[np.float64], value: float, scale: str) -> int:
+    if scale == "log":
+        return int(np.argmin(np.abs(np.log(nodes) - math.log(value))))
+    return int(np.argmin(np.abs(nodes - value)))

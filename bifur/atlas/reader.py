@@ -1,0 +1,182 @@
+"""Reading an atlas: lazily, with h5py alone, and never running what the file says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+import h5py
+
+from bifur import _late
+from bifur._say import unknown
+from bifur.atlas import hdf, schema
+from bifur.atlas.plane_view import Plane
+from bifur.atlas.spec import AtlasSpec
+from bifur.systems.base import System, from_description
+
+if TYPE_CHECKING:
+    from bifur.atlas.validation import Validation
+
+__all__ = ["Atlas", "Plane", "open_atlas"]
+
+
+def open_atlas(path: str | Path) -> Atlas:
+    """Open an atlas for reading; close it, or use it in a `with` statement.
+
+    Raises
+    ------
+    ValueError
+        There is no such file, it is not an HDF5 file, is damaged or cut off, is no bifur atlas, or needs a newer bifur.
+    """
+    path = Path(path)
+    file = _open(path)
+    try:
+        with readable(path):
+            _check_format(path, file)
+            return Atlas(path, file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _open(path: Path) -> h5py.File:
+    if path.is_dir():
+        raise ValueError(f"{path}: this is a folder, not an atlas")
+    if not path.exists():
+        raise ValueError(f"{path}: no such file")
+    try:
+        if not h5py.is_hdf5(path):
+            with path.open("rb"):
+                raise ValueError(f"{path}: this is not an HDF5 file, so no atlas")
+        return h5py.File(path, "r")
+    except PermissionError:
+        raise ValueError(f"{path}: no permission to read this file") from None
+    except OSError:
+        raise ValueError(f"{path}: this HDF5 file is cut off or damaged; build it again, or copy it again") from None
+
+
+def _check_format(path: Path, file: h5py.File) -> None:
+    if file.attrs.get("format") != schema.FORMAT:
+        raise ValueError(f"{path}: an HDF5 file, but no bifur atlas (it has no attribute format = {schema.FORMAT!r})")
+    version = str(file.attrs.get("format_version", ""))
+    major = version.partition(".")[0]
+    if not major.isdigit():
+        raise ValueError(f"{path}: the format version {version!r} is no version: the file is damaged")
+    if int(major) > schema.MAJOR:
+        made_by = json.loads(file.attrs.get("software", "{}")).get("bifur", "a newer version")
+        raise ValueError(
+            f"{path}: format version {version} is read by bifur {made_by} and later; "
+            f"this version reads up to {schema.VERSION}: upgrade bifur"
+        )
+
+
+@contextmanager
+def readable(path: Path, place: str = "") -> Iterator[None]:
+    """Turn what h5py, json and a missing entry raise on a damaged file into one sentence."""
+    try:
+        yield
+    except (OSError, KeyError, RuntimeError, TypeError, AttributeError, IndexError, ValueError) as error:
+        if str(error).startswith(str(path)):  # a sentence of ours, which names the file
+            raise
+        where = f", {place}" if place else ""
+        detail = str(error).strip("'\"").partition("\n")[0]
+        raise ValueError(f"{path}{where}: the atlas is damaged or incomplete ({detail})") from error
+
+
+class Atlas:
+    """An open atlas: planes by name, read when asked for.
+
+    `title`, `planes` (names, in the order of the spec), `spec` (`AtlasSpec`), `software` (versions that
+    made it), `created` (UTC, ISO 8601), `path`. `atlas["phinet"]` is a `Plane`.
+    """
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self.path = path
+        self._file = file
+        self.title: str = file.attrs["title"]
+        self.created: str = file.attrs["created"]
+        self.spec_digest: str = file.attrs["spec_sha256"]
+        self.software: Mapping[str, str] = MappingProxyType(json.loads(file.attrs["software"]))
+        self._planes: dict[str, Plane] = {}
+        self._systems: dict[str, System] = {}
+
+    @property
+    def file(self) -> h5py.File:
+        """The HDF5 file, open for reading."""
+        if not self._file:
+            raise ValueError(f"{self.path}: the atlas is closed; open it again with bifur.open_atlas")
+        return self._file
+
+    @cached_property
+    def spec(self) -> AtlasSpec:
+        """What the atlas was built from; its systems are those of the file."""
+        with readable(self.path, "spec"):
+            names = {name: self._group("planes", name).attrs["system"] for name in self.file["planes"]}
+            text = self.file.attrs["spec"]
+        return AtlasSpec.from_toml(text, systems={plane: self.system(name) for plane, name in names.items()})
+
+    @property
+    def planes(self) -> list[str]:
+        """The names of the planes."""
+        return [plane.name for plane in self.spec.planes]
+
+    def __getitem__(self, name: str) -> Plane:
+        if name not in self.planes:
+            raise ValueError(f"{self.path}: {unknown('plane', name, self.planes)}")
+        if name not in self._planes:
+            with readable(self.path, f'plane "{name}"'):
+                self._planes[name] = Plane(self, self._group("planes", name))
+        return self._planes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.planes)
+
+    def __len__(self) -> int:
+        return len(self.planes)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.planes
+
+    def _group(self, parent: str, name: str) -> h5py.Group:
+        hdf.refuse_link(self.file, parent)
+        hdf.refuse_link(self.file[parent], name)
+        return self.file[parent][name]
+
+    def system(self, name: str) -> System:
+        """A system of this atlas, from its stored expressions: parsed, never executed."""
+        if name not in self._systems:
+            with readable(self.path, f'system "{name}"'):
+                attributes = self._group("systems", name).attrs
+                self._systems[name] = from_description(schema.system_description(name, attributes))
+        return self._systems[name]
+
+    def validations(self, plane: str) -> list[Validation]:
+        """The validation runs kept beside the atlas in `NAME.h5.more/`, oldest name first."""
+        from bifur.atlas import validation
+
+        folder = self.path.with_name(self.path.name + ".more")
+        return [validation.load_validation(path) for path in sorted(folder.glob(f"validation-{plane}-*.h5"))]
+
+    def plot(self, **options: Any) -> Any:
+        """Draw the planes with matplotlib (needs the extra `plot`)."""
+        return _late.plotting().plot_atlas(self, **options)
+
+    def close(self) -> None:
+        """Close the file; what was read stays."""
+        self._file.close()
+
+    def __enter__(self) -> Atlas:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Atlas({str(self.path)!r}, planes={self.planes})"

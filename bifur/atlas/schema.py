@@ -1,0 +1,128 @@
+"""Format version 1 of the atlas file: names, dimensions, types and attributes, in one place."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bifur.atlas.plane import COMPLETENESS, KINDS, NOT_COMPUTED
+from bifur.systems.base import System, description
+
+FORMAT = "bifur-atlas"
+MAJOR, MINOR = 1, 0
+VERSION = f"{MAJOR}.{MINOR}"
+TILE = 64
+
+# the dimensions of maps: y and x are named after the free parameters
+Y, X, EQUILIBRIUM, COMPONENT = "y", "x", "equilibrium", "component"
+NODE = (Y, X)
+SLOT = (Y, X, EQUILIBRIUM)
+VECTOR = (Y, X, EQUILIBRIUM, COMPONENT)
+
+
+@dataclass(frozen=True)
+class Map:
+    """A map over the plane: dimensions, type, and what a reader without bifur sees of it."""
+
+    dimensions: tuple[str, ...]
+    dtype: str
+    long_name: str
+    units: str = "1"
+    flags: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def integer(self) -> bool:
+        """Integers mark "not computed" by -1, floats by NaN."""
+        return self.dtype.startswith("int")
+
+
+def _flags(names: tuple[str, ...]) -> dict[int, str]:
+    return {NOT_COMPUTED: "not_computed"} | dict(enumerate(names))
+
+
+_UNKNOWN = {NOT_COMPUTED: "not_computed"}
+
+MAPS: Mapping[str, Map] = {
+    "n_equilibria": Map(NODE, "int16", "number of equilibria", flags=_UNKNOWN),
+    "n_stable": Map(NODE, "int16", "number of stable equilibria", flags=_UNKNOWN),
+    "region": Map(NODE, "int16", "region: index into the table `regions`", flags=_UNKNOWN),
+    "completeness": Map(NODE, "int8", "how sure it is that no equilibrium is missing", flags=_flags(COMPLETENESS)),
+    "state": Map(VECTOR, "float64", "state of the equilibrium in each slot"),
+    "eigenvalues_real": Map(VECTOR, "float64", "real parts of the eigenvalues, decreasing", "1/time"),
+    "eigenvalues_imag": Map(VECTOR, "float64", "imaginary parts of the eigenvalues", "1/time"),
+    "kind": Map(SLOT, "int8", "kind of the equilibrium in each slot", flags=_flags(KINDS)),
+    "n_unstable": Map(SLOT, "int8", "number of eigenvalues with positive real part", flags=_UNKNOWN),
+    "oscillatory": Map(SLOT, "int8", "1 where the leading eigenvalues are a complex pair", flags=_UNKNOWN),
+    "sheet": Map(SLOT, "int16", "identity of the equilibrium over the plane", flags=_UNKNOWN),
+    "residual": Map(SLOT, "float32", "max norm of the field relative to the sum of its absolute terms"),
+    "leading_state": Map((Y, X, COMPONENT), "float64", "state of the leading non-collapsed sink"),
+    "relaxation_rate": Map(NODE, "float64", "rate of the leading non-collapsed sink", "1/time"),
+    "curve_distance": Map(NODE, "float64", "distance to the nearest special curve, in widths of the window"),
+    "max_learning_rate": Map(
+        NODE, "float64", "largest learning rate at which gradient descent keeps the leading sink stable", "time"
+    ),
+}
+REQUIRED = tuple(name for name, about in MAPS.items() if about.flags or name in ("state", "eigenvalues_real"))
+
+
+def system_attributes(system: System) -> dict[str, Any]:
+    """What the group of a system says; lists stay lists, everything nested is JSON."""
+    about = description(system)
+
+    def details(name: str) -> dict[str, Any]:
+        entry: dict[str, Any] = {"name": name}
+        for key, table in (("label", "labels"), ("tex", "tex"), ("unit", "units")):
+            if name in about[table]:
+                entry[key] = about[table][name]
+        if name in about["bounds"]:
+            entry["bounds"] = [end if math.isfinite(end) else None for end in about["bounds"][name]]
+        return entry
+
+    return {
+        "states": about["states"],
+        "state_details": to_json([details(name) for name in system.states]),
+        "parameters": to_json([details(name) | {"value": value} for name, value in system.parameters.items()]),
+        "definition": system.source,
+        "expressions": to_json(about["texts"]),
+        "latex": system.latex(),
+        "digest": system.digest,
+        "collapse": about["collapse"],
+        "symmetries": to_json([]),
+        "plane": about["plane"] or [],
+        "about": about["about"],
+    }
+
+
+def system_description(name: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `system_attributes`, as `bifur.systems.base.from_description` takes it."""
+    parameters = json.loads(attributes["parameters"])
+    entries = [*json.loads(attributes["state_details"]), *parameters]
+
+    def collect(key: str) -> dict[str, Any]:
+        return {entry["name"]: entry[key] for entry in entries if key in entry}
+
+    bounds = {
+        key: [-math.inf if low is None else low, math.inf if high is None else high]
+        for key, (low, high) in collect("bounds").items()
+    }
+    return {
+        "name": name,
+        "states": list(attributes["states"]),
+        "parameters": {entry["name"]: entry["value"] for entry in parameters},
+        "texts": json.loads(attributes["expressions"]),
+        "labels": collect("label"),
+        "tex": collect("tex"),
+        "units": collect("unit"),
+        "bounds": bounds,
+        "collapse": list(attributes["collapse"]),
+        "plane": list(attributes["plane"]) or None,
+        "about": attributes["about"],
+    }
+
+
+def to_json(value: Any) -> str:
+    """JSON on one line; names keep their order, letters their shape."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

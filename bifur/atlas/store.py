@@ -1,0 +1,231 @@
+"""Writing an atlas: one packed HDF5 file, under a temporary name, renamed when it is whole.
+
+A build in shards will use `NAME.h5.parts/`; nothing here writes there. An atlas under its final
+name is never opened for writing.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+import bifur
+from bifur.atlas import schema
+from bifur.atlas.spec import AtlasSpec
+from bifur.atlas.tables import write_curve, write_diagram, write_points, write_table
+from bifur.atlas.hdf import attach, group_of, put, put_attributes
+
+if TYPE_CHECKING:
+    from bifur.atlas.plane import PlaneData
+    from bifur.systems.base import System
+
+
+def write_atlas(path: str | Path, spec: AtlasSpec, planes: Iterable[PlaneData]) -> None:
+    """Write a whole atlas; `planes` may be computed while it is written.
+
+    The file appears under `path` only when it is complete and on the disk; whatever goes wrong
+    before, an interrupt included, leaves `path` as it was and no temporary file behind.
+
+    Raises
+    ------
+    ValueError
+        The folder cannot be written, or the planes are not those of the spec.
+    """
+    path = Path(path)
+    with _temporary(path) as temporary:
+        with _create(temporary, path) as file:
+            _write_root(file, spec)
+            written = [_write_plane(file, plane) for plane in planes]
+            if written != [plane.name for plane in spec.planes]:
+                raise ValueError(f"the planes written are {written}, not those of the spec")
+            file.flush()
+        sync(temporary)
+        os.replace(temporary, path)
+        sync(path.parent)
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A new name beside `path`; the file of that name is gone afterwards."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _create(temporary: Path, path: Path) -> h5py.File:
+    try:
+        return h5py.File(temporary, "x", libver=("earliest", "v110"))
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else "the folder does not take new files"
+        raise ValueError(f"{path}: cannot write there: {reason}") from None
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def software() -> dict[str, str]:
+    """Versions and platform, for the file's `software` attribute."""
+    from importlib import metadata
+
+    return {
+        "bifur": bifur.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{name: metadata.version(name) for name in ("numpy", "numba", "h5py", "python-flint")},
+        "hdf5": h5py.version.hdf5_version,
+    }
+
+
+def _write_root(file: h5py.File, spec: AtlasSpec) -> None:
+    put_attributes(
+        file,
+        {
+            "format": schema.FORMAT,
+            "format_version": schema.VERSION,
+            "bifur_type": "atlas",
+            "bifur_version": schema.VERSION,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "spec": spec.to_toml(),
+            "spec_sha256": spec.digest,
+            "software": schema.to_json(software()),
+            "title": spec.title,
+        },
+    )
+    systems = group_of(file, "systems", "systems")
+    group_of(file, "planes", "planes")
+    for plane in spec.planes:
+        if plane.system.name not in systems:
+            _write_system(systems, plane.system)
+
+
+def _write_system(systems: h5py.Group, system: System) -> None:
+    put_attributes(group_of(systems, system.name, "system"), schema.system_attributes(system))
+
+
+def _write_plane(file: h5py.File, plane: PlaneData) -> str:
+    check_plane(plane)
+    group = group_of(file["planes"], plane.name, "plane")
+    put_attributes(
+        group,
+        {
+            "system": plane.system.name,
+            "free": list(plane.free),
+            "scales": list(plane.scales),
+            "fixed": schema.to_json(dict(plane.fixed)),
+            "title": plane.title,
+            # no times are stored: the same spec gives the same file content
+            "stats": schema.to_json({key: value for key, value in plane.stats.items() if "second" not in key}),
+        },
+    )
+    _write_maps(group, plane)
+    curves = group_of(group, "curves", "curves")
+    for index, curve in enumerate(plane.curves):
+        write_curve(curves, f"{curve.kind}-{index}", curve)
+    write_points(group_of(group, "special_points", "special_points"), plane.system, plane.special_points, plane.on)
+    slices = group_of(group, "slices", "slices")
+    for index, diagram in enumerate(plane.slices):
+        write_diagram(slices, str(index), diagram)
+    write_table(
+        group_of(group, "regions", "regions"),
+        "region",
+        {
+            "label": [region.label for region in plane.regions],
+            "signature": [region.signature for region in plane.regions],
+            "nodes": np.array([region.nodes for region in plane.regions], dtype=np.int64),
+        },
+    )
+    write_table(
+        group_of(group, "ledger", "ledger"),
+        "entry",
+        {
+            **{key: [getattr(e, key) for e in plane.ledger] for key in ("where", "stage", "code", "message")},
+            "worst": np.array([entry.worst for entry in plane.ledger], dtype=np.float64),
+        },
+    )
+    return plane.name
+
+
+def check_plane(plane: PlaneData) -> None:
+    """Maps of the right names, types and shapes; else a ValueError."""
+    slots = plane.maps["kind"].shape[2:] if "kind" in plane.maps else (0,)
+    sizes = dict(zip(schema.VECTOR, (len(plane.y), len(plane.x), *slots, plane.system.dimension), strict=True))
+    for name in schema.REQUIRED:
+        if name not in plane.maps:
+            raise ValueError(f'plane "{plane.name}": the map {name!r} is missing')
+    for name, data in plane.maps.items():
+        if name not in schema.MAPS:
+            raise ValueError(f'plane "{plane.name}": {name!r} is no map of format version {schema.VERSION}')
+        about = schema.MAPS[name]
+        shape = tuple(sizes[dimension] for dimension in about.dimensions)
+        if data.shape != shape or data.dtype != np.dtype(about.dtype):
+            raise ValueError(
+                f'plane "{plane.name}", map {name!r}: shape {data.shape} of {data.dtype}, not {shape} of {about.dtype}'
+            )
+    if len(plane.on) != len(plane.special_points):
+        raise ValueError(f'plane "{plane.name}": `on` has {len(plane.on)} entries for {len(plane.special_points)} points')
+
+
+def _write_maps(group: h5py.Group, plane: PlaneData) -> None:
+    """The NXdata group: scales first, then every map on them."""
+    maps = group_of(group, "maps", "maps")
+    x_name, y_name = plane.free
+    put_attributes(maps, {"NX_class": "NXdata", "signal": "region", "axes": [y_name, x_name]})
+    scales: dict[str, h5py.Dataset] = {}
+    slots = plane.maps["kind"].shape[2]
+    values: Mapping[str, tuple[str, Sequence[Any] | np.ndarray, dict[str, Any]]] = {
+        schema.X: (x_name, plane.x, _about_axis(plane, 0)),
+        schema.Y: (y_name, plane.y, _about_axis(plane, 1)),
+        schema.EQUILIBRIUM: (schema.EQUILIBRIUM, np.arange(slots, dtype=np.int32), {"long_name": "slot"}),
+        schema.COMPONENT: (schema.COMPONENT, plane.system.states, {"long_name": "state"}),
+    }
+    for dimension, (name, data, attributes) in values.items():
+        scales[dimension] = put(maps, name, data)
+        scales[dimension].make_scale(name)
+        put_attributes(scales[dimension], attributes)
+    for name, data in plane.maps.items():
+        about = schema.MAPS[name]
+        dataset = put(maps, name, data, chunks=chunks(about.dimensions, data.shape), fill=-1 if about.integer else np.nan)
+        attach(dataset, [scales[dimension] for dimension in about.dimensions])
+        put_attributes(dataset, {"long_name": about.long_name, "units": about.units})
+        if about.flags:
+            put_attributes(
+                dataset,
+                {
+                    "flag_values": np.array(list(about.flags), dtype=about.dtype),
+                    "flag_meanings": " ".join(about.flags.values()),
+                },
+            )
+
+
+def _about_axis(plane: PlaneData, index: int) -> dict[str, Any]:
+    name = plane.free[index]
+    return {
+        "long_name": plane.system.label(name),
+        "units": plane.system.units.get(name, "1"),
+        "scale": plane.scales[index],
+    }
+
+
+def chunks(dimensions: Sequence[str], shape: Sequence[int]) -> tuple[int, ...] | None:
+    """(tile, tile, 1, n), cut to the shape; none for an empty array, which has no chunks."""
+    sizes = {schema.Y: schema.TILE, schema.X: schema.TILE, schema.EQUILIBRIUM: 1}
+    if 0 in shape:
+        return None
+    return tuple(min(sizes.get(dimension, size), size) for dimension, size in zip(dimensions, shape, strict=True))

@@ -1,0 +1,380 @@
+"""A validation run: what training did at cells of a plane, against what the ODE predicts. Free of torch.
+
+It is kept beside the atlas, in `NAME.h5.more/validation-<plane>-<id>.h5`, as the group
+`/planes/<plane>/validation/<id>` that an atlas has for it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from bifur import _late
+from bifur.atlas import hdf, schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+CLASSES = ("collapsed", "non-trivial", "inconclusive", "diverged")
+COLLAPSED, NON_TRIVIAL, INCONCLUSIVE, DIVERGED = range(4)
+CONCLUSIVE = (COLLAPSED, NON_TRIVIAL, DIVERGED)
+Z95 = 1.959963984540054
+
+# column -> its dimensions after the first, which is the run
+_RUN_DIMENSIONS = {
+    "initial": ("mode", "component"),
+    "final": ("mode", "component"),
+    "predicted_final": ("mode", "component"),
+    "predicted": ("mode",),
+    "observed": ("mode",),
+    "norm_time": ("checkpoint",),
+    "norms": ("checkpoint", "norm"),
+    "frozen": ("checkpoint", "mode"),
+}
+NORMS = ("N_phi", "N_psi", "N_cross")
+
+
+class Agreement(float):
+    """The share of judged modes that did as predicted, with its 95 % Wilson interval.
+
+    A mode is judged where both classes are conclusive. `low`, `high`, `agreed`, `judged`; NaN
+    where nothing was judged. Wilson 1927, J. Am. Stat. Assoc. 22, 209.
+    """
+
+    low: float
+    high: float
+    agreed: int
+    judged: int
+
+    def __new__(cls, agreed: int, judged: int) -> Agreement:
+        share = agreed / judged if judged else math.nan
+        self = super().__new__(cls, share)
+        self.agreed, self.judged = agreed, judged
+        self.low, self.high = (math.nan, math.nan) if not judged else _wilson(agreed, judged)
+        return self
+
+    def __str__(self) -> str:
+        if not self.judged:
+            return "nothing could be judged"
+        return f"{float(self):.4f} (95 %: {self.low:.4f} to {self.high:.4f}; {self.agreed} of {self.judged} modes)"
+
+    def __repr__(self) -> str:
+        return f"Agreement({self})"
+
+
+def _wilson(agreed: int, judged: int) -> tuple[float, float]:
+    share, weight = agreed / judged, Z95**2 / judged
+    centre = (share + weight / 2) / (1 + weight)
+    half = Z95 * math.sqrt(share * (1 - share) / judged + weight / (4 * judged)) / (1 + weight)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of modes: `counts` (4, 4), row predicted, column observed, in the order of `labels`."""
+
+    counts: NDArray[np.int64]
+    labels: tuple[str, ...] = CLASSES
+
+    def __getitem__(self, pair: tuple[str, str]) -> int:
+        predicted, observed = pair
+        return int(self.counts[self.labels.index(predicted), self.labels.index(observed)])
+
+    def __str__(self) -> str:
+        width = max(len(label) for label in self.labels) + 2
+        head = "predicted \\ observed".ljust(22) + "".join(label.rjust(width) for label in self.labels)
+        rows = [
+            label.ljust(22) + "".join(str(count).rjust(width) for count in row)
+            for label, row in zip(self.labels, self.counts.tolist(), strict=True)
+        ]
+        return "\n".join([head, *rows])
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Training runs at cells of a plane, each with h modes (eigenvalues), against the prediction.
+
+    `points` (c, 2) values of the free parameters (x, y) of the cells, `nodes` (c, 2) their grid
+    index (iy, ix), `region` (c,), `curve_distance` (c,). `runs` holds columns of r runs: `cell`
+    (index into points), `seed`, `learning_rate`, `steps`, `time`, `misalignment`, `reason` (text);
+    `predicted` and `observed` (r, h), codes of `CLASSES`; `initial`, `final`, `predicted_final`
+    (r, h, n) in the states of the system. For a cosine plane also `norm_time` (r, m), `norms`
+    (r, m, 3) along the run and `frozen` (r, m, h), the class that the frozen system gives there.
+    """
+
+    plane: str
+    system: str
+    states: tuple[str, ...]
+    free: tuple[str, str]
+    settings: Mapping[str, Any]
+    points: NDArray[np.float64]
+    nodes: NDArray[np.int64]
+    region: NDArray[np.int64]
+    curve_distance: NDArray[np.float64]
+    runs: Mapping[str, NDArray[Any]]
+    id: str = ""
+    created: str = ""
+    spec_sha256: str = ""
+    path: Path | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        r, h = self.runs["predicted"].shape
+        for name, column in self.runs.items():
+            if len(column) != r:
+                raise ValueError(f"`runs` column {name!r} has {len(column)} rows; `predicted` has {r}")
+        shapes = {self.runs[name].shape for name in ("initial", "final", "predicted_final")}
+        if shapes != {(r, h, len(self.states))}:
+            raise ValueError(f"`runs`: initial, final and predicted_final must be ({r}, {h}, {len(self.states)})")
+
+    # ---- what came out ------------------------------------------------------------------
+
+    @property
+    def confusion(self) -> Confusion:
+        """Predicted against observed class, counted over modes."""
+        counts = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
+        np.add.at(counts, (self.runs["predicted"].ravel(), self.runs["observed"].ravel()), 1)
+        return Confusion(counts)
+
+    @property
+    def agreement(self) -> Agreement:
+        """Share of the judged modes whose observed class is the predicted one."""
+        return Agreement(int((self._agrees & self._judged).sum()), int(self._judged.sum()))
+
+    @property
+    def cell_agreement(self) -> NDArray[np.float64]:
+        """(c,) the same for each cell, NaN where nothing could be judged."""
+        cells = self.runs["cell"]
+        judged = np.bincount(cells, self._judged.sum(axis=1), len(self.points))
+        agreed = np.bincount(cells, (self._agrees & self._judged).sum(axis=1), len(self.points))
+        return np.divide(agreed, judged, out=np.full(len(self.points), np.nan), where=judged > 0)
+
+    @property
+    def cell_share(self) -> NDArray[np.float64]:
+        """(c,) share of the conclusive modes that were seen to end non-trivial, NaN where there is none."""
+        cells, observed = self.runs["cell"], self.runs["observed"]
+        judged = np.bincount(cells, np.isin(observed, CONCLUSIVE).sum(axis=1), len(self.points))
+        alive = np.bincount(cells, (observed == NON_TRIVIAL).sum(axis=1), len(self.points))
+        return np.divide(alive, judged, out=np.full(len(self.points), np.nan), where=judged > 0)
+
+    @property
+    def inconclusive(self) -> float:
+        """Share of modes whose training run was not settled when it was judged."""
+        return float((self.runs["observed"] == INCONCLUSIVE).mean())
+
+    @property
+    def distance(self) -> NDArray[np.float64]:
+        """(r, h) largest component of final minus predicted final state; NaN unless both are non-trivial."""
+        both = (self.runs["predicted"] == NON_TRIVIAL) & (self.runs["observed"] == NON_TRIVIAL)
+        gap = np.abs(self.runs["final"] - self.runs["predicted_final"]).max(axis=2)
+        return np.where(both, gap, np.nan)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The numbers of a report, in plain types."""
+        gaps = self.distance[np.isfinite(self.distance)]
+        agreement = self.agreement
+        return {
+            "cells": len(self.points),
+            "runs": len(self.runs["cell"]),
+            "modes": int(self.runs["predicted"].size),
+            "agreement": float(agreement) if agreement.judged else None,
+            "agreement_low": agreement.low if agreement.judged else None,
+            "agreement_high": agreement.high if agreement.judged else None,
+            "agreed": agreement.agreed,
+            "judged": agreement.judged,
+            "inconclusive": self.inconclusive,
+            "confusion": self.confusion.counts.tolist(),
+            "labels": list(CLASSES),
+            "median_distance": float(np.median(gaps)) if gaps.size else None,
+            "largest_distance": float(gaps.max()) if gaps.size else None,
+        }
+
+    @property
+    def _judged(self) -> NDArray[np.bool_]:
+        return np.isin(self.runs["predicted"], CONCLUSIVE) & np.isin(self.runs["observed"], CONCLUSIVE)
+
+    @property
+    def _agrees(self) -> NDArray[np.bool_]:
+        return self.runs["predicted"] == self.runs["observed"]
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row per mode: cell, seed, parameters, classes, initial, final and predicted states (extra `notebook`)."""
+        pandas = _late.need("pandas", "notebook")
+        r, h = self.runs["predicted"].shape
+        columns: dict[str, Any] = {"run": np.repeat(np.arange(r), h), "mode": np.tile(np.arange(h), r)}
+        for name in ("cell", "seed"):
+            columns[name] = np.repeat(self.runs[name], h)
+        for axis, name in enumerate(self.free):
+            columns[name] = self.points[columns["cell"], axis]
+        for name in ("learning_rate", "steps", "time", "misalignment", "reason"):
+            columns[name] = np.repeat(self.runs[name], h)
+        for name in ("predicted", "observed"):
+            columns[name] = np.array(CLASSES)[self.runs[name].ravel()]
+        for name in ("initial", "final", "predicted_final"):
+            for k, state in enumerate(self.states):
+                columns[f"{name}_{state}"] = self.runs[name][:, :, k].ravel()
+        return pandas.DataFrame(columns)
+
+    def __repr__(self) -> str:
+        return f"Validation({self.plane!r}, {len(self.points)} cells, {len(self.runs['cell'])} runs, {self.agreement})"
+
+
+# ---- on disk ------------------------------------------------------------------------------
+
+
+def save_validation(result: Validation, atlas: str | Path) -> Validation:
+    """Keep a run beside its atlas, under a new name by renaming; returns it with `id`, `created` and `path` set.
+
+    Raises
+    ------
+    ValueError
+        The folder beside the atlas cannot be written.
+    """
+    atlas = Path(atlas)
+    now = datetime.now(UTC)
+    identity = f"{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(2)}"
+    folder = atlas.with_name(atlas.name + ".more")
+    path = folder / f"validation-{result.plane}-{identity}.h5"
+    temporary = folder / f".{path.name}.part"
+    made = {**result.__dict__, "id": identity, "created": now.isoformat(timespec="seconds"), "path": path}
+    result = Validation(**made)
+    try:
+        folder.mkdir(exist_ok=True)
+        with h5py.File(temporary, "x", libver=("earliest", "v110")) as file:
+            _write(file, result)
+            file.flush()
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot write there: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return result
+
+
+def _write(file: h5py.File, result: Validation) -> None:
+    hdf.put_attributes(
+        file,
+        {
+            "format": schema.FORMAT,
+            "format_version": schema.VERSION,
+            "bifur_type": "validation-shard",
+            "bifur_version": schema.VERSION,
+            "created": result.created,
+            "spec_sha256": result.spec_sha256,
+        },
+    )
+    parent: h5py.Group = file
+    for name, kind in (("planes", "planes"), (result.plane, "plane"), ("validation", "validations")):
+        parent = hdf.group_of(parent, name, kind)
+    group = hdf.group_of(parent, result.id, "validation")
+    hdf.put_attributes(
+        group,
+        {
+            "system": result.system,
+            "states": list(result.states),
+            "free": list(result.free),
+            "settings": schema.to_json(result.settings),
+            "summary": schema.to_json(result.summary),
+            "created": result.created,
+        },
+    )
+    _write_cells(hdf.group_of(group, "cells", "validation-cells"), result)
+    _write_runs(hdf.group_of(group, "runs", "validation-runs"), result)
+
+
+def _write_cells(group: h5py.Group, result: Validation) -> None:
+    row = hdf.scale(group, "cell", np.arange(len(result.points), dtype=np.int32))
+    axis = hdf.scale(group, "axis", list(result.free))
+    index = hdf.scale(group, "index", ["y", "x"])
+    hdf.attach(hdf.put(group, "points", result.points), [row, axis])
+    hdf.attach(hdf.put(group, "nodes", result.nodes.astype(np.int64)), [row, index])
+    hdf.attach(hdf.put(group, "region", result.region.astype(np.int64)), [row])
+    hdf.attach(hdf.put(group, "curve_distance", result.curve_distance), [row])
+
+
+def _write_runs(group: h5py.Group, result: Validation) -> None:
+    h = result.runs["predicted"].shape[1]
+    scales = {
+        "run": hdf.scale(group, "run", np.arange(len(result.runs["cell"]), dtype=np.int32)),
+        "mode": hdf.scale(group, "mode", np.arange(h, dtype=np.int32)),
+        "component": hdf.scale(group, "component", list(result.states)),
+    }
+    if "norms" in result.runs:
+        count = result.runs["norms"].shape[1]
+        scales["checkpoint"] = hdf.scale(group, "checkpoint", np.arange(count, dtype=np.int32))
+        scales["norm"] = hdf.scale(group, "norm", list(NORMS))
+    for name, column in result.runs.items():
+        text = column.dtype.kind in "OUT"
+        dataset = hdf.put(group, name, column.tolist() if text else column)
+        if name in ("predicted", "observed", "frozen"):
+            hdf.put_attributes(
+                dataset, {"flag_values": np.arange(4, dtype=np.int8), "flag_meanings": " ".join(CLASSES)}
+            )
+        hdf.attach(dataset, [scales["run"], *(scales[key] for key in _RUN_DIMENSIONS.get(name, ()))])
+
+
+def load_validation(path: str | Path) -> Validation:
+    """Read a validation run back; nothing in the file is executed.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, damaged, or holds no validation run that this version reads.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    try:
+        with h5py.File(path, "r") as file:
+            version = str(file.attrs.get("format_version", ""))
+            if file.attrs.get("format") != schema.FORMAT or not re.fullmatch(r"\d+\.\d+", version):
+                raise ValueError(f"{path}: an HDF5 file, but no validation run of bifur")
+            if int(version.partition(".")[0]) > schema.MAJOR:
+                raise ValueError(f"{path}: format version {version}; this version reads up to {schema.VERSION}")
+            return _read(path, file)
+    except (OSError, KeyError, RuntimeError, TypeError, AttributeError, IndexError, json.JSONDecodeError) as error:
+        detail = str(error).strip("'\"").partition("\n")[0]
+        raise ValueError(f"{path}: this validation run is damaged or incomplete ({detail})") from error
+
+
+def _read(path: Path, file: h5py.File) -> Validation:
+    planes = hdf.inside(file, "planes")
+    (plane,) = planes
+    ((identity, group),) = planes[plane]["validation"].items()
+    cells, runs = group["cells"], group["runs"]
+    columns: dict[str, NDArray[Any]] = {}
+    for name, dataset in runs.items():
+        if not dataset.is_scale:
+            text = h5py.check_string_dtype(dataset.dtype)
+            columns[name] = np.array(dataset.asstr()[()].tolist(), dtype=str) if text else dataset[()]
+    x, y = group.attrs["free"]
+    return Validation(
+        plane=plane,
+        system=group.attrs["system"],
+        states=tuple(group.attrs["states"]),
+        free=(x, y),
+        settings=json.loads(group.attrs["settings"]),
+        points=cells["points"][()],
+        nodes=cells["nodes"][()],
+        region=cells["region"][()],
+        curve_distance=cells["curve_distance"][()],
+        runs=columns,
+        id=identity,
+        created=group.attrs["created"],
+        spec_sha256=file.attrs["spec_sha256"],
+        path=path,
+    )

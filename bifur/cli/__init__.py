@@ -1,0 +1,24 @@
+"""The command line: parses, calls, prints. Commands import what they use when they run."""
+
+from __future__ import annotations
+
+import click
+
+import bifur
+from bifur.cli.atlas import build, info, plot, validate
+from bifur.cli.base import Commands
+from bifur.cli.diagrams import trace
+from bifur.cli.systems import equilibria, systems
+from bifur.cli.window import gui
+
+
+@click.group(
+    "bifur", cls=Commands, epilog="Exit codes: 0 done, 1 computed but not as claimed, 2 wrong usage or bad input."
+)
+@click.version_option(bifur.__version__, prog_name="bifur", message="%(prog)s %(version)s")
+def main() -> None:
+    """Equilibria and bifurcations of small ODE systems over a plane of two parameters."""
+
+
+for command in (systems, equilibria, trace, build, info, plot, validate, gui):
+    main.add_command(command)

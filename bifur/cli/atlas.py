@@ -1,0 +1,136 @@
+"""`bifur build`, `info`, `plot` and `validate`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bifur import _late
+from bifur._say import nearest
+from bifur.cli.base import DONE, FILE, JSON, NOT_AS_CLAIMED, echo_json, number, progress, table
+from bifur.cli.diagrams import save
+
+if TYPE_CHECKING:
+    from bifur.atlas.reader import Plane
+
+PACKAGED = Path(__file__).parent.parent / "data"
+
+
+@click.command(short_help="Compute an atlas from a spec.")
+@click.argument("spec")
+@click.argument("out", type=FILE)
+@click.option("--restart", is_flag=True, help="Replace OUT, whatever it holds.")
+def build(spec: str, out: Path, restart: bool) -> None:
+    """Compute the planes that SPEC (a TOML file, or the word `default`) names and write them to OUT.
+
+    An atlas that is finished with this spec is left as it is; one of another spec is refused.
+    """
+    import bifur
+
+    with progress(f"building {out.name}") as report:
+        atlas = bifur.build_atlas(spec_path(spec), out, restart=restart, progress=report)
+    with atlas:
+        click.echo(
+            f"{out}: {len(atlas.planes)} planes ({', '.join(atlas.planes)}); `bifur info {out}` lists what was found"
+        )
+
+
+def spec_path(word: str) -> Path:
+    """A spec's file, or a packaged one by its name."""
+    path = Path(word)
+    packaged = {file.stem: file for file in PACKAGED.glob("*.toml")}
+    if not path.exists() and word in packaged:
+        return packaged[word]
+    if not path.exists() and not path.suffix:
+        raise ValueError(f"{word}: no such file, and no packaged spec of this name{nearest(word, packaged)}")
+    return path
+
+
+@click.command(short_help="Print what an atlas holds.")
+@click.argument("atlas", type=FILE)
+@JSON
+def info(atlas: Path, as_json: bool) -> None:
+    """Print what ATLAS holds: regions, curves, special points, and what failed."""
+    import bifur
+
+    with bifur.open_atlas(atlas) as opened:
+        if as_json:
+            echo_json({"title": opened.title, "planes": {name: _facts(opened[name]) for name in opened.planes}})
+            return
+        click.echo("\n\n".join([opened.title, *(_about_plane(name, opened[name]) for name in opened.planes)]))
+
+
+def _facts(plane: Plane) -> dict[str, Any]:
+    from bifur.atlas.plane import COMPLETENESS
+
+    verdicts = Counter(plane.maps["completeness"][()].ravel().tolist())
+    return {
+        "system": plane.system.name,
+        "free": plane.free,
+        "regions": [_columns(region, "label", "signature", "nodes") for region in plane.regions],
+        "curves": [
+            {"kind": curve.kind, "points": len(curve), "low": curve.parameters.min(0), "high": curve.parameters.max(0)}
+            for curve in plane.curves
+        ],
+        "special_points": [_columns(point, "kind", "parameters", "state") for point in plane.special_points],
+        "completeness": {name: verdicts.get(code, 0) for code, name in enumerate(COMPLETENESS)},
+        "ledger": [_columns(entry, "where", "stage", "code", "message") for entry in plane.ledger],
+    }
+
+
+def _columns(row: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
+
+
+def _about_plane(name: str, plane: Plane) -> str:
+    facts = _facts(plane)
+    nodes = sum(region["nodes"] for region in facts["regions"]) or 1
+    rows = [["region", r["label"], f"{100 * r['nodes'] / nodes:.1f} % of the nodes"] for r in facts["regions"]]
+    for curve in facts["curves"]:
+        spans = zip(plane.free, curve["low"].tolist(), curve["high"].tolist(), strict=True)
+        rows.append(
+            ["curve", curve["kind"], ", ".join(f"{n} {number(low)} to {number(high)}" for n, low, high in spans)]
+        )
+    kinds = Counter(point["kind"] for point in facts["special_points"])
+    rows += [["points", kind, f"{count} on the slices and curves"] for kind, count in sorted(kinds.items())]
+    rows += [["doubt", entry["code"], f"{entry['where']}: {entry['message']}"] for entry in facts["ledger"]]
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in facts["completeness"].items() if count)
+    head = f"{name}: {facts['system']} over ({', '.join(plane.free)}); number of equilibria at the nodes: {verdicts}"
+    return head + "\n" + table(["", "what", "where"], rows)
+
+
+@click.command(short_help="Draw an atlas.")
+@click.argument("atlas", type=FILE)
+@click.option("-o", "--output", type=FILE, help="The picture (png, pdf, svg); ATLAS with .png by default.")
+@click.option("--plane", "planes", multiple=True, metavar="NAME", help="A plane to draw; give it again for more.")
+def plot(atlas: Path, output: Path | None, planes: tuple[str, ...]) -> None:
+    """Draw the planes of ATLAS, with their regions and curves."""
+    import bifur
+
+    output = output or atlas.with_suffix(".png")
+    with bifur.open_atlas(atlas) as opened:
+        save(_late.plotting().plot_atlas(opened, planes=planes or None), output)
+    click.echo(f"{output}")
+
+
+@click.command(short_help="Check an atlas against training runs.")
+@click.argument("atlas", type=FILE)
+@click.option("--plane", required=True, metavar="NAME", help="The plane to check: l2, cosine or phinet.")
+@click.option("--cells", type=click.IntRange(1), default=2000, show_default=True, help="Grid points to train at.")
+@click.option("--seeds", type=click.IntRange(1), default=8, show_default=True, help="Runs at each grid point.")
+@click.option("--rng", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything random.")
+def validate(atlas: Path, plane: str, cells: int, seeds: int, rng: int) -> int:
+    """Train linear networks at grid points of a plane and compare their fate with the atlas.
+
+    Exit code 1 where a conclusive run ended otherwise than predicted.
+    """
+    import bifur
+
+    with progress(f"training on {plane}") as report:
+        result = bifur.validate(atlas, plane=plane, cells=cells, seeds=seeds, rng=rng, progress=report)
+    click.echo(str(result.confusion))
+    click.echo(f"agreement: {result.agreement}")
+    return DONE if result.agreement == 1 else NOT_AS_CLAIMED

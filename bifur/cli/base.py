@@ -1,0 +1,175 @@
+"""What the commands share: errors in one sentence, `name=value` words, tables, progress."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from bifur.systems import System
+
+DONE, NOT_AS_CLAIMED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+Report = Callable[[int, int, str], None]
+
+
+class Commands(click.Group):
+    """A group whose wrong usage and bad input end in one line on stderr and exit code 2."""
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        """Run a command and leave with its exit code; `BIFUR_TRACEBACK=1` shows where an error came from."""
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(args, prog_name or "bifur", **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            code = WRONG_INPUT
+        except click.ClickException as error:
+            code = say(error.format_message())
+        except click.Abort:
+            say("stopped; no file was changed, and the same command starts again")
+            code = INTERRUPTED
+        except (ValueError, OSError, ImportError) as error:
+            if os.environ.get("BIFUR_TRACEBACK"):
+                raise
+            code = say(_sentence(error))
+        sys.exit(code or DONE)
+
+
+def say(sentence: str) -> int:
+    """Print one line about wrong input to stderr."""
+    click.echo("bifur: " + " ".join(sentence.split()), err=True)
+    return WRONG_INPUT
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        name = f"{error.filename}: " if error.filename is not None else ""
+        return f"{name}{error.strerror}"
+    return str(error) or type(error).__name__
+
+
+# ---- words on the command line ----------------------------------------------------------
+
+
+def system_of(word: str) -> System:
+    """A bundled system by its name, or the one in a user's `.py` file."""
+    import bifur
+
+    if word.endswith(".py") or "/" in word:
+        return bifur.load_system(word)
+    return bifur.get_system(word)
+
+
+def parameters_of(system: System, words: Sequence[str]) -> dict[str, float]:
+    """The parameters given as `name=value`, each checked by the system.
+
+    Raises
+    ------
+    ValueError
+        A word has no `=`, a name is unknown or given twice, or a value is not accepted.
+    """
+    given: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            example = next(iter(system.parameters), "name")
+            raise ValueError(f"{word!r} is not a parameter; write name=value, as in {example}=0.5")
+        if name in given:
+            raise ValueError(f"parameter `{name}` is given twice, as {given[name]} and as {value}")
+        given[name] = value
+    system.values(given)
+    return {name: float(value) for name, value in given.items()}
+
+
+def sibling(path: Path) -> Path:
+    """A temporary name in the folder of `path`, for writing before a rename."""
+    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+
+
+# ---- output -----------------------------------------------------------------------------
+
+
+def echo_json(value: Any) -> None:
+    """Print `value` as strict JSON: what is not a finite number is null."""
+    click.echo(json.dumps(_plain(value), allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, complex):
+        return [_plain(value.real), _plain(value.imag)]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns of text under their headers, numbers as they come."""
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    lines = [headers, ["-" * width for width in widths], *rows]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def number(value: complex) -> str:
+    """Six significant digits; a complex number as a+bi."""
+    if isinstance(value, complex):
+        return f"{value.real:.6g}" + (f"{value.imag:+.6g}i" if value.imag else "")
+    return f"{value:.6g}"
+
+
+# ---- progress ---------------------------------------------------------------------------
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Report]:
+    """A function of (done, total, message): a bar with the time left on a terminal, a few lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield _lines(title)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = ("{task.description}", BarColumn(), "{task.percentage:>3.0f} %", TimeElapsedColumn())
+    left = (TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[message]}"))
+    with Progress(*columns, *left, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None, message="")
+
+        def report(done: int, total: int, message: str) -> None:
+            bar.update(task, completed=done, total=total, message=message)
+
+        yield report
+
+
+def _lines(title: str, parts: int = 8) -> Report:
+    """Progress as lines, one for each eighth of the work."""
+    start, shown = time.monotonic(), -1
+
+    def report(done: int, total: int, message: str) -> None:
+        nonlocal shown
+        part = parts * done // total if total else 0
+        if part > shown:
+            shown = part
+            seconds = time.monotonic() - start
+            click.echo(f"{title}: {done} of {total} ({seconds:.0f} s) {message}".rstrip(), err=True)
+
+    return report

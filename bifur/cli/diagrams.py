@@ -1,0 +1,82 @@
+"""`bifur trace`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bifur._say import unknown
+from bifur.cli.base import FILE, JSON, number, parameters_of, sibling, system_of, table
+from bifur.cli.systems import SYSTEM_HELP
+
+if TYPE_CHECKING:
+    from bifur.continuation.results import Diagram
+
+
+@click.command(
+    short_help="Trace a one-parameter bifurcation diagram.",
+    help=f"Trace every branch of equilibria over one free parameter.\n\n{SYSTEM_HELP}\n\n"
+    "Example: bifur trace phinet --free rho --span 1e-6 1 sigma2=0.5",
+)
+@click.argument("system")
+@click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--free", required=True, metavar="NAME", help="The parameter that varies.")
+@click.option("--span", required=True, nargs=2, type=float, metavar="LOW HIGH", help="Its range.")
+@JSON
+@click.option("--plot", "picture", type=FILE, help="Write a picture (png, pdf, svg).")
+def trace(
+    system: str, parameters: tuple[str, ...], free: str, span: tuple[float, float], as_json: bool, picture: Path | None
+) -> None:
+    """Trace a one-parameter bifurcation diagram."""
+    import bifur
+
+    chosen = system_of(system)
+    given = parameters_of(chosen, parameters)
+    if free not in chosen.parameters:
+        raise ValueError(f"`--free`: {unknown('parameter', free, chosen.parameters)}")
+    if free in given:
+        raise ValueError(f"`{free}` is free: its range comes from --span, not from {free}={given[free]:g}")
+    diagram = bifur.trace(chosen, free=free, span=span, parameters=given)
+    if picture is not None:
+        save(diagram.plot(), picture)
+    click.echo(diagram.to_json() if as_json else _summary(diagram))
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure under a temporary name, then rename it: a picture is whole or not there."""
+    temporary = sibling(path)
+    try:
+        figure.savefig(temporary, dpi=150)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _summary(diagram: Diagram) -> str:
+    branches = [
+        [
+            str(index),
+            str(len(branch)),
+            f"{number(branch.parameter.min())} to {number(branch.parameter.max())}",
+            "loop" if branch.closed else "; ".join(dict.fromkeys(str(stop) for stop in branch.stop_reason)),
+        ]
+        for index, branch in enumerate(diagram.branches)
+    ]
+    states = diagram.system.states
+    points = [
+        [
+            point.kind,
+            f"{point.parameters[diagram.free]:.12g}",
+            *(number(x) for x in point.state.tolist()),
+            str(point.branch),
+            f"{point.residual:.1e}",
+        ]
+        for point in diagram.special_points
+    ]
+    parts = [table(["branch", "points", diagram.free, "ends"], branches)]
+    if points:
+        parts.append(table(["point", diagram.free, *states, "branch", "residual"], points))
+    parts.append("\n".join([f"completeness: {diagram.completeness}", *diagram.notes]))
+    return "\n\n".join(parts)

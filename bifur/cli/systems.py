@@ -1,0 +1,97 @@
+"""`bifur systems` and `bifur equilibria`."""
+
+from __future__ import annotations
+
+import click
+
+from bifur.cli.base import JSON, echo_json, number, parameters_of, system_of, table
+
+SYSTEM_HELP = "SYSTEM is a bundled name (see `bifur systems`) or a .py file; parameters are name=value words."
+
+
+@click.command(short_help="List the bundled systems.")
+@JSON
+def systems(as_json: bool) -> None:
+    """List the bundled systems, their states and parameters."""
+    import bifur
+
+    found = [bifur.get_system(name) for name in bifur.list_systems()]
+    if as_json:
+        echo_json(
+            [
+                {
+                    "name": system.name,
+                    "about": system.about,
+                    "states": system.states,
+                    "parameters": system.parameters,
+                    "bounds": system.bounds,
+                    "equations": system.texts,
+                }
+                for system in found
+            ]
+        )
+        return
+    rows = [
+        [
+            system.name,
+            ", ".join(system.states),
+            ", ".join(f"{name}={value:g}" for name, value in system.parameters.items()),
+            system.about,
+        ]
+        for system in found
+    ]
+    click.echo(table(["name", "states", "parameters", "about"], rows))
+
+
+@click.command(
+    short_help="Find all equilibria at one parameter point.",
+    help=f"Find all equilibria of a system at one parameter point.\n\n{SYSTEM_HELP}\n\n"
+    "Example: bifur equilibria phinet sigma2=0.5 rho=1e-4 --prove",
+)
+@click.argument("system")
+@click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--prove", is_flag=True, help="Prove their number by root isolation, each by an interval test.")
+@JSON
+def equilibria(system: str, parameters: tuple[str, ...], prove: bool, as_json: bool) -> None:
+    """Find all equilibria at one parameter point."""
+    import bifur
+
+    chosen = system_of(system)
+    given = parameters_of(chosen, parameters)
+    found = bifur.find_equilibria(chosen, prove=prove, parameters=given)
+    if as_json:
+        echo_json(
+            {
+                "system": chosen.name,
+                "parameters": dict(zip(chosen.parameters, chosen.values(given).tolist(), strict=True)),
+                "completeness": found.completeness,
+                "reason": found.reason,
+                "degenerate": found.degenerate,
+                "equilibria": [
+                    {
+                        "state": dict(zip(chosen.states, e.state.tolist(), strict=True)),
+                        "eigenvalues": e.eigenvalues,
+                        "kind": e.kind,
+                        "n_unstable": e.n_unstable,
+                        "residual": e.residual,
+                        "collapsed": e.collapsed,
+                        "radius": e.radius,
+                    }
+                    for e in found
+                ],
+            }
+        )
+        return
+    rows = [
+        [
+            *(number(x) for x in e.state.tolist()),
+            e.kind + (", collapsed" if e.collapsed else ""),
+            ", ".join(number(z) for z in e.eigenvalues.tolist()),
+            f"{e.residual:.1e}",
+        ]
+        for e in found
+    ]
+    click.echo(table([*chosen.states, "kind", "eigenvalues", "residual"], rows))
+    click.echo(f"completeness: {found.completeness}" + (f" ({found.reason})" if found.reason else ""))
+    if found.degenerate:
+        click.echo(f"degenerate: {found.degenerate}")

@@ -1,0 +1,75 @@
+"""`bifur gui`, and the system libraries that Qt needs; `python -m bifur.cli.window` checks them alone."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from bifur import _late
+from bifur.cli.base import DONE, say
+
+# shared library -> Debian package (Ubuntu 24.04 takes the same names)
+ANY_SCREEN = {
+    "libGL.so.1": "libgl1",
+    "libEGL.so.1": "libegl1",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libxkbcommon.so.0": "libxkbcommon0",
+    "libfontconfig.so.1": "libfontconfig1",
+    "libdbus-1.so.3": "libdbus-1-3",
+}
+X11 = {
+    "libxcb-cursor.so.0": "libxcb-cursor0",
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+    "libxcb-icccm.so.4": "libxcb-icccm4",
+    "libxcb-keysyms.so.1": "libxcb-keysyms1",
+    "libxcb-shape.so.0": "libxcb-shape0",
+}
+
+
+@click.command(short_help="Browse an atlas in a window.")
+@click.argument("atlas", required=False, type=click.Path(path_type=Path, exists=True))
+def gui(atlas: Path | None) -> int:
+    """Open the window, on ATLAS if one is given."""
+    refuse_without_screen()
+    refuse_without_libraries(x11="QT_QPA_PLATFORM" not in os.environ and "WAYLAND_DISPLAY" not in os.environ)
+    return int(_late.gui().main(atlas))
+
+
+def refuse_without_screen() -> None:
+    """Say so in a sentence where Qt would abort the process."""
+    places = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if sys.platform == "linux" and not any(os.environ.get(place) for place in places):
+        raise OSError(
+            "the window needs a screen, and DISPLAY is not set; over ssh use ssh -X, for a picture `bifur plot`"
+        )
+
+
+def refuse_without_libraries(x11: bool) -> None:
+    """Name the Debian packages of the shared libraries that Qt would not find."""
+    wanted = ANY_SCREEN | X11 if x11 else ANY_SCREEN
+    packages = [package for library, package in wanted.items() if sys.platform == "linux" and not _loads(library)]
+    if packages:
+        raise OSError(
+            f"Qt, which draws the window, needs system libraries that are missing; "
+            f"on Debian or Ubuntu: apt-get install {' '.join(packages)}"
+        )
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    try:
+        refuse_without_libraries(x11=False)
+    except OSError as error:
+        sys.exit(say(str(error)))
+    sys.exit(DONE)

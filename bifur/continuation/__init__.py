@@ -1,0 +1,1 @@
+"""Equilibria, one-parameter diagrams, two-parameter curves of special points, and their result types."""

@@ -1,0 +1,5 @@
+"""Trajectories of a system."""
+
+from bifur.dynamics.trajectory import Reason, Trajectory, integrate, integrate_batch
+
+__all__ = ["Reason", "Trajectory", "integrate", "integrate_batch"]

@@ -1,0 +1,504 @@
+"""Tracing one branch of equilibria: steps, special points, landings on given parameter values.
+
+The loop takes a step, cuts it at the span and at the bounds, looks for special points in it, and lands on
+the grid values that it crosses. A step is halved where the corrector contracts slowly, where the
+tangent turns too far, where a special point that the test functions announce is not found, or where
+the number of unstable eigenvalues changes without a special point: all signs of a jump to another
+branch or of a pair of points inside one step.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+
+from bifur._jit import inline, kernel
+from bifur.kernels import linalg
+from bifur.kernels.detect import BP, HB, LP, hopf_test, locate
+from bifur.kernels.step import CONVERGED, EQUILIBRIUM, WORK, correct, evaluate, newton, tangent
+from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
+
+# why it stopped; the order is that of continuation.results.Stop
+END_OF_SPAN, BOUND, CLOSED, MET, STEP_TOO_SMALL, TOO_MANY_STEPS, STOP_NOT_FINITE, ESCAPED, STOP_SINGULAR = range(9)
+
+# places in Trace.count
+POINTS, SPECIAL, LANDED, REJECTED, LOST_LANDINGS, UNLOCATED, NEWTON = range(7)
+HUGE = 1e8
+GROWTH = 1.6
+EASY_NEWTON = 3
+
+
+class Steps(NamedTuple):
+    """Step control, in units in which the span and states of size one have length 1."""
+
+    ds: float
+    ds_min: float
+    ds_max: float
+    contraction: float
+    turn: float  # largest angle between tangents, radians
+    max_newton: int
+
+
+STEPS = types.NamedTuple([F8, F8, F8, F8, F8, I8], Steps)
+
+
+class Problem(NamedTuple):
+    """One free parameter over its span: s is the parameter or its logarithm."""
+
+    free: np.ndarray  # (1,) index
+    logs: np.ndarray  # (1,) 0 or 1
+    span: np.ndarray  # (2,) of s
+    low: np.ndarray  # (n,) bounds of the states
+    high: np.ndarray
+    weight: np.ndarray  # (n,) of the states
+    grid: np.ndarray  # increasing values of s to land on
+    values: np.ndarray  # the same as parameter values
+
+
+PROBLEM = types.NamedTuple([INTS, INTS, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR], Problem)
+
+
+class Trace(NamedTuple):
+    """What is written: points, special points after point `special_at`, landings on grid index `land_k`."""
+
+    z: np.ndarray
+    tangent: np.ndarray
+    re: np.ndarray
+    im: np.ndarray
+    unstable: np.ndarray
+    special_kind: np.ndarray
+    special_at: np.ndarray
+    special_x: np.ndarray
+    special_residual: np.ndarray
+    land_k: np.ndarray
+    land_arc: np.ndarray
+    land_u: np.ndarray
+    count: np.ndarray
+
+
+TRACE = types.NamedTuple(
+    [MATRIX, MATRIX, MATRIX, MATRIX, INTS, INTS, INTS, MATRIX, VECTOR, INTS, INTS, MATRIX, INTS], Trace
+)
+
+
+class Scratch(NamedTuple):
+    """Vectors of the loop, length n + 1 (x, anchor: 2n + 3)."""
+
+    a: np.ndarray
+    b: np.ndarray
+    ta: np.ndarray
+    tb: np.ndarray
+    weight: np.ndarray
+    row: np.ndarray
+    start: np.ndarray
+    start_tangent: np.ndarray
+    fold: np.ndarray
+    fold_tangent: np.ndarray
+    guess: np.ndarray
+    x: np.ndarray
+    anchor: np.ndarray
+
+
+SCRATCH = types.NamedUniTuple(VECTOR, 13, Scratch)
+
+
+def make_trace(n: int, points: int, special: int, landed: int) -> Trace:
+    """Room for what one branch can hold."""
+    return Trace(
+        z=np.empty((points, n + 1)),
+        tangent=np.empty((points, n + 1)),
+        re=np.empty((points, n)),
+        im=np.empty((points, n)),
+        unstable=np.empty(points, np.int64),
+        special_kind=np.empty(special, np.int64),
+        special_at=np.empty(special, np.int64),
+        special_x=np.zeros((special, 2 * n + 2)),
+        special_residual=np.empty(special),
+        land_k=np.empty(landed, np.int64),
+        land_arc=np.empty(landed, np.int64),
+        land_u=np.empty((landed, n)),
+        count=np.zeros(7, np.int64),
+    )
+
+
+def make_scratch(n: int) -> Scratch:
+    """Vectors of the loop."""
+    return Scratch(*(np.zeros(n + 1) for _ in range(11)), x=np.zeros(2 * n + 3), anchor=np.zeros(2 * n + 3))
+
+
+@inline
+def _weights(z, P, weight):
+    """States by their size where it exceeds 1, the parameter by its span."""
+    n = len(P.weight)
+    for i in range(n):
+        weight[i] = P.weight[i] / max(1.0, abs(z[i]))
+    weight[n] = 1.0 / (P.span[1] - P.span[0])
+
+
+@inline
+def _row(t, weight, row):
+    for j in range(len(row)):
+        row[j] = weight[j] * weight[j] * t[j]
+
+
+@inline
+def _dot(x, y):
+    value = 0.0
+    for j in range(len(x)):
+        value += x[j] * y[j]
+    return value
+
+
+@inline
+def _distance(x, y, weight):
+    value = 0.0
+    for j in range(len(weight)):
+        value += (weight[j] * (x[j] - y[j])) ** 2
+    return math.sqrt(value)
+
+
+@kernel(types.boolean(TRACE, VECTOR, VECTOR, WORK))
+def _record(T, z, t, W):
+    """Append a point with its spectrum; False where there is no more room. W.J belongs to z."""
+    k = T.count[POINTS]
+    if k == len(T.unstable):
+        return False
+    n = len(W.u)
+    linalg.eigenvalues(W.J, n, W.A, T.re[k], T.im[k])
+    unstable = 0
+    for i in range(n):
+        unstable += T.re[k, i] > 0.0
+    for j in range(n + 1):
+        T.z[k, j], T.tangent[k, j] = z[j], t[j]
+    T.unstable[k] = unstable
+    T.count[POINTS] = k + 1
+    return True
+
+
+@kernel(types.void(VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, F8, VECTOR))
+def _hermite(a, b, ta, tb, weight, tau, out):
+    """Cubic through a and b with tangents ta, tb of weighted length 1; tau in [0, 1]."""
+    h = _distance(a, b, weight)
+    t2, t3 = tau * tau, tau * tau * tau
+    h00, h10, h01, h11 = 2 * t3 - 3 * t2 + 1, t3 - 2 * t2 + tau, -2 * t3 + 3 * t2, t3 - t2
+    for j in range(len(out)):
+        out[j] = h00 * a[j] + h10 * h * ta[j] + h01 * b[j] + h11 * h * tb[j]
+
+
+@kernel(F8(MATRIX, I8, WORK))
+def _sign_of_determinant(J, n, W):
+    for i in range(n):
+        for j in range(n):
+            W.A[i, j] = J[i, j]
+    sign = linalg.factor(W.A, n, W.pivots)
+    for i in range(n):
+        if W.A[i, i] < 0.0:
+            sign = -sign
+    return sign
+
+
+@kernel(types.boolean(KERNELS, VECTOR, VECTOR, VECTOR, VECTOR, F8, I8, I8, PROBLEM, SCRATCH, TRACE, WORK))
+def _land_between(K, a, b, ta, tb, sign, arc, k, P, S, T, W):
+    """Land on grid value k between a and b; the determinant of J must have this sign there."""
+    n = len(W.u)
+    lo, hi, rising = 0.0, 1.0, b[n] > a[n]
+    for _ in range(40):
+        tau = 0.5 * (lo + hi)
+        _hermite(a, b, ta, tb, S.weight, tau, S.guess)
+        if (S.guess[n] < P.grid[k]) == rising:
+            lo = tau
+        else:
+            hi = tau
+    index = T.count[LANDED]
+    if index == len(T.land_k):
+        return False
+    u = T.land_u[index]
+    for i in range(n):
+        u[i] = S.guess[i]
+    W.p[P.free[0]] = P.values[k]
+    code, first = newton(K, u, W, 12)
+    allowed = 0.0
+    for i in range(n):
+        allowed = max(allowed, abs(a[i] - b[i]), 1e-12 * abs(a[i]))
+    if code != CONVERGED or first > allowed + 1e-14 or (sign != 0.0 and _sign_of_determinant(W.J, n, W) != sign):
+        return False
+    T.land_k[index], T.land_arc[index] = k, arc
+    T.count[LANDED] = index + 1
+    return True
+
+
+@kernel(types.void(KERNELS, VECTOR, VECTOR, VECTOR, VECTOR, F8, I8, PROBLEM, SCRATCH, TRACE, WORK))
+def _land(K, a, b, ta, tb, sign, arc, P, S, T, W):
+    """Land on every grid value in (a, b], in the order of the branch."""
+    n = len(W.u)
+    if len(P.grid) == 0 or a[n] == b[n]:
+        return
+    if b[n] > a[n]:
+        k = np.searchsorted(P.grid, a[n], side="right")
+        while k < len(P.grid) and P.grid[k] <= b[n]:
+            if not _land_between(K, a, b, ta, tb, sign, arc, k, P, S, T, W):
+                T.count[LOST_LANDINGS] += 1
+            k += 1
+    else:
+        k = np.searchsorted(P.grid, a[n], side="left") - 1
+        while k >= 0 and P.grid[k] >= b[n]:
+            if not _land_between(K, a, b, ta, tb, sign, arc, k, P, S, T, W):
+                T.count[LOST_LANDINGS] += 1
+            k -= 1
+
+
+@kernel(types.void(MATRIX, I8, types.boolean, VECTOR, WORK))
+def null_vector(M, n, left, v, W):
+    """An approximate null vector of a nearly singular M (of its transpose where `left`), by inverse iteration."""
+    for i in range(n):
+        v[i] = 1.0 / (1.0 + i)
+    scale = 0.0
+    for i in range(n):
+        for j in range(n):
+            scale = max(scale, abs(M[i, j]))
+    for attempt in range(2):
+        for i in range(n):
+            for j in range(n):
+                W.A[i, j] = M[i, j]
+            W.A[i, i] += attempt * 1e-10 * (scale + 1e-30)
+        if linalg.factor(W.A, n, W.pivots) != 0.0:
+            break
+    for _ in range(4):
+        if left:
+            linalg.solve_transposed(W.A, n, W.pivots, v)
+        else:
+            linalg.solve(W.A, n, W.pivots, v)
+        norm = 0.0
+        for i in range(n):
+            norm = max(norm, abs(v[i]))
+        if not (norm > 0.0 and norm < np.inf):
+            v[0] = 1.0
+            return
+        square = 0.0
+        for i in range(n):
+            v[i] /= norm
+            square += v[i] * v[i]
+        for i in range(n):
+            v[i] /= math.sqrt(square)
+
+
+@kernel(types.boolean(I8, KERNELS, VECTOR, VECTOR, F8, PROBLEM, SCRATCH, TRACE, WORK))
+def special(kind, K, ta, tb, tau, P, S, T, W):
+    """Locate a special point near the fraction tau of the step from S.a to S.b and record it; False where it is not there."""
+    n = len(W.u)
+    x, index = S.x, T.count[SPECIAL]
+    if index == len(T.special_kind):
+        return True
+    for j in range(n + 1):
+        S.guess[j] = (1.0 - tau) * S.a[j] + tau * S.b[j]
+    if not evaluate(EQUILIBRIUM, K, S.guess, P.free, P.logs, W):
+        return False
+    for i in range(n):
+        x[i] = S.guess[i]
+    x[2 * n] = W.p[P.free[0]]
+    x[2 * n + 1] = 0.0
+    v = x[n : 2 * n]
+    if kind == LP:
+        norm = 0.0
+        for i in range(n):
+            v[i] = (1.0 - tau) * ta[i] + tau * tb[i]
+            norm += v[i] * v[i]
+        for i in range(n):
+            v[i] /= math.sqrt(norm)
+    elif kind == BP:
+        null_vector(W.J, n, True, v, W)
+    else:
+        linalg.eigenvalues(W.J, n, W.A, W.re, W.im)
+        best, square = math.inf, 0.0
+        for i in range(n):
+            for j in range(i):
+                size = math.hypot(W.re[i] + W.re[j], W.im[i] + W.im[j])
+                if size < best:
+                    best, square = size, W.re[i] * W.re[j] - W.im[i] * W.im[j]
+        for i in range(n):
+            for j in range(n):
+                W.second[i, j] = square if i == j else 0.0
+                for r in range(n):
+                    W.second[i, j] += W.J[i, r] * W.J[r, j]
+        null_vector(W.second[:, :n].copy(), n, False, v, W)
+        x[2 * n + 1] = square
+        along = 0.0
+        for i in range(n):
+            S.anchor[i] = 0.0
+            for j in range(n):
+                S.anchor[i] += W.J[i, j] * v[j]
+            along += S.anchor[i] * v[i]
+        for i in range(n):
+            S.anchor[i] -= along * v[i]
+    code, residual = locate(kind, K, x, P.free[0], S.anchor, W)
+    if code != CONVERGED:
+        return False
+    value = math.log(x[2 * n]) if P.logs[0] and x[2 * n] > 0.0 else x[2 * n]
+    for i in range(n):
+        S.guess[i] = x[i]
+    S.guess[n] = value
+    step = _distance(S.a, S.b, S.weight)
+    if not min(_distance(S.guess, S.a, S.weight), _distance(S.guess, S.b, S.weight)) <= step:
+        return False
+    for j in range(2 * n + 2):
+        T.special_x[index, j] = x[j]
+    T.special_kind[index], T.special_at[index], T.special_residual[index] = kind, T.count[POINTS] - 1, residual
+    T.count[SPECIAL] = index + 1
+    return True
+
+
+@inline
+def _cut(K, P, S, W, row_index, target, st):
+    """Move S.b onto the plane z[row_index] = target; its code."""
+    n = len(W.u)
+    tau = (target - S.a[row_index]) / (S.b[row_index] - S.a[row_index])
+    for j in range(n + 1):
+        S.b[j] = (1.0 - tau) * S.a[j] + tau * S.b[j]
+        S.row[j] = 0.0
+    S.row[row_index] = 1.0
+    S.b[row_index] = target
+    code, _ = correct(EQUILIBRIUM, K, S.b, S.row, target, S.weight, P.free, P.logs, 0.9, 30, W)
+    S.b[row_index] = target
+    return code
+
+
+@kernel(I8(KERNELS, VECTOR, F8, VECTOR, F8, I8, PROBLEM, STEPS, SCRATCH, TRACE, WORK))
+def trace_branch(K, u0, s0, row0, direction, arc0, P, st, S, T, W):
+    """Trace from the equilibrium (u0, s0) with the first tangent t such that direction * row0.t > 0; why it stopped.
+
+    W.p holds the fixed parameters. Arcs are numbered from `arc0`, a new one after every fold.
+    """
+    n = len(u0)
+    for i in range(n):
+        S.a[i] = u0[i]
+    S.a[n] = s0
+    _weights(S.a, P, S.weight)
+    for j in range(n + 1):
+        S.row[j] = direction * row0[j]
+    if not evaluate(EQUILIBRIUM, K, S.a, P.free, P.logs, W):
+        return STOP_NOT_FINITE
+    sign_a = tangent(EQUILIBRIUM, S.row, S.weight, S.ta, W)
+    if sign_a == 0.0:
+        return STOP_SINGULAR
+    if not _record(T, S.a, S.ta, W):
+        return TOO_MANY_STEPS
+    for j in range(n + 1):
+        S.start[j], S.start_tangent[j] = S.a[j], S.ta[j]
+    hopf_a = hopf_test(T.re[T.count[POINTS] - 1], T.im[T.count[POINTS] - 1], n)
+    arc, ds, taken = arc0, st.ds, 0
+    while True:
+        # 1. a step, and the tangent at its end
+        _weights(S.a, P, S.weight)
+        norm = 0.0
+        for j in range(n + 1):
+            norm += (S.weight[j] * S.ta[j]) ** 2
+        for j in range(n + 1):
+            S.ta[j] /= math.sqrt(norm)
+            S.b[j] = S.a[j] + ds * S.ta[j]
+        _row(S.ta, S.weight, S.row)
+        code, used = correct(
+            EQUILIBRIUM, K, S.b, S.row, _dot(S.row, S.b), S.weight, P.free, P.logs, st.contraction, st.max_newton, W
+        )
+        T.count[NEWTON] += used
+        stop = -1
+        if code == CONVERGED:
+            # 2. cut at the bounds of states and parameter
+            for i in range(n):
+                if S.b[i] < P.low[i] or S.b[i] > P.high[i]:
+                    if code == CONVERGED:
+                        code, stop = _cut(K, P, S, W, i, P.low[i] if S.b[i] < P.low[i] else P.high[i], st), BOUND
+            if code == CONVERGED and (S.b[n] < P.span[0] or S.b[n] > P.span[1]):
+                code, stop = _cut(K, P, S, W, n, P.span[0] if S.b[n] < P.span[0] else P.span[1], st), END_OF_SPAN
+        sign_b = 0.0
+        good = code == CONVERGED
+        if good:
+            _row(S.ta, S.weight, S.row)
+            sign_b = tangent(EQUILIBRIUM, S.row, S.weight, S.tb, W)
+            turn = 0.0
+            for j in range(n + 1):
+                turn += S.weight[j] ** 2 * S.ta[j] * S.tb[j]
+            good = sign_b != 0.0 and turn > math.cos(st.turn)
+        step = _distance(S.a, S.b, S.weight)
+        if good and stop >= 0 and step < 1e-13:
+            return stop  # it started on the bound, going outwards
+        if good and not _record(T, S.b, S.tb, W):
+            return TOO_MANY_STEPS
+        if good:
+            # 3. special points inside the step
+            k = T.count[POINTS] - 1
+            T.count[POINTS] = k  # not yet accepted
+            hopf_b = hopf_test(T.re[k], T.im[k], n)
+            lp, bp = S.ta[n] * S.tb[n] < 0.0, sign_a != sign_b
+            hb = n > 1 and hopf_a * hopf_b < 0.0
+            change = abs(T.unstable[k] - T.unstable[k - 1])
+            known = T.count[SPECIAL]
+            explained = change <= lp + bp + 2 * hb and (change - lp - bp) % 2 == 0
+            if lp:
+                explained = special(LP, K, S.ta, S.tb, S.ta[n] / (S.ta[n] - S.tb[n]), P, S, T, W) and explained
+                if explained:
+                    for j in range(n + 1):
+                        S.fold[j], S.fold_tangent[j] = S.guess[j], 0.0
+                    norm = 0.0
+                    for i in range(n):
+                        norm += (S.weight[i] * S.x[n + i]) ** 2
+                    for i in range(n):
+                        S.fold_tangent[i] = S.x[n + i] / math.sqrt(norm)
+                    if _dot(S.row, S.fold_tangent) < 0.0:
+                        for i in range(n):
+                            S.fold_tangent[i] = -S.fold_tangent[i]
+            if bp and explained:
+                explained = special(BP, K, S.ta, S.tb, 0.5, P, S, T, W)
+            if hb and explained:
+                explained = special(HB, K, S.ta, S.tb, hopf_a / (hopf_a - hopf_b), P, S, T, W)
+            if not explained:
+                good = ds <= 64 * st.ds_min
+                T.count[SPECIAL] = known
+                if good:
+                    T.count[UNLOCATED] += 1
+                    lp = False
+        if not good:
+            T.count[REJECTED] += 1
+            ds *= 0.5
+            if ds < st.ds_min:
+                return STOP_NOT_FINITE if code == 2 else STOP_SINGULAR if code == 3 else STEP_TOO_SMALL
+            continue
+        # 4. accept; land on the grid values passed
+        T.count[POINTS] += 1
+        taken += 1
+        if lp:
+            _land(K, S.a, S.fold, S.ta, S.fold_tangent, sign_a * np.sign(S.ta[n]), arc, P, S, T, W)
+            arc += 1
+            _land(K, S.fold, S.b, S.fold_tangent, S.tb, sign_b * np.sign(S.tb[n]), arc, P, S, T, W)
+        else:
+            _land(K, S.a, S.b, S.ta, S.tb, 0.0 if bp else sign_a * np.sign(S.ta[n]), arc, P, S, T, W)
+        if stop >= 0:
+            return stop
+        for i in range(n):
+            if abs(S.b[i]) > HUGE:
+                return ESCAPED
+        # 5. a loop closes where the step passes the start
+        if taken > 2:
+            before = after = 0.0
+            for j in range(n + 1):
+                before += S.weight[j] ** 2 * (S.a[j] - S.start[j]) * S.start_tangent[j]
+                after += S.weight[j] ** 2 * (S.b[j] - S.start[j]) * S.start_tangent[j]
+            if before < 0.0 <= after and _distance(S.b, S.start, S.weight) <= 2.0 * step:
+                for j in range(n + 1):
+                    S.guess[j] = S.a[j] + (S.b[j] - S.a[j]) * before / (before - after)
+                _row(S.start_tangent, S.weight, S.row)
+                code, _ = correct(
+                    EQUILIBRIUM, K, S.guess, S.row, _dot(S.row, S.start), S.weight, P.free, P.logs, 0.9, 20, W
+                )
+                if code == CONVERGED and _distance(S.guess, S.start, S.weight) < 1e-9:
+                    return CLOSED
+        # 6. go on from there, with a step that keeps Newton easy and the turn moderate
+        for j in range(n + 1):
+            S.a[j], S.ta[j] = S.b[j], S.tb[j]
+        sign_a, hopf_a = sign_b, hopf_b
+        if used <= EASY_NEWTON and turn > math.cos(0.5 * st.turn):
+            ds = min(ds * GROWTH, st.ds_max)
+        elif turn < math.cos(0.8 * st.turn):
+            ds = max(0.7 * ds, st.ds_min)

@@ -1,0 +1,212 @@
+"""Integration: one loop over the steps of `stepper`, until `arrival` or something else ends the run.
+
+A run starts with DOPRI5 and goes over to RODAS for good when the step is held down by stability.
+"""
+
+from __future__ import annotations
+
+from numba import types
+
+from bifur._jit import inline, kernel
+from bifur.kernels.arrival import arrives
+from bifur.kernels.stepper import (
+    ACCEPTED,
+    ATOL,
+    DIRECTION,
+    DOPRI5,
+    DURATION,
+    ERROR,
+    MAX_STEPS,
+    METHOD,
+    NEXT,
+    NOT_STIFF,
+    REJECTED,
+    RODAS,
+    RTOL,
+    SCALE,
+    STIFF,
+    WORK,
+    H,
+    T,
+    dense_dopri,
+    dense_rodas,
+    field_at,
+    finite,
+    first_step,
+    in_tolerances,
+    interpolate,
+    jacobian_at,
+    looks_stiff,
+    next_step,
+    step_dopri,
+    step_rodas,
+)
+from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
+
+# codes of `march`
+FULL, END, ARRIVED, BLEW_UP, STEP_TOO_SMALL, TOO_MANY_STEPS, NOT_FINITE = range(7)
+FARTHEST = 1e12  # a state this many times its first size has left every scale
+
+
+@inline
+def _record(u, clock, counts, work, h, times, t_out, u_out, filled):
+    """Put what is asked for of the accepted step into the output; the number of rows filled."""
+    if t_out.shape[0] == 0:
+        return filled
+    if times.shape[0] == 0:
+        t_out[filled] = clock[DIRECTION] * clock[T]
+        u_out[filled] = u
+        return filled + 1
+    while counts[NEXT] < times.shape[0] and times[counts[NEXT]] <= clock[T]:
+        theta = 1.0 - (clock[T] - times[counts[NEXT]]) / h
+        t_out[counts[NEXT]] = clock[DIRECTION] * times[counts[NEXT]]
+        interpolate(counts[METHOD], theta, work.dense, u_out[counts[NEXT]])
+        counts[NEXT] += 1
+    return counts[NEXT]
+
+
+@inline
+def _grows(u, slope):
+    product = 0.0
+    for i in range(u.shape[0]):
+        product += u[i] * slope[i]
+    return product > 0.0
+
+
+@inline
+def _beyond(u, scale):
+    largest = 0.0
+    for value in u:
+        largest = max(largest, abs(value))
+    return largest >= FARTHEST * scale
+
+
+@inline
+def _watch_stiffness(stiff, counts):
+    """15 signs without 6 others in a row between them (Hairer, Norsett & Wanner, Solving ODEs I)."""
+    if stiff:
+        counts[NOT_STIFF] = 0
+        counts[STIFF] += 1
+        if counts[STIFF] == 15:
+            counts[METHOD] = RODAS
+    else:
+        counts[NOT_STIFF] += 1
+        if counts[NOT_STIFF] == 6:
+            counts[STIFF] = 0
+
+
+@inline
+def _try_step(kernels, p, u, h, fresh, clock, counts, options, work):
+    """A step of the current method from u to work.new; `fresh` tells that work.jacobian is J(u)."""
+    if counts[METHOD] == DOPRI5:
+        return step_dopri(kernels, p, u, h, clock, counts, options, work)
+    if not fresh:
+        jacobian_at(kernels, u, p, clock, counts, work.jacobian)
+    return step_rodas(kernels, p, u, h, clock, counts, options, work)
+
+
+@inline
+def _accept(kernels, p, u, h, clock, counts, options, work, dense):
+    """u <- work.new with its slope; returns the length of the step in tolerances, and whether it looks stiff."""
+    stiff = False
+    if counts[METHOD] == DOPRI5:
+        stiff = looks_stiff(h, work)
+        if dense:
+            dense_dopri(u, h, work)
+    elif dense:
+        dense_rodas(u, work)
+    for i in range(u.shape[0]):
+        work.stage[i] = work.new[i] - u[i]
+    moved = in_tolerances(work.stage, u, work.new, options[RTOL], options[ATOL])
+    u[:] = work.new
+    if counts[METHOD] == DOPRI5:
+        work.slope[:] = work.k[6]
+    else:
+        field_at(kernels, u, p, clock, counts, work.slope)
+    return moved, stiff
+
+
+@inline
+def _why_no_step(h, last, filled, clock, counts, options, times, t_out, u, work):
+    """The code that forbids another step, or -1."""
+    if clock[T] >= clock[DURATION]:
+        return END
+    if counts[ACCEPTED] + counts[REJECTED] >= options[MAX_STEPS]:
+        return TOO_MANY_STEPS
+    if times.shape[0] == 0 and 0 < t_out.shape[0] == filled:
+        return FULL
+    if h < 1e-300 or (not last and clock[T] + 0.1 * h <= clock[T]):
+        return BLEW_UP if _grows(u, work.slope) else STEP_TOO_SMALL
+    return -1
+
+
+@kernel(types.UniTuple(I8, 2)(KERNELS, VECTOR, VECTOR, VECTOR, INTS, VECTOR, WORK, VECTOR, VECTOR, MATRIX))
+def march(kernels, p, u, clock, counts, options, work, times, t_out, u_out):
+    """Go on from (clock, u) until something ends the run or the output is full; (code, rows filled).
+
+    `times` (m,) since the start, increasing, or empty: then every accepted step is put out, or
+    nothing where `t_out` is empty. On ARRIVED, work.limit holds the equilibrium.
+    """
+    filled = counts[NEXT]
+    field_at(kernels, u, p, clock, counts, work.slope)
+    if not finite(work.slope):
+        return NOT_FINITE, filled
+    if clock[H] <= 0.0:
+        if arrives(kernels, p, u, 0.0, clock, counts, options, work):
+            return ARRIVED, filled
+        clock[H] = first_step(kernels, p, u, clock, counts, options, work)
+    fresh = False
+    while True:
+        h = clock[H]
+        last = clock[T] + 1.01 * h >= clock[DURATION]
+        if last:
+            h = clock[DURATION] - clock[T]
+        code = _why_no_step(h, last, filled, clock, counts, options, times, t_out, u, work)
+        if code >= 0:
+            return code, filled
+        method = counts[METHOD]
+        error = _try_step(kernels, p, u, h, fresh, clock, counts, options, work)
+        clock[H] = next_step(method, h, error, clock)
+        if not error <= 1.0:
+            counts[REJECTED] += 1
+            fresh = True
+            continue
+        counts[ACCEPTED] += 1
+        clock[ERROR] = error
+        clock[T] = clock[DURATION] if last else clock[T] + h
+        moved, stiff = _accept(kernels, p, u, h, clock, counts, options, work, times.shape[0] > 0)
+        fresh = False
+        filled = _record(u, clock, counts, work, h, times, t_out, u_out, filled)
+        if method == DOPRI5:  # after the output, which belongs to the method of this step
+            _watch_stiffness(stiff, counts)
+        if not finite(work.slope):
+            return NOT_FINITE, filled
+        if _beyond(u, clock[SCALE]):
+            return BLEW_UP, filled
+        if arrives(kernels, p, u, moved, clock, counts, options, work):
+            return ARRIVED, filled
+
+
+@kernel(types.void(KERNELS, MATRIX, MATRIX, F8, F8, VECTOR, WORK, VECTOR, INTS, VECTOR, VECTOR, INTS))
+def march_many(
+    kernels, parameters, states, duration, direction, options, work, clock, counts, times, arrived_at, codes
+):
+    """Each row of `states` (b, n) to its end, in place; `parameters` (b, q), `arrived_at` (b,), `codes` (b,).
+
+    A run that arrives ends on the equilibrium itself.
+    """
+    for row in range(states.shape[0]):
+        u = states[row]
+        clock[:] = 0.0
+        counts[:] = 0
+        clock[DURATION] = duration
+        clock[DIRECTION] = direction
+        clock[ERROR] = 1e-4
+        clock[SCALE] = 1.0
+        for value in u:
+            clock[SCALE] = max(clock[SCALE], abs(value))
+        code, _ = march(kernels, parameters[row], u, clock, counts, options, work, times, times, work.dense[:0])
+        if code == ARRIVED:
+            u[:] = work.limit
+        codes[row] = code
+        arrived_at[row] = clock[T]

@@ -1,0 +1,289 @@
+"""One step of pseudo-arclength continuation: the extended system, the corrector, the tangent.
+
+The unknown z = (u, ..., s) holds the states, for curves of special points a null vector, and one
+or two free parameters, each either as it is or by its logarithm. H(z) = 0 has one equation less
+than unknowns; a row fixes the point along the curve (Keller 1977):
+
+    [ H_z   ]        [  H(z)      ]
+    [ row^T ] dz = - [ row.z - g  ]
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+
+from bifur._jit import inline, kernel
+from bifur.kernels import linalg
+from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
+
+# kinds of curves: H and z
+EQUILIBRIUM = 0  # (u, s)             f = 0
+FOLD = 1  # (u, v, s1, s2)     f = 0, J v = 0, v.v = 1
+
+CONVERGED, DIVERGED, NOT_FINITE, SINGULAR = 0, 1, 2, 3
+
+# relative to the sum of absolute terms of the linearised equation, and absolute in the unknowns
+RESIDUAL = 1e-11
+FLOOR = 1e-15
+
+
+class Work(NamedTuple):
+    """Scratch of one thread, for n states, q parameters, m equations."""
+
+    u: np.ndarray
+    p: np.ndarray
+    f: np.ndarray
+    H: np.ndarray
+    field: np.ndarray
+    J: np.ndarray
+    Fp: np.ndarray
+    along: np.ndarray
+    second: np.ndarray
+    magnitude: np.ndarray
+    A: np.ndarray
+    b: np.ndarray
+    pivots: np.ndarray
+    re: np.ndarray
+    im: np.ndarray
+
+
+WORK = types.NamedTuple(
+    [VECTOR, VECTOR, VECTOR, MATRIX, VECTOR, MATRIX, MATRIX, VECTOR, MATRIX, VECTOR, MATRIX, VECTOR, INTS, VECTOR, VECTOR],
+    Work,
+)
+
+
+def make_work(n: int, q: int) -> Work:
+    """Scratch that is large enough for every kind of curve and every defining system."""
+    m = 2 * n + 3
+    vector, matrix = np.zeros, np.zeros
+    return Work(
+        u=vector(n),
+        p=vector(q),
+        f=vector(m),
+        H=matrix((m, m + 1)),
+        field=vector(n),
+        J=matrix((n, n)),
+        Fp=matrix((n, q)),
+        along=vector(n + q),
+        second=matrix((n, n + q)),
+        magnitude=vector(n),
+        A=matrix((m + 1, m + 1)),
+        b=vector(m + 1),
+        pivots=np.zeros(m + 1, np.int64),
+        re=vector(n),
+        im=vector(n),
+    )
+
+
+@inline
+def unknowns(kind, n):
+    """Length of z."""
+    return n + 1 if kind == EQUILIBRIUM else 2 * n + 2
+
+
+@kernel(types.boolean(I8, KERNELS, VECTOR, INTS, INTS, WORK))
+def evaluate(kind, K, z, free, logs, W):
+    """H(z) into W.f and H_z into W.H, the system's own f, J, f_p beside them; False where not finite."""
+    n = len(W.u)
+    size = unknowns(kind, n)
+    count = 1 if kind == EQUILIBRIUM else 2
+    for i in range(n):
+        W.u[i] = z[i]
+    for j in range(count):
+        s = z[size - count + j]
+        W.p[free[j]] = math.exp(s) if logs[j] else s
+    K.field(W.u, W.p, W.field)
+    K.jacobian(W.u, W.p, W.J)
+    K.parameter_jacobian(W.u, W.p, W.Fp)
+    total = 0.0
+    for i in range(n):
+        W.f[i] = W.field[i]
+        total += W.field[i]
+        for j in range(n):
+            W.H[i, j] = W.J[i, j]
+            total += W.J[i, j]
+        for j in range(count):
+            scale = W.p[free[j]] if logs[j] else 1.0
+            W.H[i, size - count + j] = W.Fp[i, free[j]] * scale
+            total += W.Fp[i, free[j]]
+    if not math.isfinite(total):
+        return False
+    if kind == FOLD:
+        q = len(W.p)
+        for j in range(n):
+            W.along[j] = z[n + j]
+        for k in range(q):
+            W.along[n + k] = 0.0
+        K.second(W.u, W.p, W.along, W.second)
+        norm = 0.0
+        for i in range(n):
+            value = 0.0
+            for j in range(n):
+                value += W.J[i, j] * z[n + j]
+                W.H[i, n + j] = 0.0
+                W.H[n + i, j] = W.second[i, j]
+                W.H[n + i, n + j] = W.J[i, j]
+                total += W.second[i, j]
+            for j in range(count):
+                scale = W.p[free[j]] if logs[j] else 1.0
+                W.H[n + i, 2 * n + j] = W.second[i, n + free[j]] * scale
+            W.f[n + i] = value
+            W.H[2 * n, i] = 0.0
+            W.H[2 * n, n + i] = 2.0 * z[n + i]
+            norm += z[n + i] * z[n + i]
+        W.f[2 * n] = norm - 1.0
+        W.H[2 * n, 2 * n] = W.H[2 * n, 2 * n + 1] = 0.0
+    return math.isfinite(total)
+
+
+@inline
+def small(W, z, size):
+    """Whether every equation holds to RESIDUAL of its terms, or to an error FLOOR of the unknowns."""
+    for i in range(size - 1):
+        terms = sides = 0.0
+        for j in range(size):
+            terms += abs(W.H[i, j] * z[j])
+            sides += abs(W.H[i, j])
+        if not abs(W.f[i]) <= RESIDUAL * terms + FLOOR * sides:
+            return False
+    return True
+
+
+@inline
+def bordered(W, row, size):
+    """Factor [H_z; row]; the sign of its determinant, 0 where singular."""
+    for i in range(size - 1):
+        for j in range(size):
+            W.A[i, j] = W.H[i, j]
+    for j in range(size):
+        W.A[size - 1, j] = row[j]
+    sign = linalg.factor(W.A, size, W.pivots)
+    for j in range(size):
+        if W.A[j, j] < 0.0:
+            sign = -sign
+    return sign
+
+
+@kernel(types.UniTuple(I8, 2)(I8, KERNELS, VECTOR, VECTOR, F8, VECTOR, INTS, INTS, F8, I8, WORK))
+def correct(kind, K, z, row, target, weight, free, logs, contraction, max_newton, W):
+    """Newton on H(z) = 0, row.z = target, in place; (code, iterations). At success W holds H_z at z.
+
+    `contraction` bounds the ratio of successive corrections in the weighted norm: a slow start
+    means that the step was too long to be sure of the branch.
+    """
+    size = unknowns(kind, len(W.u))
+    before = -1.0
+    for iteration in range(max_newton + 1):
+        if not evaluate(kind, K, z, free, logs, W):
+            return NOT_FINITE, iteration
+        if iteration > 0 and small(W, z, size):
+            return CONVERGED, iteration
+        if iteration == max_newton:
+            break
+        if bordered(W, row, size) == 0.0:
+            return SINGULAR, iteration
+        along = 0.0
+        for j in range(size):
+            along += row[j] * z[j]
+            if j < size - 1:
+                W.b[j] = -W.f[j]
+        W.b[size - 1] = target - along
+        linalg.solve(W.A, size, W.pivots, W.b)
+        change = 0.0
+        for j in range(size):
+            z[j] += W.b[j]
+            change += (weight[j] * W.b[j]) ** 2
+        change = math.sqrt(change)
+        if not math.isfinite(change):
+            return NOT_FINITE, iteration
+        if change < 1e-15:
+            if not evaluate(kind, K, z, free, logs, W):
+                return NOT_FINITE, iteration
+            return CONVERGED, iteration + 1
+        if before > 1e-12 and change > contraction * before:
+            return DIVERGED, iteration
+        before = change
+    return DIVERGED, max_newton
+
+
+@kernel(F8(I8, VECTOR, VECTOR, VECTOR, WORK))
+def tangent(kind, row, weight, t, W):
+    """The tangent with row.t > 0 and weighted norm 1, from W.H; the sign of the bordered determinant, 0 where singular."""
+    size = unknowns(kind, len(W.u))
+    sign = bordered(W, row, size)
+    if sign == 0.0:
+        return 0.0
+    for j in range(size - 1):
+        W.b[j] = 0.0
+    W.b[size - 1] = 1.0
+    linalg.solve(W.A, size, W.pivots, W.b)
+    norm = 0.0
+    for j in range(size):
+        norm += (weight[j] * W.b[j]) ** 2
+    norm = math.sqrt(norm)
+    if not (norm > 0.0 and norm < np.inf):
+        return 0.0
+    for j in range(size):
+        t[j] = W.b[j] / norm
+    return sign
+
+
+@kernel(types.Tuple((I8, F8))(KERNELS, VECTOR, WORK, I8))
+def newton(K, u, W, max_newton):
+    """Newton on f(u; W.p) = 0 at fixed parameters, in place; (code, first correction in the maximum norm).
+
+    At success W.field and W.J belong to u.
+    """
+    n = len(u)
+    first = 0.0
+    for iteration in range(max_newton + 1):
+        K.field(u, W.p, W.field)
+        K.jacobian(u, W.p, W.J)
+        good, total = iteration > 0, 0.0
+        for i in range(n):
+            terms = sides = 0.0
+            total += W.field[i]
+            for j in range(n):
+                W.A[i, j] = W.J[i, j]
+                total += W.J[i, j]
+                terms += abs(W.J[i, j] * u[j])
+                sides += abs(W.J[i, j])
+            W.b[i] = -W.field[i]
+            # a hundred times sharper than along a branch: these points are kept
+            if not abs(W.field[i]) <= 1e-2 * RESIDUAL * terms + FLOOR * sides:
+                good = False
+        if not math.isfinite(total):
+            return NOT_FINITE, first
+        if good:
+            return CONVERGED, first
+        if iteration == max_newton:
+            break
+        if linalg.factor(W.A, n, W.pivots) == 0.0:
+            return SINGULAR, first
+        linalg.solve(W.A, n, W.pivots, W.b)
+        change = 0.0
+        for i in range(n):
+            u[i] += W.b[i]
+            change = max(change, abs(W.b[i]))
+        if iteration == 0:
+            first = change
+        if change <= 1e-300:
+            return CONVERGED, first
+    return DIVERGED, first
+
+
+@kernel(F8(KERNELS, VECTOR, WORK))
+def relative_residual(K, u, W):
+    """max |f_i| / (sum of the absolute terms of f_i), at u and W.p."""
+    K.field(u, W.p, W.field)
+    K.magnitude(u, W.p, W.magnitude)
+    worst = 0.0
+    for i in range(len(u)):
+        if W.field[i] != 0.0:
+            worst = max(worst, abs(W.field[i]) / W.magnitude[i])
+    return worst

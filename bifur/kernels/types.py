@@ -1,0 +1,63 @@
+"""The types that every kernel shares.
+
+A system reaches the kernels as function pointers, so that one compiled engine serves an open
+set of systems (arguments: `u` state (n,), `p` all parameters (q,) in the system's order):
+
+    field(u, p, out)                out (n,)       f(u, p)
+    jacobian(u, p, out)             out (n, n)     df_i/du_j
+    parameter_jacobian(u, p, out)   out (n, q)     df_i/dp_k
+    second(u, p, v, out)            out (n, n+q)   d([J f_p] v)_i / d(u, p), v of n + q components
+    magnitude(u, p, out)            out (n,)       sum of the absolute terms of f_i
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from numba import types
+
+F8 = types.float64
+I8 = types.int64
+VECTOR = types.float64[::1]
+MATRIX = types.float64[:, ::1]
+INTS = types.int64[::1]
+
+VECTOR_CALLBACK = types.void(VECTOR, VECTOR, VECTOR)
+MATRIX_CALLBACK = types.void(VECTOR, VECTOR, MATRIX)
+DIRECTIONAL_CALLBACK = types.void(VECTOR, VECTOR, VECTOR, MATRIX)
+
+
+class Kernels(NamedTuple):
+    """A system, as the engine sees it."""
+
+    field: Any
+    jacobian: Any
+    parameter_jacobian: Any
+    second: Any
+    magnitude: Any
+
+
+KERNELS = types.NamedTuple(
+    [
+        types.FunctionType(VECTOR_CALLBACK),
+        types.FunctionType(MATRIX_CALLBACK),
+        types.FunctionType(MATRIX_CALLBACK),
+        types.FunctionType(DIRECTIONAL_CALLBACK),
+        types.FunctionType(VECTOR_CALLBACK),
+    ],
+    Kernels,
+)
+
+
+class EliminantKernels(NamedTuple):
+    """The polynomial form: chart polynomials with rounding bounds, guards with bounds, states from a root."""
+
+    coefficients: Any  # (unused, p, out (2 charts, degree + 1)): values, then bounds
+    guards: Any  # (unused, p, out (2, guards)): values, then bounds
+    lift: Any  # ((chart, x), p, out (n,))
+
+
+ELIMINANT = types.NamedTuple(
+    [types.FunctionType(MATRIX_CALLBACK), types.FunctionType(MATRIX_CALLBACK), types.FunctionType(VECTOR_CALLBACK)],
+    EliminantKernels,
+)

@@ -1,0 +1,102 @@
+"""One-parameter bifurcation diagrams: stable solid, unstable dashed, special points marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from bifur._say import unknown
+from bifur.plotting import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from bifur.continuation.results import Branch, Diagram
+
+MOST_PANELS = 4
+
+
+def plot_diagram(diagram: Diagram, state: str | Sequence[str] | None = None, *, ax: Axes | None = None) -> Figure:
+    """States against the free parameter, one panel for each of `state` (all of them, at most four, by default).
+
+    Stable equilibria are solid, unstable ones dashed; special points are marked and named. `ax` draws one
+    state into a figure of one's own.
+
+    Raises
+    ------
+    ValueError
+        The system has no such state.
+    """
+    system = diagram.system
+    names = [state] if isinstance(state, str) else list(state or system.states[: 1 if ax is not None else MOST_PANELS])
+    for name in names:
+        if name not in system.states:
+            raise ValueError(f"`state`: {unknown('state', name, system.states)}")
+    with style.styled():
+        if ax is not None:
+            figure, panels = style.own_or(ax, 0, 0)[0], [ax]
+        else:
+            figure = style.figure(4.6 * len(names) ** 0.85, 3.9)
+            panels = list(figure.subplots(1, len(names), sharex=True, squeeze=False)[0])
+        for panel, name in zip(panels, names, strict=False):
+            draw_diagram(panel, diagram, name)
+        handles = _legend(diagram)
+        fixed = {key: value for key, value in diagram.parameters.items() if key != diagram.free}
+        title = ", ".join(filter(None, [system.name, style.settings(system, fixed)]))
+        if ax is not None:
+            ax.set_title(title)
+            ax.legend(handles=handles, loc="best")
+        else:
+            figure.suptitle(title, fontsize=10)
+            figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+def draw_diagram(ax: Axes, diagram: Diagram, name: str) -> None:
+    """One state of a diagram into axes."""
+    index = diagram.system.states.index(name)
+    if style.wide(*diagram.span):
+        ax.set_xscale("log")
+    for branch in diagram.branches:
+        _draw_branch(ax, branch, index)
+    values = [branch.state[:, index] for branch in diagram.branches]
+    if values:
+        style.set_symmetric_log("y", ax, np.concatenate(values))
+    ax.set_xlim(*diagram.span)
+    ax.margins(y=0.08)
+    ax.set_xlabel(style.label(diagram.system, diagram.free))
+    ax.set_ylabel(style.label(diagram.system, name))
+    ax.autoscale_view(scalex=False)
+    labels = []
+    for point in diagram.special_points:
+        _, marker, colour, _ = style.special(point.kind)
+        x, y = point.parameters[diagram.free], float(point.state[index])
+        ax.plot(x, y, marker, mfc="white", mec=colour, mew=1.3, ms=5.5, zorder=5, clip_on=False)
+        labels.append((x, y, point.kind, colour))
+    style.place_labels(ax, labels)
+
+
+def _draw_branch(ax: Axes, branch: Branch, index: int) -> None:
+    """Stretches of equal stability, each up to the first point of the next, so that no gap shows."""
+    for first, last, stable in style.runs(branch.stable):
+        part = slice(first, min(last + 1, len(branch)))
+        ax.plot(branch.parameter[part], branch.state[part, index], **_look(bool(stable)))
+
+
+def _look(stable: bool) -> dict[str, Any]:
+    if stable:
+        return {"color": style.BLUE, "lw": 2.0, "ls": "-", "zorder": 3}
+    return {"color": style.VERMILLION, "lw": 1.3, "ls": (0, (4, 2)), "zorder": 2}
+
+
+def _legend(diagram: Diagram) -> list[Any]:
+    found = [stable for stable in (True, False) if any((b.stable == stable).any() for b in diagram.branches)]
+    handles = [Line2D([], [], **_look(stable), label="stable" if stable else "unstable") for stable in found]
+    for kind in dict.fromkeys(point.kind for point in diagram.special_points):
+        name, marker, colour, _ = style.special(kind)
+        handles.append(Line2D([], [], ls="", marker=marker, mfc="white", mec=colour, mew=1.3, label=f"{name} ({kind})"))
+    return handles

@@ -1,0 +1,198 @@
+"""Planes of an atlas as maps, with the curves of special points over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm, Normalize
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from bifur._say import unknown
+from bifur.atlas.plane import COMPLETENESS
+from bifur.plotting import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from bifur.atlas.reader import Atlas, Plane
+
+# maps whose values are few integers: the legend names each
+_COUNTS = {"n_equilibria": "equilibria", "n_stable": "stable equilibria"}
+_FLAT = ("region", "completeness", *_COUNTS, "leading_state", "relaxation_rate", "curve_distance", "max_learning_rate")
+
+
+def plot_atlas(atlas: Atlas, planes: Iterable[str] | None = None, *, map: str = "region") -> Figure:
+    """Every plane of an atlas, or those named: the map with the curves over it, regions in one set of colours.
+
+    Raises
+    ------
+    ValueError
+        The atlas has no such plane or map.
+    """
+    chosen = [atlas[name] for name in (planes or atlas.planes)]
+    columns = min(len(chosen), 3)
+    rows = -(-len(chosen) // columns)
+    colours = region_colours(chosen)
+    with style.styled():
+        figure = style.figure(0.6 + 3.5 * columns, 0.5 + 3.9 * rows)
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for ax, plane in zip(axes, chosen, strict=False):
+            draw_plane(ax, plane, map, colours=colours)
+        for ax in axes[len(chosen) :]:
+            ax.remove()
+        if atlas.title:
+            figure.suptitle(atlas.title, fontsize=12)
+    return figure
+
+
+def plot_plane(plane: Plane, map: str = "region", *, component: str | None = None, ax: Axes | None = None) -> Figure:
+    """One plane: a map, the curves over it, and hatching where the count of equilibria is not proved.
+
+    `component` names the state to show of `leading_state`; `ax` draws into a figure of one's own.
+
+    Raises
+    ------
+    ValueError
+        The plane has no such map, or the system no such state.
+    """
+    with style.styled():
+        figure, ax = style.own_or(ax, 4.8, 4.4)
+        draw_plane(ax, plane, map, component=component)
+    return figure
+
+
+def draw_plane(
+    ax: Axes,
+    plane: Plane,
+    name: str = "region",
+    *,
+    component: str | None = None,
+    colours: Mapping[str, str] | None = None,
+    legend: bool = True,
+) -> list[Any]:
+    """Draw a plane into axes; the handles of its legend are given back."""
+    shown = [known for known in plane.maps if known in _FLAT]
+    if name not in shown:
+        raise ValueError(f'plane "{plane.name}": {unknown("map to draw", name, shown)}')
+    _set_axes(ax, plane)
+    if name == "region":
+        handles = _draw_regions(ax, plane, colours or region_colours([plane]))
+    elif name == "completeness" or name in _COUNTS:
+        handles = _draw_integers(ax, plane, name)
+    else:
+        handles = _draw_values(ax, plane, name, component)
+    handles += draw_curves(ax, plane)
+    handles += _hatch_doubt(ax, plane)
+    if legend and handles:
+        ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, columnspacing=1.2)
+    return handles
+
+
+def _set_axes(ax: Axes, plane: Plane) -> None:
+    ax.set_xscale(plane.scales[0])
+    ax.set_yscale(plane.scales[1])
+    ax.set_xlim(plane.x[0], plane.x[-1])
+    ax.set_ylim(plane.y[0], plane.y[-1])
+    ax.set_xlabel(style.label(plane.system, plane.free[0]))
+    ax.set_ylabel(style.label(plane.system, plane.free[1]))
+    ax.set_title(plane.title)
+
+
+def region_colours(planes: Sequence[Plane]) -> dict[str, str]:
+    """One colour for each signature (the unstable dimensions of a region), the same in every plane."""
+    signatures = {region.signature for plane in planes for region in plane.regions}
+    ordered = sorted(signatures, key=lambda signature: (len(signature.split()), signature))
+    return {signature: style.AREAS[i % len(style.AREAS)] for i, signature in enumerate(ordered)}
+
+
+def _image(ax: Axes, plane: Plane, values: NDArray[Any], **options: Any) -> Any:
+    """Values as cells around their nodes; as pixels inside a vector file."""
+    edges = [style.cell_edges(nodes, scale) for nodes, scale in zip((plane.x, plane.y), plane.scales, strict=True)]
+    return ax.pcolormesh(*edges, values, rasterized=True, zorder=0, **options)
+
+
+def _draw_flat(ax: Axes, plane: Plane, values: NDArray[np.integer], colours: Sequence[str]) -> None:
+    """Integers 0, 1, ... in flat colours; below 0 nothing."""
+    norm = BoundaryNorm(np.arange(len(colours) + 1) - 0.5, max(len(colours), 1))
+    _image(ax, plane, np.ma.masked_less(values, 0), cmap=ListedColormap(list(colours)), norm=norm)
+
+
+def _draw_regions(ax: Axes, plane: Plane, colours: Mapping[str, str]) -> list[Any]:
+    regions = plane.regions
+    _draw_flat(ax, plane, plane.map("region"), [colours[region.signature] for region in regions] or [style.EMPTY])
+    labels = {region.signature: region.label for region in regions}
+    return [Patch(color=colour, label=labels[signature]) for signature, colour in colours.items() if signature in labels]
+
+
+def _draw_integers(ax: Axes, plane: Plane, name: str) -> list[Any]:
+    values = plane.map(name)
+    present = np.unique(values[values >= 0]).tolist()
+    place = {value: index for index, value in enumerate(present)}
+    flat = np.vectorize(lambda value: place.get(value, -1), otypes=[np.int64])(values)
+    colours = [style.AREAS[value % len(style.AREAS)] for value in present]
+    _draw_flat(ax, plane, flat, colours or [style.EMPTY])
+    words = COMPLETENESS if name == "completeness" else None
+    texts = [words[value] if words else f"{value} {_COUNTS[name]}" for value in present]
+    return [Patch(color=colour, label=text) for colour, text in zip(colours, texts, strict=True)]
+
+
+def _draw_values(ax: Axes, plane: Plane, name: str, component: str | None) -> list[Any]:
+    values, about = plane.map(name), plane.maps[name]
+    text = about.long_name + (f" ({about.units})" if about.units not in ("", "1") else "")
+    if name == "leading_state":
+        states = plane.system.states
+        component = component or states[0]
+        if component not in states:
+            raise ValueError(f"`component`: {unknown('state', component, states)}")
+        values = values[:, :, states.index(component)]
+        text = f"{style.label(plane.system, component)} of the leading non-collapsed sink"
+    finite = values[np.isfinite(values)]
+    norm = LogNorm() if finite.size and style.wide(float(finite.min()), float(finite.max())) else Normalize()
+    if not finite.size:
+        norm = Normalize(0, 1)
+    image = _image(ax, plane, np.ma.masked_invalid(values), cmap="cividis", norm=norm)
+    ax.set_facecolor(style.AREAS[0])
+    colourbar = ax.figure.colorbar(image, ax=ax, pad=0.02)
+    colourbar.set_label(text)
+    colourbar.outline.set_linewidth(0.6)  # type: ignore[operator]
+    return [Patch(color=style.AREAS[0], label="none there")] if finite.size < values.size else []
+
+
+def draw_curves(ax: Axes, plane: Plane) -> list[Any]:
+    """The curves of special points, and the points of codimension 2 on them."""
+    handles: dict[str, Any] = {}
+    for curve in plane.curves:
+        x, y = (curve.parameters[:, curve.free.index(name)] for name in plane.free)
+        name, _, colour, line = style.special(curve.kind)
+        ax.plot(x, y, line, color=colour, lw=1.4, zorder=3)
+        handles[curve.kind] = Line2D([], [], color=colour, ls=line, lw=1.4, label=f"{name} ({curve.kind})")
+        for point in curve.special_points:
+            text, marker, edge, _ = style.special(point.kind)
+            position = [point.parameters[name] for name in plane.free]
+            ax.plot(*position, marker, mfc="white", mec=edge, ms=6, zorder=4)
+            handles[point.kind] = Line2D([], [], ls="", marker=marker, mfc="white", mec=edge, label=f"{text} ({point.kind})")
+    return list(handles.values())
+
+
+def _hatch_doubt(ax: Axes, plane: Plane) -> list[Any]:
+    """Hatching over the cells whose count of equilibria is not proved."""
+    doubtful = (plane.map("completeness") >= 0) & (plane.map("completeness") < COMPLETENESS.index("proved"))
+    if not doubtful.any():
+        return []
+    x, y = (style.cell_edges(nodes, scale) for nodes, scale in zip((plane.x, plane.y), plane.scales, strict=True))
+    boxes = [
+        [(x[first], y[row]), (x[last], y[row]), (x[last], y[row + 1]), (x[first], y[row + 1])]
+        for row in np.flatnonzero(doubtful.any(axis=1))
+        for first, last, doubt in style.runs(doubtful[row])
+        if doubt
+    ]
+    # the shade shows single cells, which the hatch may miss
+    look: dict[str, Any] = {"facecolor": "#33333330", "edgecolor": "#555555", "linewidth": 0, "hatch": "/////"}
+    ax.add_collection(PolyCollection(boxes, **look, antialiaseds=False, zorder=2), autolim=False)
+    return [Patch(**look, label="count not proved")]

@@ -1,0 +1,146 @@
+"""Phase portraits: the field, where its components vanish, and the equilibria."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from bifur._say import unknown
+from bifur.plotting import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from bifur.continuation.results import Equilibrium
+    from bifur.systems.base import System
+
+# kind -> marker, fill, edge
+MARKS = {
+    "sink": ("o", style.INK, style.INK),
+    "source": ("o", "white", style.INK),
+    "saddle": ("D", "white", style.INK),
+    "degenerate": ("X", style.ORANGE, style.INK),
+    "undecided": ("s", style.ORANGE, style.INK),
+}
+_POINTS = 161
+
+
+def plot_portrait(
+    system: System,
+    parameters: Mapping[str, float] | None = None,
+    /,
+    *,
+    window: Mapping[str, tuple[float, float]] | None = None,
+    equilibria: Sequence[Equilibrium] | None = None,
+    trajectories: Sequence[NDArray[np.float64]] = (),
+    ax: Axes | None = None,
+    **more: float,
+) -> Figure:
+    """The phase portrait of a system of two states, or u' against u for one.
+
+    Parameters
+    ----------
+    window
+        (low, high) of each state; around the equilibria by default.
+    equilibria
+        Those to mark; found at these parameters by default.
+    trajectories
+        Arrays (m, 2) of states to draw.
+
+    Raises
+    ------
+    ValueError
+        The system has more than two states, a name is unknown, or a window is empty.
+    """
+    if system.dimension > 2:
+        raise ValueError(f"`system`: {system.name} has {system.dimension} states; a portrait shows one or two")
+    values = dict(zip(system.parameters, system.values(parameters, **more).tolist(), strict=True))
+    if equilibria is None:
+        import bifur
+
+        equilibria = tuple(bifur.find_equilibria(system, parameters=values))
+    spans = _window(system, window or {}, equilibria)
+    with style.styled():
+        figure, ax = style.own_or(ax, 4.8, 4.4)
+        draw = _draw_line if system.dimension == 1 else _draw_plane
+        handles = draw(ax, system, values, spans)
+        for trajectory in trajectories:
+            if system.dimension == 2:
+                ax.plot(*np.asarray(trajectory).T, color=style.GREEN, lw=1.3, zorder=3)
+        handles += _mark(ax, system, equilibria)
+        ax.set_title(f"{system.name}, {style.settings(system, values)}")
+        ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, columnspacing=1.2)
+    return figure
+
+
+def _window(
+    system: System, window: Mapping[str, tuple[float, float]], equilibria: Sequence[Equilibrium]
+) -> list[tuple[float, float]]:
+    for key in window:
+        if key not in system.states:
+            raise ValueError(f"`window`: {unknown('state', key, system.states)}")
+    spans = []
+    for index, name in enumerate(system.states):
+        found = [float(e.state[index]) for e in equilibria] or [0.0]
+        low, high = min(found), max(found)
+        margin = 0.3 * (high - low) or 1.0
+        low, high = window.get(name, (low - margin, high + margin))
+        if not (np.isfinite([low, high]).all() and low < high):
+            raise ValueError(f"`window`: that of {name} is ({low}, {high}); low must be below high")
+        spans.append((float(low), float(high)))
+    return spans
+
+
+def _field(system: System, u: Sequence[NDArray[np.float64]], values: Mapping[str, float]) -> NDArray[np.float64]:
+    """The field over arrays; poles become NaN in silence."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        field = np.asarray(system.field(u, values), dtype=np.float64)
+    return np.where(np.isfinite(field), field, np.nan)
+
+
+def _draw_line(ax: Axes, system: System, values: Mapping[str, float], spans: Sequence[tuple[float, float]]) -> list[Any]:
+    u = np.linspace(*spans[0], 1001)
+    name = style.short(system, system.states[0])
+    ax.axhline(0, color="#999999", lw=0.8)
+    (line,) = ax.plot(u, _field(system, (u,), values)[0], color=style.BLUE, lw=1.8, label=f"{name}′")
+    ax.set_xlim(*spans[0])
+    ax.set_xlabel(style.label(system, system.states[0]))
+    ax.set_ylabel(f"{name}′")
+    return [line]
+
+
+def _draw_plane(ax: Axes, system: System, values: Mapping[str, float], spans: Sequence[tuple[float, float]]) -> list[Any]:
+    x, y = (np.linspace(*span, _POINTS) for span in spans)
+    mesh = np.meshgrid(x, y)
+    field = _field(system, mesh, values)
+    ax.streamplot(x, y, *np.nan_to_num(field), color="#BBBBBB", density=1.1, linewidth=0.7, arrowsize=0.8, zorder=1)
+    handles: list[Any] = []
+    for index, (name, colour) in enumerate(zip(system.states, (style.BLUE, style.VERMILLION), strict=True)):
+        if np.nanmin(field[index]) < 0 < np.nanmax(field[index]):
+            ax.contour(x, y, field[index], levels=[0.0], colors=[colour], linewidths=1.5, zorder=2)
+            handles.append(Line2D([], [], color=colour, lw=1.5, label=f"{style.short(system, name)}′ = 0"))
+    ax.set_xlim(*spans[0])
+    ax.set_ylim(*spans[1])
+    ax.set_xlabel(style.label(system, system.states[0]))
+    ax.set_ylabel(style.label(system, system.states[1]))
+    return handles
+
+
+def _mark(ax: Axes, system: System, equilibria: Sequence[Equilibrium]) -> list[Any]:
+    """The equilibria, and a handle for each kind."""
+    handles: dict[str, Any] = {}
+    for equilibrium in equilibria:
+        marker, fill, edge = MARKS[equilibrium.kind]
+        position = (equilibrium.state[0], equilibrium.state[1] if system.dimension == 2 else 0.0)
+        ax.plot(*position, marker, mfc=fill, mec=edge, mew=1.2, ms=6.5, zorder=5)
+        handles[equilibrium.kind] = Line2D(
+            [], [], ls="", marker=marker, mfc=fill, mec=edge, mew=1.2, label=equilibrium.kind
+        )
+    return list(handles.values())

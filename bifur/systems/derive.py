@@ -1,0 +1,333 @@
+"""From a traced definition: derivatives, magnitudes and the polynomial form, as generated code.
+
+The code is written once to the cache folder, keyed by the system's digest, and imported from
+there: a second process needs no sympy. The same functions are compiled for the kernels and
+called from Python with arrays or complex numbers.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bifur import _cache
+from bifur.systems import expression
+
+if TYPE_CHECKING:
+    import sympy as sp
+    from numpy.typing import NDArray
+
+    from bifur.kernels.types import EliminantKernels, Kernels
+    from bifur.systems.base import System
+
+_HERE = Path(__file__).parent
+_VERSION = _cache.sources_digest([_HERE / "derive.py", _HERE / "eliminate.py", _HERE / "expression.py"])
+# rounding unit of one operation (twice 2^-53, for the rounding of the bound itself), and what underflow may lose
+UNIT = 2.3e-16
+TINY = 1e-300
+
+
+@dataclass(frozen=True)
+class ChartText:
+    """A chart of `eliminate`, as text in the names u0, u1, ... and p0, p1, ..."""
+
+    coefficients: tuple[str, ...]
+    lifts: tuple[tuple[int, str, str], ...]
+
+
+class Derived:
+    """What is generated from a definition."""
+
+    def __init__(self, system: System, module: ModuleType) -> None:
+        self.n = system.dimension
+        self.q = len(system.parameters)
+        self.module = module
+        self.variable: int | None = module.VARIABLE
+        self.charts = tuple(ChartText(tuple(c), tuple(l)) for c, l in module.CHARTS)
+        self.guards: tuple[str, ...] = module.GUARDS
+        self._kernels: Kernels | None = None
+
+    @property
+    def polynomial(self) -> bool:
+        """Whether all equilibria are the real roots of charts."""
+        return self.variable is not None
+
+    @property
+    def degree(self) -> int:
+        """The largest degree of a chart."""
+        return max(len(chart.coefficients) for chart in self.charts) - 1
+
+    def kernels(self) -> Kernels:
+        """The compiled function pointers."""
+        if self._kernels is None:
+            from bifur import _jit
+            from bifur.kernels import types
+
+            m = self.module
+            self._kernels = types.Kernels(
+                field=_jit.callback(types.VECTOR_CALLBACK)(m.field),
+                jacobian=_jit.callback(types.MATRIX_CALLBACK)(m.jacobian),
+                parameter_jacobian=_jit.callback(types.MATRIX_CALLBACK)(m.parameter_jacobian),
+                second=_jit.callback(types.DIRECTIONAL_CALLBACK)(m.second),
+                magnitude=_jit.callback(types.VECTOR_CALLBACK)(m.magnitude),
+            )
+        return self._kernels
+
+    @cached_property
+    def eliminant_kernels(self) -> EliminantKernels:
+        """The compiled polynomial form; the charts of a system without one are empty."""
+        from bifur import _jit
+        from bifur.kernels import types
+
+        m = self.module
+        return types.EliminantKernels(
+            coefficients=_jit.callback(types.MATRIX_CALLBACK)(m.coefficients),
+            guards=_jit.callback(types.MATRIX_CALLBACK)(m.guards),
+            lift=_jit.callback(types.VECTOR_CALLBACK)(m.lift),
+        )
+
+    def evaluate(self, what: str, system: System, u: Any, parameters: Mapping[str, Any]) -> NDArray[Any]:
+        """`jacobian` or `parameter_jacobian` for numbers and arrays, real or complex."""
+        states = np.broadcast_arrays(*(np.asarray(x) for x in u), *(np.asarray(v) for v in parameters.values()))
+        kind = np.result_type(np.float64, *states)
+        u_values, p_values = [x.astype(kind) for x in states[: self.n]], [x.astype(kind) for x in states[self.n :]]
+        columns = self.n if what == "jacobian" else self.q
+        out = np.empty((self.n, columns, *states[0].shape), kind)
+        getattr(self.module, what)(u_values, p_values, out)
+        return out
+
+    @cached_property
+    def chart_expressions(self) -> list[list[expression.Expression]]:
+        """Coefficients of each chart as expressions in p0, p1, ... for exact arithmetic."""
+        names = [f"p{k}" for k in range(self.q)]
+        return [[expression.parse(text, names) for text in chart.coefficients] for chart in self.charts]
+
+    @cached_property
+    def guard_expressions(self) -> list[expression.Expression]:
+        """The guards as expressions in p0, p1, ..."""
+        names = [f"p{k}" for k in range(self.q)]
+        return [expression.parse(text, names) for text in self.guards]
+
+    @cached_property
+    def jacobian_expressions(self) -> list[list[expression.Expression]]:
+        """The Jacobian as expressions in u0, ..., p0, ... for ball arithmetic."""
+        names = [*(f"u{i}" for i in range(self.n)), *(f"p{k}" for k in range(self.q))]
+        return [[expression.parse(text, names) for text in row] for row in self.module.JACOBIAN]
+
+
+def derived(system: System) -> Derived:
+    """The generated module of a system, from the cache or made now."""
+    path = _cache.FOLDER / "systems" / f"system_{system.digest[:20]}_{_VERSION}.py"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(_Writer(system).module())
+        os.replace(temporary, path)
+    module = sys.modules.get(path.stem)
+    if module is None:
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module  # numba's cached code names the module that it came from
+        spec.loader.exec_module(module)
+    return Derived(system, module)
+
+
+def latex(system: System) -> str:
+    """The equations in LaTeX."""
+    import sympy as sp
+
+    symbols = {name: sp.Symbol(name, real=True) for name in (*system.states, *system.parameters)}
+    names = {symbols[name]: f"{{{tex}}}" for name, tex in system.tex.items()}
+    rows = []
+    for state, component in zip(system.states, _symbolic(system.expressions, symbols), strict=True):
+        left = sp.latex(symbols[state], symbol_names=names)
+        rows.append(rf"\dot{{{left}}} &= {sp.latex(component, symbol_names=names)}")
+    return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+
+def _symbolic(components: Sequence[expression.Expression], symbols: Mapping[str, Any]) -> list[sp.Expr]:
+    import sympy as sp
+
+    def constant(value: Fraction) -> sp.Expr:
+        return sp.Rational(value.numerator, value.denominator)
+
+    def function(name: str, value: Any) -> Any:
+        return getattr(sp, name)(value)
+
+    return [sp.sympify(c) for c in expression.evaluate(components, symbols, constant, function)]
+
+
+class _Writer:
+    """Writes the generated module of one system."""
+
+    def __init__(self, system: System) -> None:
+        import sympy as sp
+
+        self.system = system
+        self.u = [sp.Symbol(f"u{i}", real=True) for i in range(system.dimension)]
+        self.p = [sp.Symbol(f"p{k}", real=True) for k in range(len(system.parameters))]
+        self.v = [sp.Symbol(f"v{i}", real=True) for i in range(len(self.u) + len(self.p))]
+        symbols = dict(zip((*system.states, *system.parameters), (*self.u, *self.p), strict=True))
+        self.renamed = {name: symbol.name for name, symbol in symbols.items()}
+        self.f = _symbolic(system.expressions, symbols)
+
+    def module(self) -> str:
+        import sympy as sp
+
+        jacobian = sp.Matrix(self.f).jacobian(self.u)
+        along = sp.Matrix(self.f).jacobian([*self.u, *self.p]) * sp.Matrix(self.v)
+        parts = [
+            f'"""Generated from the definition of {self.system.name}; not meant for editing."""',
+            "from numpy import arctan as atan, cos, cosh, exp, log, sin, sinh, sqrt, tan, tanh",
+            f"JACOBIAN = {[[sp.pycode(e, fully_qualified_modules=False) for e in row] for row in jacobian.tolist()]!r}",
+            self.field(),
+            self.matrix("jacobian", jacobian),
+            self.matrix("parameter_jacobian", sp.Matrix(self.f).jacobian(self.p)),
+            self.matrix("second", along.jacobian([*self.u, *self.p]), ("u", "p", "v")),
+            self.magnitude(),
+            self.eliminant(),
+        ]
+        return "\n\n\n".join(parts) + "\n"
+
+    # ---- derivatives --------------------------------------------------------------------
+
+    def head(self, name: str, arguments: Sequence[str]) -> list[str]:
+        lines = [f"def {name}({', '.join(arguments)}, out):"]
+        for argument in arguments:
+            count = {"u": len(self.u), "p": len(self.p), "v": len(self.v)}[argument]
+            lines += [f"    {argument}{i} = {argument}[{i}]" for i in range(count)]
+        return lines
+
+    def field(self) -> str:
+        """In the definition's own order of operations, so that its rounding is that of the definition."""
+        lines = self.head("field", ("u", "p"))
+        for i, component in enumerate(self.system.expressions):
+            renamed = expression.evaluate(
+                [component], {k: expression.name(v) for k, v in self.renamed.items()}, expression.number, expression.call
+            )[0]
+            lines.append(f"    out[{i}] = {expression.text(renamed)}")
+        return "\n".join(lines)
+
+    def matrix(self, name: str, matrix: sp.Matrix, arguments: Sequence[str] = ("u", "p")) -> str:
+        import sympy as sp
+
+        rows, columns = matrix.shape
+        shared, reduced = sp.cse(list(matrix), symbols=sp.numbered_symbols("c"))
+        lines = self.head(name, arguments)
+        lines += [f"    {symbol} = {_code(value)}" for symbol, value in shared]
+        for index, value in enumerate(reduced):
+            lines.append(f"    out[{index // columns}, {index % columns}] = {_code(value)}")
+        return "\n".join(lines) if rows and columns else "\n".join([*lines, "    return"])
+
+    def magnitude(self) -> str:
+        lines = self.head("magnitude", ("u", "p"))
+        lines += [f"    out[{i}] = {self.absolute(c)}" for i, c in enumerate(self.system.expressions)]
+        return "\n".join(lines)
+
+    def absolute(self, node: expression.Expression) -> str:
+        """The sum of the absolute terms of an expression, as code."""
+        operator, arguments = node.operator, node.arguments
+        renamed = {k: expression.name(v) for k, v in self.renamed.items()}
+
+        def value(e: expression.Expression) -> str:
+            return expression.text(expression.evaluate([e], renamed, expression.number, expression.call)[0])
+
+        if operator == "number":
+            return f"({value(expression.number(abs(arguments[0])))})"
+        if operator == "name":
+            return f"abs({self.renamed[arguments[0]]})"
+        if operator in ("+", "-"):
+            return f"({self.absolute(arguments[0])} + {self.absolute(arguments[1])})"
+        if operator == "*":
+            return f"{self.absolute(arguments[0])} * {self.absolute(arguments[1])}"
+        if operator == "neg":
+            return self.absolute(arguments[0])
+        if operator == "/":
+            return f"{self.absolute(arguments[0])} / abs({value(arguments[1])})"
+        if operator == "**" and arguments[1].operator == "number" and arguments[1].arguments[0] >= 0:
+            return f"({self.absolute(arguments[0])}) ** {value(arguments[1])}"
+        return f"abs({value(node)})"
+
+    # ---- polynomial form ----------------------------------------------------------------
+
+    def eliminant(self) -> str:
+        from bifur.systems.eliminate import Eliminant, eliminate
+
+        found = eliminate(self.f, self.u, self.p) or Eliminant(None, [], [])
+        indices = {symbol: i for i, symbol in enumerate(self.u)}
+        charts = [
+            ([_code(c) for c in chart.coefficients], [(indices[s], _code(n), _code(d)) for s, n, d in chart.lifts])
+            for chart in found.charts
+        ]
+        degree = max((len(c) for c, _ in charts), default=1) - 1
+        lines = [
+            f"VARIABLE = {indices[found.variable] if found.variable is not None else None}",
+            f"CHARTS = {charts!r}",
+            f"GUARDS = {tuple(_code(g) for g in found.guards)!r}",
+            "",
+            "",
+            *self.head("coefficients", ("u", "p"))[:1],
+            *self.head("", ("p",))[1:],
+            "    out[:] = 0.0",
+        ]
+        for i, chart in enumerate(found.charts):
+            for k, coefficient in enumerate(chart.coefficients):
+                lines += self.with_bound(coefficient, f"{i}, {k}", f"{len(charts) + i}, {k}")
+        lines += ["", "", *self.head("guards", ("u", "p"))[:1], *self.head("", ("p",))[1:], "    out[:] = 0.0"]
+        for k, guard in enumerate(found.guards):
+            lines += self.with_bound(guard, f"0, {k}", f"1, {k}")
+        lines += ["", "", *self.lift(found, indices)]
+        assert degree >= 0
+        return "\n".join(lines)
+
+    def with_bound(self, polynomial: sp.Expr, at: str, bound_at: str) -> list[str]:
+        """A polynomial in the parameters, and a bound of the rounding errors of its evaluation.
+
+        The sum of t monomials of degree d in exact doubles takes at most t + d + 2 roundings on the
+        way of each term (Higham 2002, Accuracy and Stability, section 3.1).
+        """
+        import sympy as sp
+
+        terms = [term for term in sp.Add.make_args(sp.expand(polynomial)) if term != 0]
+        if not terms:
+            return []
+        degree = max(sum(int(sp.degree(term, s)) for s in term.free_symbols) for term in terms)
+        codes = [_code(term) for term in terms]
+        lost = [" * ".join(f"({s} != 0.0)" for s in sorted(map(str, t.free_symbols))) or "1" for t in terms]
+        return [
+            f"    out[{at}] = {' + '.join(codes)}",
+            f"    out[{bound_at}] = {UNIT * (len(terms) + degree + 2)!r} * ({' + '.join(f'abs({c})' for c in codes)})"
+            f" + {TINY!r} * ({' + '.join(lost)})",
+        ]
+
+    def lift(self, found: Any, indices: Mapping[Any, int]) -> list[str]:
+        """All states from u = (chart, x)."""
+        lines = ["def lift(u, p, out):", "    chart = int(u[0])", *self.head("", ("p",))[1:]]
+        for i, chart in enumerate(found.charts):
+            x = f"u{indices[found.variable]}"
+            lines += [f"    if chart == {i}:", f"        {x} = u[1]", f"        out[{indices[found.variable]}] = {x}"]
+            for symbol, numerator, denominator in chart.lifts:
+                lines += [
+                    f"        {symbol} = ({_code(numerator)}) / ({_code(denominator)})",
+                    f"        out[{indices[symbol]}] = {symbol}",
+                ]
+        return lines
+
+
+def _code(value: sp.Expr) -> str:
+    import sympy as sp
+
+    return str(sp.pycode(value, fully_qualified_modules=False))

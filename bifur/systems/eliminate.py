@@ -1,0 +1,303 @@
+"""All equilibria of a polynomial system, reduced to the real roots of polynomials in one state.
+
+The equations f = 0, polynomial or rational in the states, are split at their factors and solved
+for one state after the other: directly where a state appears linearly, by a subresultant where
+not. Each case ends in a *chart*: a polynomial g(x; p) in the state x, and the other states as
+rational functions of x. The equilibria are the real roots of all charts, provided that every
+*guard*, a polynomial in the parameters alone, is different from zero: the guards are the
+contents, leading coefficients and resultants whose vanishing would add or merge solutions.
+
+Reference: Cox, Little & O'Shea, Ideals, Varieties, and Algorithms, chapter 3 (elimination).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import sympy as sp
+
+MAX_STATES = 4
+MAX_DEGREE = 24
+MAX_TERMS = 4000
+MAX_CASES = 40
+FEW_TERMS = 12
+
+
+class BudgetError(Exception):
+    """Elimination would take longer than a user waits; searches take over."""
+
+
+@dataclass
+class Chart:
+    """g(x) = sum coefficients[k] x^k, and states in the order in which they are found: (state, numerator, denominator)."""
+
+    coefficients: list[sp.Expr]
+    lifts: list[tuple[sp.Symbol, sp.Expr, sp.Expr]]
+
+
+@dataclass
+class Eliminant:
+    """The charts over one state, and the guards."""
+
+    variable: sp.Symbol
+    charts: list[Chart]
+    guards: list[sp.Expr]
+
+
+@dataclass
+class _Case:
+    equations: list[sp.Expr]
+    lifts: list[tuple[sp.Symbol, sp.Expr, sp.Expr]] = field(default_factory=list)
+    nonzero: list[sp.Expr] = field(default_factory=list)
+
+
+def eliminate(
+    components: Sequence[sp.Expr], states: Sequence[sp.Symbol], parameters: Sequence[sp.Symbol]
+) -> Eliminant | None:
+    """Charts of f = 0 over one of the states, or None where f is no polynomial or the budget runs out."""
+    if len(states) > MAX_STATES:
+        return None
+    poles: list[sp.Expr] = []
+    equations = []
+    for component in components:
+        numerator, denominator = sp.fraction(sp.together(component))
+        if not (numerator.is_polynomial(*states, *parameters) and denominator.is_polynomial(*states, *parameters)):
+            return None
+        equations.append(sp.expand(numerator))
+        poles.extend(_state_factors(denominator, states))
+    best: tuple[int, Eliminant] | None = None
+    for variable in states:
+        try:
+            found = _Elimination(variable, states, poles).run(equations)
+        except BudgetError:
+            continue
+        size = sum(len(sp.Add.make_args(guard)) for guard in found.guards)
+        if best is None or size < best[0]:
+            best = size, found
+        if size <= FEW_TERMS:  # few guards: few parameter values for which the charts do not speak
+            break
+    return best[1] if best else None
+
+
+def _state_factors(expression: sp.Expr, states: Iterable[sp.Symbol]) -> list[sp.Expr]:
+    wanted = set(states)
+    return [factor for factor, _ in sp.factor_list(expression)[1] if factor.free_symbols & wanted]
+
+
+class _Elimination:
+    """One attempt, over one state `x`."""
+
+    def __init__(self, x: sp.Symbol, states: Sequence[sp.Symbol], poles: list[sp.Expr]) -> None:
+        self.x = x
+        self.states = set(states)
+        self.poles = poles
+        self.guards: dict[sp.Expr, None] = {}
+        self.cases = 0
+
+    def run(self, equations: list[sp.Expr]) -> Eliminant:
+        charts: list[Chart] = []
+        polynomials: list[sp.Expr] = []
+        for case in self.solve(_Case(equations)):
+            (polynomial,) = case.equations
+            lifts = [(s, *self.compose(n, d, case.lifts[:i])) for i, (s, n, d) in enumerate(case.lifts)]
+            lifted = {s: n / d for s, n, d in lifts}
+            nonzero = [self.numerator(e.subs(lifted)) for e in [*case.nonzero, *self.poles]]
+            for expression in [*(d for _, _, d in lifts), *nonzero]:
+                polynomial = self.separate(polynomial, expression)
+            if self.x not in polynomial.free_symbols:
+                continue
+            for other in polynomials:
+                self.resultant_guard(polynomial, other)
+            polynomials.append(polynomial)
+            coefficients = sp.Poly(polynomial, self.x).all_coeffs()[::-1]
+            if len(coefficients) > MAX_DEGREE + 1:
+                raise BudgetError
+            charts.append(Chart([sp.expand(c) for c in coefficients], case.lifts))
+        return Eliminant(self.x, charts, list(self.guards))
+
+    # ---- the recursion ------------------------------------------------------------------
+
+    def solve(self, case: _Case) -> list[_Case]:
+        """Split, substitute, recurse, until one polynomial in x is left in each case."""
+        self.cases += 1
+        if self.cases > MAX_CASES:
+            raise BudgetError
+        equations: list[list[sp.Expr]] = []
+        for equation in case.equations:
+            if equation == 0:
+                continue
+            factors = self.factors(equation)
+            if not factors:
+                return []  # a parameter expression, guarded to be nonzero, would have to vanish
+            equations.append(factors)
+        for i, factors in enumerate(equations):
+            if len(factors) > 1:
+                whole = [sp.Mul(*f) for f in equations]
+                leaves, nonzero = [], list(case.nonzero)
+                for factor in factors:  # the later cases leave out what the earlier ones cover
+                    leaves += self.solve(_Case([*whole[:i], factor, *whole[i + 1 :]], case.lifts, list(nonzero)))
+                    nonzero.append(factor)
+                return leaves
+        rest = self.without_multiples([factors[0] for factors in equations])
+        alone = [e for e in rest if e.free_symbols & self.states == {self.x}]
+        if len(alone) > 1:
+            common = self.common_roots(alone)
+            if common is None:
+                return []
+            rest = [common, *(e for e in rest if e not in alone)]
+        unknown = set().union(*(e.free_symbols for e in rest)) & self.states
+        missing = self.states - unknown - {s for s, _, _ in case.lifts}
+        if missing or not rest:
+            raise BudgetError  # a free state: equilibria of positive dimension for all parameters
+        if unknown == {self.x}:
+            return [_Case(rest, case.lifts, case.nonzero)]
+        return self.reduce(_Case(rest, case.lifts, case.nonzero), unknown - {self.x})
+
+    def reduce(self, case: _Case, unknown: set[sp.Symbol]) -> list[_Case]:
+        equations = self.with_s_polynomials(case.equations)
+        choice = self.linear_choice(equations, unknown)
+        if choice is None:
+            return self.by_subresultant(_Case(equations, case.lifts, case.nonzero), unknown)
+        index, y, leading, constant = choice
+        others = [
+            self.numerator(e.subs(y, -constant / leading)) if y in e.free_symbols else e
+            for i, e in enumerate(equations)
+            if i != index
+        ]
+        depends = leading.free_symbols & self.states
+        nonzero = [*case.nonzero, leading] if depends else case.nonzero
+        if not depends:
+            self.add_guard(leading)
+        leaves = self.solve(_Case(others, [(y, -constant, leading), *case.lifts], nonzero))
+        if depends:  # the case that the division excludes
+            side = [*equations[:index], leading, constant, *equations[index + 1 :]]
+            leaves += self.solve(_Case(side, case.lifts, case.nonzero))
+        return leaves
+
+    def by_subresultant(self, case: _Case, unknown: set[sp.Symbol]) -> list[_Case]:
+        """Two equations without a linear state: their resultant, and y from the subresultant of degree 1."""
+        for y in sorted(unknown, key=str):
+            holding = [e for e in case.equations if y in e.free_symbols]
+            if len(holding) != 2:
+                continue
+            chain = sp.subresultants(*sorted(holding, key=lambda e: -sp.degree(e, y)), y)
+            linear = [e for e in chain if sp.degree(e, y) == 1]
+            if not linear or y in chain[-1].free_symbols:
+                continue
+            if len(sp.Add.make_args(sp.expand(chain[-1]))) > MAX_TERMS:
+                raise BudgetError
+            leading, constant = sp.Poly(linear[0], y).all_coeffs()
+            rest = [e for e in case.equations if e not in holding] + [sp.expand(chain[-1])]
+            tops = [sp.Poly(e, y).LC() for e in holding]
+            nonzero = [*case.nonzero, leading, tops[0]]
+            return self.solve(_Case(rest, [(y, -constant, leading), *case.lifts], nonzero))
+        raise BudgetError
+
+    def common_roots(self, equations: list[sp.Expr]) -> sp.Expr | None:
+        """Equations in x alone hold together at the roots of their common divisor; None: nowhere."""
+        common = equations[0]
+        for other in equations[1:]:
+            divisor = sp.gcd(common, other)
+            if self.x in sp.cancel(common / divisor).free_symbols and self.x in sp.cancel(other / divisor).free_symbols:
+                self.resultant_guard(sp.cancel(common / divisor), sp.cancel(other / divisor))
+            common = divisor
+        return common if self.x in common.free_symbols else None
+
+    # ---- pieces -------------------------------------------------------------------------
+
+    def factors(self, equation: sp.Expr) -> list[sp.Expr]:
+        """Distinct factors that hold states; those in parameters alone become guards."""
+        if len(sp.Add.make_args(equation)) > MAX_TERMS:
+            raise BudgetError
+        found = []
+        content, factors = sp.factor_list(equation)
+        if content == 0:
+            raise BudgetError
+        for factor, _ in factors:
+            if factor.free_symbols & self.states:
+                found.append(factor)
+            else:
+                self.add_guard(factor)
+        return found
+
+    def without_multiples(self, equations: list[sp.Expr]) -> list[sp.Expr]:
+        kept: list[sp.Expr] = []
+        for equation in sorted(set(equations), key=lambda e: (sp.Poly(e, *self.states).total_degree(), str(e))):
+            gens = sorted(equation.free_symbols, key=str)
+            if not any(sp.reduced(equation, [k], *gens)[1] == 0 for k in kept):
+                kept.append(equation)
+        return kept
+
+    def with_s_polynomials(self, equations: list[sp.Expr]) -> list[sp.Expr]:
+        """Add combinations of two equations in which their leading terms cancel, where these are simpler."""
+        gens = sorted(self.states, key=str)
+        found = list(equations)
+        for f, g in itertools.combinations(equations, 2):
+            F, G = sp.Poly(f, *gens), sp.Poly(g, *gens)
+            common = sp.lcm(sp.LT(F, *gens, order="grevlex"), sp.LT(G, *gens, order="grevlex"))
+            s = sp.expand(
+                sp.cancel(common / sp.LT(F, *gens, order="grevlex")) * f
+                - sp.cancel(common / sp.LT(G, *gens, order="grevlex")) * g
+            )
+            s = self.numerator(s)
+            if s != 0 and sp.Poly(s, *gens).total_degree() < min(F.total_degree(), G.total_degree()):
+                found += self.factors(s)[:1] if len(self.factors(s)) == 1 else [s]
+        return found
+
+    def linear_choice(
+        self, equations: list[sp.Expr], unknown: set[sp.Symbol]
+    ) -> tuple[int, sp.Symbol, sp.Expr, sp.Expr] | None:
+        best = None
+        for i, equation in enumerate(equations):
+            for y in sorted(unknown & equation.free_symbols, key=str):
+                poly = sp.Poly(equation, y)
+                if poly.degree() != 1:
+                    continue
+                leading, constant = poly.all_coeffs()
+                cost = (bool(leading.free_symbols & self.states), sp.count_ops(leading) + sp.count_ops(constant), str(y))
+                if best is None or cost < best[0]:
+                    best = (cost, (i, y, leading, constant))
+        return best[1] if best else None
+
+    def numerator(self, expression: sp.Expr) -> sp.Expr:
+        return sp.expand(sp.fraction(sp.together(expression))[0])
+
+    def compose(self, numerator: sp.Expr, denominator: sp.Expr, earlier: list) -> tuple[sp.Expr, sp.Expr]:
+        """A lift as a quotient in x alone, earlier lifts put in."""
+        value = numerator / denominator
+        for state, n, d in reversed(earlier):
+            value = value.subs(state, n / d)
+        top, bottom = sp.fraction(sp.cancel(sp.together(value)))
+        return top, bottom
+
+    def separate(self, polynomial: sp.Expr, expression: sp.Expr) -> sp.Expr:
+        """`polynomial` without its common factor with `expression`; guarded against common roots otherwise."""
+        if expression == 0:
+            return sp.Integer(1)
+        if not expression.free_symbols & self.states:
+            self.add_guard(expression)
+            return polynomial
+        if self.x not in polynomial.free_symbols:
+            return polynomial
+        if expression.free_symbols & self.states != {self.x}:
+            raise BudgetError
+        common = sp.gcd(polynomial, expression)
+        if self.x in common.free_symbols:
+            polynomial = sp.expand(sp.cancel(polynomial / common))
+        self.resultant_guard(polynomial, expression)
+        return polynomial
+
+    def resultant_guard(self, f: sp.Expr, g: sp.Expr) -> None:
+        if self.x not in f.free_symbols or self.x not in g.free_symbols:
+            self.add_guard(g if self.x not in g.free_symbols else f)
+            return
+        self.add_guard(sp.resultant(f, g, self.x))
+
+    def add_guard(self, expression: sp.Expr) -> None:
+        content, factors = sp.factor_list(expression)
+        if content == 0:
+            raise BudgetError
+        for factor, _ in factors:
+            self.guards[sp.expand(factor)] = None

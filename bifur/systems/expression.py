@@ -1,0 +1,244 @@
+"""Arithmetic expressions: a system's definition, traced once, as data.
+
+A definition is plain Python arithmetic. Called with `Expression` symbols it returns a tree per
+component. The tree is what everything else is made from: the text stored in an atlas, the key
+of the compiled code, sympy's derivatives, the polynomial form, ball arithmetic.
+Literals are read as decimals (0.1 is 1/10), so that the exact arithmetic of the proofs speaks
+of the system as it was written.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+FUNCTIONS = ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "atan")
+
+# limits on text from a stranger's file: far above any system that stays dense
+MAX_TEXT = 20_000
+MAX_DEPTH = 200
+MAX_EXPONENT = 64
+MAX_DIGITS = 40
+
+
+class Expression:
+    """A node: `operator` is number, name, one of + - * / ** neg, or a function's name."""
+
+    __slots__ = ("arguments", "operator")
+    __array_ufunc__ = None  # numpy scalars leave the operation to us
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, operator: str, *arguments: Any) -> None:
+        self.operator = operator
+        self.arguments = arguments
+
+    def __add__(self, other: Any) -> Expression:
+        return _binary("+", self, other)
+
+    def __radd__(self, other: Any) -> Expression:
+        return _binary("+", other, self)
+
+    def __sub__(self, other: Any) -> Expression:
+        return _binary("-", self, other)
+
+    def __rsub__(self, other: Any) -> Expression:
+        return _binary("-", other, self)
+
+    def __mul__(self, other: Any) -> Expression:
+        return _binary("*", self, other)
+
+    def __rmul__(self, other: Any) -> Expression:
+        return _binary("*", other, self)
+
+    def __truediv__(self, other: Any) -> Expression:
+        return _binary("/", self, other)
+
+    def __rtruediv__(self, other: Any) -> Expression:
+        return _binary("/", other, self)
+
+    def __pow__(self, other: Any) -> Expression:
+        return _binary("**", self, other)
+
+    def __rpow__(self, other: Any) -> Expression:
+        return _binary("**", other, self)
+
+    def __neg__(self) -> Expression:
+        return Expression("neg", self)
+
+    def __pos__(self) -> Expression:
+        return self
+
+    def _refuse(self, *_: Any) -> Any:
+        raise TypeError("a definition must be plain arithmetic: it cannot compare or branch on its values")
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __abs__ = _refuse  # type: ignore[assignment]
+    __float__ = __int__ = __len__ = __iter__ = _refuse
+
+    def __repr__(self) -> str:
+        return f"Expression({text(self)!r})"
+
+
+def number(value: Any) -> Expression:
+    """A literal; a float is read as the decimal that Python prints for it."""
+    if isinstance(value, Expression):
+        return value
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"a definition may use numbers, states and parameters, not {type(value).__name__}")
+    if isinstance(value, numbers.Rational):
+        return Expression("number", Fraction(value.numerator, value.denominator))
+    if not math.isfinite(value):
+        raise TypeError(f"a definition may not contain {float(value)}")
+    return Expression("number", Fraction(repr(float(value))))
+
+
+def name(symbol: str) -> Expression:
+    """A state or a parameter."""
+    return Expression("name", symbol)
+
+
+def call(function: str, argument: Expression) -> Expression:
+    """One of `FUNCTIONS`."""
+    return Expression(function, argument)
+
+
+def _binary(operator: str, left: Any, right: Any) -> Expression:
+    return Expression(operator, number(left), number(right))
+
+
+_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "neg": 3, "**": 4}
+
+
+def text(expression: Expression) -> str:
+    """The expression in Python's arithmetic, with no more parentheses than it needs."""
+    return _text(expression)[0]
+
+
+def _decimal(value: Fraction) -> tuple[str, int]:
+    """An exact decimal where there is one, else a quotient; with its precedence."""
+    if value.denominator == 1:
+        shown, precedence = str(abs(value.numerator)), 5
+    elif Fraction(repr(float(abs(value)))) == abs(value):
+        shown, precedence = repr(float(abs(value))), 5
+    else:
+        shown, precedence = f"{abs(value.numerator)}/{value.denominator}", 2
+    return (f"-{shown}", min(precedence, 3)) if value < 0 else (shown, precedence)
+
+
+def _text(expression: Expression) -> tuple[str, int]:
+    operator, arguments = expression.operator, expression.arguments
+    if operator == "number":
+        return _decimal(arguments[0])
+    if operator == "name":
+        return arguments[0], 5
+    if operator in FUNCTIONS:
+        return f"{operator}({text(arguments[0])})", 5
+    own = _PRECEDENCE[operator]
+
+    def wrapped(child: Expression, least: int) -> str:
+        shown, precedence = _text(child)
+        return shown if precedence >= least else f"({shown})"
+
+    if operator == "neg":
+        return f"-{wrapped(arguments[0], own)}", own
+    left, right = arguments
+    if operator == "**":
+        return f"{wrapped(left, own + 1)}**{wrapped(right, own)}", own
+    return f"{wrapped(left, own)} {operator} {wrapped(right, own + 1)}", own
+
+
+def evaluate(
+    expressions: Sequence[Expression],
+    values: Mapping[str, Any],
+    constant: Callable[[Fraction], Any],
+    function: Callable[[str, Any], Any],
+) -> list[Any]:
+    """The expressions' values in any arithmetic; a shared subtree is computed once."""
+    seen: dict[int, Any] = {}
+
+    def value(node: Expression) -> Any:
+        key = id(node)
+        if key not in seen:
+            seen[key] = compute(node)
+        return seen[key]
+
+    def compute(node: Expression) -> Any:
+        operator, arguments = node.operator, node.arguments
+        if operator == "number":
+            return constant(arguments[0])
+        if operator == "name":
+            return values[arguments[0]]
+        if operator == "**" and arguments[1].operator == "number" and arguments[1].arguments[0].denominator == 1:
+            return value(arguments[0]) ** int(arguments[1].arguments[0])
+        operands = [value(argument) for argument in arguments]
+        match operator:
+            case "+":
+                return operands[0] + operands[1]
+            case "-":
+                return operands[0] - operands[1]
+            case "*":
+                return operands[0] * operands[1]
+            case "/":
+                return operands[0] / operands[1]
+            case "**":
+                return operands[0] ** operands[1]
+            case "neg":
+                return -operands[0]
+        return function(operator, operands[0])
+
+    return [value(expression) for expression in expressions]
+
+
+def parse(source: str, names: Sequence[str]) -> Expression:
+    """Read arithmetic written by `text`, or by a stranger: nothing is ever executed.
+
+    Accepted are numbers, the given names, + - * / ** and the functions of `ops`.
+
+    Raises
+    ------
+    ValueError
+        Names what is not accepted and where it stands.
+    """
+    if len(source) > MAX_TEXT:
+        raise ValueError(f"an expression of {len(source)} characters is longer than the {MAX_TEXT} that are read")
+    deepest = depth = 0
+    for character in source:
+        depth += (character == "(") - (character == ")")
+        deepest = max(deepest, depth)
+    if deepest > MAX_DEPTH:
+        raise ValueError(f"an expression nested more than {MAX_DEPTH} deep is not read")
+    try:
+        tree = ast.parse(source, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ValueError(f"{source[:60]!r} is not an arithmetic expression") from None
+    return _read(tree, frozenset(names), 0)
+
+
+_OPERATORS: dict[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
+
+
+def _read(node: ast.AST, names: frozenset[str], depth: int) -> Expression:
+    if depth > 5 * MAX_DEPTH:
+        raise ValueError(f"an expression nested more than {5 * MAX_DEPTH} deep is not read")
+    match node:
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            if isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
+                raise ValueError(f"a number of more than {MAX_DIGITS} digits is not read")
+            return number(value)
+        case ast.Name(id=symbol):
+            if symbol not in names:
+                raise ValueError(f"unknown name {symbol[:60]!r} in an expression: it may use {', '.join(sorted(names))}")
+            return name(symbol)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_read(operand, names, depth + 1)
+        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OPERATORS:
+            exponent = _read(right, names, depth + 1)
+            if isinstance(operator, ast.Pow) and exponent.operator == "number" and exponent.arguments[0] > MAX_EXPONENT:
+                raise ValueError(f"an exponent above {MAX_EXPONENT} is not read")
+            return Expression(_OPERATORS[type(operator)], _read(left, names, depth + 1), exponent)
+        case ast.Call(func=ast.Name(id=function), args=[argument], keywords=[]) if function in FUNCTIONS:
+            return call(function, _read(argument, names, depth + 1))
+    raise ValueError(f"{ast.unparse(node)[:60]!r} is not accepted in an expression: + - * / ** and {', '.join(FUNCTIONS)} are")

@@ -1,0 +1,87 @@
+"""PhiNet: a second predictor g after h (Ishikawa, Yamada, Bao & Takezawa 2025, arXiv 2405.14650).
+
+L = E[ ||W_h W_f x1 - SG(W_f x2)||^2 + ||W_g W_h W_f x1 - SG(W_f x)||^2 ] / 2 with x the original
+and x1, x2 its views. s = p_h^2 is invariant in `phinet-full` and `phinet` is the restriction to
+it. `phinet-talk` is the p_g equation as a talk of 1 March 2025 printed it, without a factor p_g:
+it does not follow from the loss, and training from the loss differs from it (see the manual).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from bifur.systems.base import System
+from bifur.systems.l2 import BOUNDS, LABELS, PARAMETERS, TEX
+
+
+def field(u: Any, p: Any) -> Any:
+    """The flow on s = p_h^2, from the loss."""
+    p_h, p_g = u
+    a = 1 + p.sigma2
+    return (
+        ((1 + p_g) - a * (1 + p_g**2) * p_h) * p_h**2 - p.rho * p_h,
+        (1 - a * p_g * p_h) * p_h**3 - p.rho * p_g,
+    )
+
+
+def talk_field(u: Any, p: Any) -> Any:
+    """As `field`, with the p_g equation as the talk prints it."""
+    p_h, p_g = u
+    a = 1 + p.sigma2
+    return (
+        ((1 + p_g) - a * (1 + p_g**2) * p_h) * p_h**2 - p.rho * p_h,
+        (1 - a * p_h) * p_h**3 - p.rho * p_g,
+    )
+
+
+def full_field(u: Any, p: Any) -> Any:
+    """The flow of the three eigenvalues."""
+    s, p_h, p_g = u
+    a = 1 + p.sigma2
+    drive = (1 + p_g) - a * (1 + p_g**2) * p_h
+    return (
+        2 * s * p_h * drive - 2 * p.rho * s,
+        s * drive - p.rho * p_h,
+        s * p_h * (1 - a * p_g * p_h) - p.rho * p_g,
+    )
+
+
+phinet = System(
+    "phinet",
+    field,
+    states=("p_h", "p_g"),
+    parameters=PARAMETERS,
+    labels=LABELS,
+    tex=TEX,
+    bounds=BOUNDS,
+    collapse=("p_h",),
+    plane=("sigma2", "rho"),
+    about="PhiNet, MSE loss: eigenvalues p_h and p_g of the two predictors, on s = p_h²",
+)
+
+phinet_talk = System(
+    "phinet-talk",
+    talk_field,
+    states=("p_h", "p_g"),
+    parameters=PARAMETERS,
+    labels=LABELS,
+    tex=TEX,
+    bounds=BOUNDS,
+    collapse=("p_h",),
+    plane=("sigma2", "rho"),
+    about="PhiNet as the talk prints it: its p_g equation lacks a factor p_g; kept for comparison",
+)
+
+phinet_full = System(
+    "phinet-full",
+    full_field,
+    states=("s", "p_h", "p_g"),
+    parameters=PARAMETERS,
+    labels=LABELS,
+    tex=TEX,
+    bounds={**BOUNDS, "s": (0.0, math.inf)},
+    collapse=("s",),
+    plane=("sigma2", "rho"),
+    about="PhiNet, MSE loss: eigenvalues s, p_h and p_g",
+)
