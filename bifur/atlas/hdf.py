@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -93,3 +95,16 @@ def refuse_link(group: h5py.Group, name: str) -> None:
         raise KeyError(f"{group.name.rstrip('/')}/{name} is missing")
     if not isinstance(link, h5py.HardLink):
         raise ValueError(f"{group.name.rstrip('/')}/{name} is a link elsewhere, which no atlas holds: not read")
+
+
+@contextmanager
+def readable(path: Path, place: str = "") -> Iterator[None]:
+    """Turn what h5py, json and a missing entry raise on a damaged file into one sentence."""
+    try:
+        yield
+    except (OSError, KeyError, RuntimeError, TypeError, AttributeError, IndexError, ValueError) as error:
+        if str(error).startswith(str(path)):  # a sentence of ours, which names the file
+            raise
+        where = f", {place}" if place else ""
+        detail = str(error).strip("'\"").partition("\n")[0]
+        raise ValueError(f"{path}{where}: the atlas is damaged or incomplete ({detail})") from error

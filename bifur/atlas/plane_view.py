@@ -169,10 +169,8 @@ class Plane:
     @contextmanager
     def reading(self, what: str) -> Iterator[None]:
         """Whatever goes wrong in reading `what` becomes one sentence."""
-        from bifur.atlas.reader import readable
-
         self.atlas.file  # noqa: B018  says so where the atlas is closed
-        with readable(self.atlas.path, f'plane "{self.name}", {what}'):
+        with hdf.readable(self.atlas.path, f'plane "{self.name}", {what}'):
             yield
 
     def map(self, name: str, /, y: Any = slice(None), x: Any = slice(None)) -> NDArray[Any]:
@@ -238,7 +236,10 @@ class Plane:
         keys = ("where", "stage", "code", "message", "worst")
         group = hdf.inside(self._group, "ledger")
         columns = [tables.read_column(group, key) for key in keys]
-        return tuple(LedgerEntry(*text, worst=float(worst)) for *text, worst in zip(*columns, strict=True))
+        return tuple(
+            LedgerEntry(where, stage, code, message, float(worst))
+            for where, stage, code, message, worst in zip(*columns, strict=True)
+        )
 
     @property
     def validations(self) -> list[Validation]:
@@ -258,11 +259,12 @@ class Plane:
 
     # ---- at a point ---------------------------------------------------------------------
 
-    def at(self, parameters: Mapping[str, float] | None = None, /, exact: bool = False, **more: float) -> Cell:
+    def at(self, parameters: Mapping[str, float] | None = None, exact: bool = False, **more: float) -> Cell:
         """The equilibria at the grid point nearest to the given values of both free parameters.
 
         Nearest is meant along each axis, by the logarithm on a log axis. With `exact` they are solved
-        for at the values themselves. `parameters` takes a name that is an argument here.
+        for at the values themselves, with proof where it can be had. `parameters` takes a name that is an
+        argument here.
 
         Raises
         ------
@@ -274,7 +276,7 @@ class Plane:
         if exact:
             import bifur
 
-            found = bifur.find_equilibria(self.system, parameters=point)
+            found = bifur.find_equilibria(self.system, point, prove=True)
             return Cell(tuple(found), point, found.completeness, (iy, ix), exact=True)
         point |= {self.free[0]: float(self.x[ix]), self.free[1]: float(self.y[iy])}
         code = int(self.maps["completeness"][iy, ix])

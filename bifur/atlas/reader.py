@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -36,7 +35,7 @@ def open_atlas(path: str | Path) -> Atlas:
     path = Path(path)
     file = _open(path)
     try:
-        with readable(path):
+        with hdf.readable(path):
             _check_format(path, file)
             return Atlas(path, file)
     except BaseException:
@@ -75,19 +74,6 @@ def _check_format(path: Path, file: h5py.File) -> None:
         )
 
 
-@contextmanager
-def readable(path: Path, place: str = "") -> Iterator[None]:
-    """Turn what h5py, json and a missing entry raise on a damaged file into one sentence."""
-    try:
-        yield
-    except (OSError, KeyError, RuntimeError, TypeError, AttributeError, IndexError, ValueError) as error:
-        if str(error).startswith(str(path)):  # a sentence of ours, which names the file
-            raise
-        where = f", {place}" if place else ""
-        detail = str(error).strip("'\"").partition("\n")[0]
-        raise ValueError(f"{path}{where}: the atlas is damaged or incomplete ({detail})") from error
-
-
 class Atlas:
     """An open atlas: planes by name, read when asked for.
 
@@ -115,7 +101,7 @@ class Atlas:
     @cached_property
     def spec(self) -> AtlasSpec:
         """What the atlas was built from; its systems are those of the file."""
-        with readable(self.path, "spec"):
+        with hdf.readable(self.path, "spec"):
             names = {name: self._group("planes", name).attrs["system"] for name in self.file["planes"]}
             text = self.file.attrs["spec"]
         return AtlasSpec.from_toml(text, systems={plane: self.system(name) for plane, name in names.items()})
@@ -129,7 +115,7 @@ class Atlas:
         if name not in self.planes:
             raise ValueError(f"{self.path}: {unknown('plane', name, self.planes)}")
         if name not in self._planes:
-            with readable(self.path, f'plane "{name}"'):
+            with hdf.readable(self.path, f'plane "{name}"'):
                 self._planes[name] = Plane(self, self._group("planes", name))
         return self._planes[name]
 
@@ -150,17 +136,21 @@ class Atlas:
     def system(self, name: str) -> System:
         """A system of this atlas, from its stored expressions: parsed, never executed."""
         if name not in self._systems:
-            with readable(self.path, f'system "{name}"'):
+            with hdf.readable(self.path, f'system "{name}"'):
                 attributes = self._group("systems", name).attrs
                 self._systems[name] = from_description(schema.system_description(name, attributes))
         return self._systems[name]
 
     def validations(self, plane: str) -> list[Validation]:
-        """The validation runs kept beside the atlas in `NAME.h5.more/`, oldest name first."""
-        from bifur.atlas import validation
+        """The validation runs of a plane kept beside the atlas in `NAME.h5.more/`, oldest first.
+
+        Runs of an atlas of another spec that once had this name are passed over.
+        """
+        from bifur.atlas.validation import load_validation
 
         folder = self.path.with_name(self.path.name + ".more")
-        return [validation.load_validation(path) for path in sorted(folder.glob(f"validation-{plane}-*.h5"))]
+        found = [load_validation(path) for path in sorted(folder.glob(f"validation-{plane}-*.h5"))]
+        return [run for run in found if run.plane == plane and run.spec_sha256 == self.spec_digest]
 
     def plot(self, **options: Any) -> Any:
         """Draw the planes with matplotlib (needs the extra `plot`)."""

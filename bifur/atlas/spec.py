@@ -194,8 +194,7 @@ class PlaneSpec:
             with placed(f"{self.place}, {key}"):
                 if not isinstance(axis, Axis):
                     raise ValueError(f"`{key}` must be an Axis, not {axis!r}")
-                if axis.parameter not in self.system.parameters:
-                    raise ValueError(unknown(f"parameter of {self.system.name}", axis.parameter, self.system.parameters))
+                self._check_known(axis.parameter)
                 if axis.parameter in TAKEN:
                     raise ValueError(f"the name {axis.parameter!r} is taken by a map of the file: rename the parameter")
                 for end in axis.span:
@@ -205,17 +204,20 @@ class PlaneSpec:
         if self.x.points * self.y.points > MAX_NODES:
             raise ValueError(f"{self.place}: {self.x.points} × {self.y.points} nodes are more than {MAX_NODES}")
 
+    def _check_known(self, parameter: str) -> None:
+        if parameter not in self.system.parameters:
+            raise ValueError(unknown(f"parameter of {self.system.name}", parameter, self.system.parameters))
+
     def _check_fixed(self) -> None:
         with placed(f"{self.place}, fixed"):
             values = {}
             for key, value in as_table("fixed", self.fixed).items():
-                if key not in self.system.parameters:
-                    raise ValueError(unknown(f"parameter of {self.system.name}", key, self.system.parameters))
+                self._check_known(key)
                 if key in self.free:
                     raise ValueError(f"`{key}` is a free parameter of this plane; it cannot be fixed as well")
                 values[key] = self.system.check_parameter(key, _number(key, value))
-            whole = {key: values.get(key, value) for key, value in self.system.parameters.items() if key not in self.free}
-            object.__setattr__(self, "fixed", MappingProxyType(whole))
+            others = {key: value for key, value in self.system.parameters.items() if key not in self.free}
+            object.__setattr__(self, "fixed", MappingProxyType(others | values))
 
     def _check_maps(self) -> None:
         with placed(f"{self.place}, maps"):
@@ -223,7 +225,7 @@ class PlaneSpec:
                 raise ValueError(f"`maps` must be a list of names, not {self.maps!r}")
             for name in self.maps:
                 if name in PLANNED_MAPS:
-                    raise ValueError(f"{name!r} is not computed by this version; leave it out (accepted are {', '.join(MAPS)})")
+                    raise ValueError(f"{name!r} is not computed by this version; accepted are {', '.join(MAPS)}")
                 if name not in MAPS:
                     raise ValueError(unknown("map", name, MAPS))
                 if list(self.maps).count(name) > 1:
@@ -241,7 +243,7 @@ class PlaneSpec:
                 other = self.free[1 - self.free.index(piece.free)]
                 ((parameter, values),) = piece.at.items()
                 if parameter != other:
-                    raise ValueError(f"`at` must give values of {other}, not of {parameter}, where {piece.free} is free")
+                    raise ValueError(f"`at` must give values of {other}, not of {parameter}: {piece.free} is free")
                 for value in values:
                     self.system.check_parameter(parameter, value)
             number = sum(len(next(iter(piece.at.values()))) for piece in self.slices)

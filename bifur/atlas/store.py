@@ -20,9 +20,9 @@ import numpy as np
 
 import bifur
 from bifur.atlas import schema
+from bifur.atlas.hdf import attach, group_of, put, put_attributes
 from bifur.atlas.spec import AtlasSpec
 from bifur.atlas.tables import write_curve, write_diagram, write_points, write_table
-from bifur.atlas.hdf import attach, group_of, put, put_attributes
 
 if TYPE_CHECKING:
     from bifur.atlas.plane import PlaneData
@@ -49,7 +49,7 @@ def write_atlas(path: str | Path, spec: AtlasSpec, planes: Iterable[PlaneData]) 
                 raise ValueError(f"the planes written are {written}, not those of the spec")
             file.flush()
         sync(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
         sync(path.parent)
 
 
@@ -179,7 +179,8 @@ def check_plane(plane: PlaneData) -> None:
                 f'plane "{plane.name}", map {name!r}: shape {data.shape} of {data.dtype}, not {shape} of {about.dtype}'
             )
     if len(plane.on) != len(plane.special_points):
-        raise ValueError(f'plane "{plane.name}": `on` has {len(plane.on)} entries for {len(plane.special_points)} points')
+        counts = f"{len(plane.on)} entries for {len(plane.special_points)} points"
+        raise ValueError(f'plane "{plane.name}": `on` has {counts}')
 
 
 def _write_maps(group: h5py.Group, plane: PlaneData) -> None:
@@ -201,7 +202,8 @@ def _write_maps(group: h5py.Group, plane: PlaneData) -> None:
         put_attributes(scales[dimension], attributes)
     for name, data in plane.maps.items():
         about = schema.MAPS[name]
-        dataset = put(maps, name, data, chunks=chunks(about.dimensions, data.shape), fill=-1 if about.integer else np.nan)
+        fill = -1 if about.integer else np.nan
+        dataset = put(maps, name, data, chunks=chunks(about.dimensions, data.shape), fill=fill)
         attach(dataset, [scales[dimension] for dimension in about.dimensions])
         put_attributes(dataset, {"long_name": about.long_name, "units": about.units})
         if about.flags:

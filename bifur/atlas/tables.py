@@ -15,13 +15,15 @@ from bifur.atlas.plane import KINDS
 from bifur.continuation.results import Branch, Curve, Diagram, Equilibrium, SpecialPoint, Stop
 from bifur.systems.base import System
 
+# text or numbers; scales by the name of their dimension
 Columns = Mapping[str, Sequence[str] | np.ndarray]
+Scales = Mapping[str, Sequence[str] | np.ndarray]
 
 
 # ---- plain tables -----------------------------------------------------------------------
 
 
-def write_table(group: h5py.Group, rows: str, columns: Columns, scales: Mapping[str, Sequence[Any]] | None = None) -> None:
+def write_table(group: h5py.Group, rows: str, columns: Columns, scales: Scales | None = None) -> None:
     """Columns over one dimension `rows`; a column with a second dimension finds it among `scales`."""
     length = len(next(iter(columns.values())))
     first = scale(group, rows, np.arange(length, dtype=np.int32))
@@ -56,7 +58,7 @@ def write_points(group: h5py.Group, system: System, points: Sequence[SpecialPoin
     """Special points as columns; `on` tells the curve or slice of each."""
     n, q = system.dimension, len(system.parameters)
     nothing = np.full(n, np.nan)
-    columns = {
+    columns: Columns = {
         "kind": [point.kind for point in points],
         "parameters": _rows([system.values(dict(point.parameters)) for point in points], q),
         "state": _rows([point.state for point in points], n),
@@ -121,7 +123,7 @@ def write_curve(parent: h5py.Group, name: str, curve: Curve) -> None:
         group,
         {"kind": curve.kind, "free": list(curve.free), "stop_reason": [stop.name for stop in curve.stop_reason]},
     )
-    columns = {
+    columns: Columns = {
         "parameters": curve.all_parameters,
         "state": curve.state,
         "arclength": arclength(curve.parameters, curve.state),
@@ -129,9 +131,9 @@ def write_curve(parent: h5py.Group, name: str, curve: Curve) -> None:
         "normal_form": curve.normal_form,
     }
     system = curve.system
-    scales: dict[str, Sequence[Any]] = {"parameter": list(system.parameters), "component": list(system.states)}
+    scales: Scales = {"parameter": list(system.parameters), "component": list(system.states)}
     if curve.normal_form.ndim == 2:
-        scales["coefficient"] = np.arange(curve.normal_form.shape[1], dtype=np.int32)
+        scales = {**scales, "coefficient": np.arange(curve.normal_form.shape[1], dtype=np.int32)}
     write_table(group, "point", columns, scales)
     write_points(group_of(group, "special_points", "special_points"), system, curve.special_points)
 
@@ -178,7 +180,7 @@ def write_diagram(parent: h5py.Group, name: str, diagram: Diagram) -> None:
         _write_branch(group_of(branches, str(index), "branch"), system, branch)
     write_points(group_of(group, "special_points", "special_points"), system, diagram.special_points)
     landed = [equilibrium for _, equilibrium in diagram.landed]
-    columns = {
+    columns: Columns = {
         "value": np.array([value for value, _ in diagram.landed], dtype=np.float64),
         "parameters": _rows([system.values(dict(e.parameters)) for e in landed], len(system.parameters)),
         "state": _rows([e.state for e in landed], system.dimension),
@@ -190,15 +192,12 @@ def write_diagram(parent: h5py.Group, name: str, diagram: Diagram) -> None:
         "collapsed": np.array([e.collapsed for e in landed], dtype=np.int8),
         "radius": np.array([e.radius for e in landed], dtype=np.float64),
     }
-    write_table(group_of(group, "landed", "equilibria"), "point", columns, _scales(system, parameters=True))
+    scales = {**_scales(system), "parameter": list(system.parameters)}
+    write_table(group_of(group, "landed", "equilibria"), "point", columns, scales)
 
 
-def _scales(system: System, *, parameters: bool = False) -> dict[str, Sequence[Any]]:
-    scales: dict[str, Sequence[Any]] = {
-        "component": list(system.states),
-        "eigenvalue": np.arange(system.dimension, dtype=np.int32),
-    }
-    return scales | ({"parameter": list(system.parameters)} if parameters else {})
+def _scales(system: System) -> dict[str, Sequence[str] | np.ndarray]:
+    return {"component": list(system.states), "eigenvalue": np.arange(system.dimension, dtype=np.int32)}
 
 
 def _write_branch(group: h5py.Group, system: System, branch: Branch) -> None:
@@ -211,7 +210,7 @@ def _write_branch(group: h5py.Group, system: System, branch: Branch) -> None:
             "stop_reason": [stop.name for stop in branch.stop_reason],
         },
     )
-    columns = {
+    columns: Columns = {
         "value": branch.parameter,
         "state": branch.state,
         "eigenvalues_real": branch.eigenvalues.real,
@@ -220,7 +219,7 @@ def _write_branch(group: h5py.Group, system: System, branch: Branch) -> None:
         "n_unstable": branch.n_unstable.astype(np.int16),
         "tangent": branch.tangent,
     }
-    write_table(group, "point", columns, _scales(system) | {"direction": [*system.states, branch.free]})
+    write_table(group, "point", columns, {**_scales(system), "direction": [*system.states, branch.free]})
 
 
 def read_diagram(group: h5py.Group, system: System) -> Diagram:

@@ -257,7 +257,7 @@ def save_validation(result: Validation, atlas: str | Path) -> Validation:
             file.flush()
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         raise ValueError(f"{folder}: cannot write there: {error.strerror or error}") from None
     finally:

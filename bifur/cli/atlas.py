@@ -78,6 +78,7 @@ def _facts(plane: Plane) -> dict[str, Any]:
         "special_points": [_columns(point, "kind", "parameters", "state") for point in plane.special_points],
         "completeness": {name: verdicts.get(code, 0) for code, name in enumerate(COMPLETENESS)},
         "ledger": [_columns(entry, "where", "stage", "code", "message") for entry in plane.ledger],
+        "validations": [{"id": run.id, "created": run.created, **run.summary} for run in plane.validations],
     }
 
 
@@ -97,6 +98,7 @@ def _about_plane(name: str, plane: Plane) -> str:
     kinds = Counter(point["kind"] for point in facts["special_points"])
     rows += [["points", kind, f"{count} on the slices and curves"] for kind, count in sorted(kinds.items())]
     rows += [["doubt", entry["code"], f"{entry['where']}: {entry['message']}"] for entry in facts["ledger"]]
+    rows += [["training", run.created, f"agreement {run.agreement}"] for run in plane.validations]
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in facts["completeness"].items() if count)
     head = f"{name}: {facts['system']} over ({', '.join(plane.free)}); number of equilibria at the nodes: {verdicts}"
     return head + "\n" + table(["", "what", "where"], rows)
@@ -122,15 +124,15 @@ def plot(atlas: Path, output: Path | None, planes: tuple[str, ...]) -> None:
 @click.option("--cells", type=click.IntRange(1), default=2000, show_default=True, help="Grid points to train at.")
 @click.option("--seeds", type=click.IntRange(1), default=8, show_default=True, help="Runs at each grid point.")
 @click.option("--rng", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything random.")
-def validate(atlas: Path, plane: str, cells: int, seeds: int, rng: int) -> int:
-    """Train linear networks at grid points of a plane and compare their fate with the atlas.
+@click.option("--at-least", type=click.FloatRange(0, 1), default=0.99, show_default=True, help="Agreement to ask for.")
+def validate(atlas: Path, plane: str, cells: int, seeds: int, rng: int, at_least: float) -> int:
+    """Train linear networks at grid points of a plane and compare their fate with the prediction.
 
-    Exit code 1 where a conclusive run ended otherwise than predicted.
+    The runs are kept beside ATLAS and shown in the window. Exit code 1 where fewer agree than --at-least asks for.
     """
     import bifur
 
     with progress(f"training on {plane}") as report:
         result = bifur.validate(atlas, plane=plane, cells=cells, seeds=seeds, rng=rng, progress=report)
-    click.echo(str(result.confusion))
-    click.echo(f"agreement: {result.agreement}")
-    return DONE if result.agreement == 1 else NOT_AS_CLAIMED
+    click.echo(f"{result.confusion}\n\nagreement: {result.agreement}\nkept in {result.path}")
+    return DONE if result.agreement >= at_least else NOT_AS_CLAIMED

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 # maps whose values are few integers: the legend names each
 _COUNTS = {"n_equilibria": "equilibria", "n_stable": "stable equilibria"}
-_FLAT = ("region", "completeness", *_COUNTS, "leading_state", "relaxation_rate", "curve_distance", "max_learning_rate")
+# maps of values: the label of the colour bar
+_VALUES = {
+    "relaxation_rate": "relaxation rate",
+    "curve_distance": "distance to the nearest special curve",
+    "max_learning_rate": "largest stable learning rate",
+}
+_SHOWN = ("region", "completeness", *_COUNTS, *_VALUES, "leading_state")
 
 
 def plot_atlas(atlas: Atlas, planes: Iterable[str] | None = None, *, map: str = "region") -> Figure:
@@ -77,7 +83,7 @@ def draw_plane(
     legend: bool = True,
 ) -> list[Any]:
     """Draw a plane into axes; the handles of its legend are given back."""
-    shown = [known for known in plane.maps if known in _FLAT]
+    shown = [known for known in plane.maps if known in _SHOWN]
     if name not in shown:
         raise ValueError(f'plane "{plane.name}": {unknown("map to draw", name, shown)}')
     _set_axes(ax, plane)
@@ -127,7 +133,7 @@ def _draw_regions(ax: Axes, plane: Plane, colours: Mapping[str, str]) -> list[An
     regions = plane.regions
     _draw_flat(ax, plane, plane.map("region"), [colours[region.signature] for region in regions] or [style.EMPTY])
     labels = {region.signature: region.label for region in regions}
-    return [Patch(color=colour, label=labels[signature]) for signature, colour in colours.items() if signature in labels]
+    return [Patch(color=colour, label=labels[key]) for key, colour in colours.items() if key in labels]
 
 
 def _draw_integers(ax: Axes, plane: Plane, name: str) -> list[Any]:
@@ -144,7 +150,7 @@ def _draw_integers(ax: Axes, plane: Plane, name: str) -> list[Any]:
 
 def _draw_values(ax: Axes, plane: Plane, name: str, component: str | None) -> list[Any]:
     values, about = plane.map(name), plane.maps[name]
-    text = about.long_name + (f" ({about.units})" if about.units not in ("", "1") else "")
+    text = _VALUES.get(name, "") + (f" ({about.units})" if about.units not in ("", "1") else "")
     if name == "leading_state":
         states = plane.system.states
         component = component or states[0]
@@ -160,7 +166,7 @@ def _draw_values(ax: Axes, plane: Plane, name: str, component: str | None) -> li
     ax.set_facecolor(style.AREAS[0])
     colourbar = ax.figure.colorbar(image, ax=ax, pad=0.02)
     colourbar.set_label(text)
-    colourbar.outline.set_linewidth(0.6)  # type: ignore[operator]
+    colourbar.outline.set_linewidth(0.6)
     return [Patch(color=style.AREAS[0], label="none there")] if finite.size < values.size else []
 
 
@@ -176,7 +182,8 @@ def draw_curves(ax: Axes, plane: Plane) -> list[Any]:
             text, marker, edge, _ = style.special(point.kind)
             position = [point.parameters[name] for name in plane.free]
             ax.plot(*position, marker, mfc="white", mec=edge, ms=6, zorder=4)
-            handles[point.kind] = Line2D([], [], ls="", marker=marker, mfc="white", mec=edge, label=f"{text} ({point.kind})")
+            text = f"{text} ({point.kind})"
+            handles[point.kind] = Line2D([], [], ls="", marker=marker, mfc="white", mec=edge, label=text)
     return list(handles.values())
 
 

@@ -29,12 +29,14 @@ MARKS = {
     "undecided": ("s", style.ORANGE, style.INK),
 }
 _POINTS = 161
+_PRIME = "\N{PRIME}"
+
+Spans = Sequence[tuple[float, float]]
 
 
 def plot_portrait(
     system: System,
     parameters: Mapping[str, float] | None = None,
-    /,
     *,
     window: Mapping[str, tuple[float, float]] | None = None,
     equilibria: Sequence[Equilibrium] | None = None,
@@ -64,7 +66,7 @@ def plot_portrait(
     if equilibria is None:
         import bifur
 
-        equilibria = tuple(bifur.find_equilibria(system, parameters=values))
+        equilibria = tuple(bifur.find_equilibria(system, values))
     spans = _window(system, window or {}, equilibria)
     with style.styled():
         figure, ax = style.own_or(ax, 4.8, 4.4)
@@ -105,27 +107,28 @@ def _field(system: System, u: Sequence[NDArray[np.float64]], values: Mapping[str
     return np.where(np.isfinite(field), field, np.nan)
 
 
-def _draw_line(ax: Axes, system: System, values: Mapping[str, float], spans: Sequence[tuple[float, float]]) -> list[Any]:
+def _draw_line(ax: Axes, system: System, values: Mapping[str, float], spans: Spans) -> list[Any]:
     u = np.linspace(*spans[0], 1001)
     name = style.short(system, system.states[0])
     ax.axhline(0, color="#999999", lw=0.8)
-    (line,) = ax.plot(u, _field(system, (u,), values)[0], color=style.BLUE, lw=1.8, label=f"{name}′")
+    (line,) = ax.plot(u, _field(system, (u,), values)[0], color=style.BLUE, lw=1.8, label=name + _PRIME)
     ax.set_xlim(*spans[0])
     ax.set_xlabel(style.label(system, system.states[0]))
-    ax.set_ylabel(f"{name}′")
+    ax.set_ylabel(name + _PRIME)
     return [line]
 
 
-def _draw_plane(ax: Axes, system: System, values: Mapping[str, float], spans: Sequence[tuple[float, float]]) -> list[Any]:
+def _draw_plane(ax: Axes, system: System, values: Mapping[str, float], spans: Spans) -> list[Any]:
     x, y = (np.linspace(*span, _POINTS) for span in spans)
     mesh = np.meshgrid(x, y)
     field = _field(system, mesh, values)
-    ax.streamplot(x, y, *np.nan_to_num(field), color="#BBBBBB", density=1.1, linewidth=0.7, arrowsize=0.8, zorder=1)
+    right, up = np.nan_to_num(field)
+    ax.streamplot(x, y, right, up, color="#BBBBBB", density=1.1, linewidth=0.7, arrowsize=0.8, zorder=1)
     handles: list[Any] = []
     for index, (name, colour) in enumerate(zip(system.states, (style.BLUE, style.VERMILLION), strict=True)):
         if np.nanmin(field[index]) < 0 < np.nanmax(field[index]):
             ax.contour(x, y, field[index], levels=[0.0], colors=[colour], linewidths=1.5, zorder=2)
-            handles.append(Line2D([], [], color=colour, lw=1.5, label=f"{style.short(system, name)}′ = 0"))
+            handles.append(Line2D([], [], color=colour, lw=1.5, label=f"{style.short(system, name)}{_PRIME} = 0"))
     ax.set_xlim(*spans[0])
     ax.set_ylim(*spans[1])
     ax.set_xlabel(style.label(system, system.states[0]))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import math
 import numbers
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -155,8 +156,9 @@ def evaluate(
     values: Mapping[str, Any],
     constant: Callable[[Fraction], Any],
     function: Callable[[str, Any], Any],
+    power: Callable[[Any, int], Any] = operator.pow,
 ) -> list[Any]:
-    """The expressions' values in any arithmetic; a shared subtree is computed once."""
+    """The expressions' values in any arithmetic; a shared subtree is computed once. `power` takes integer exponents."""
     seen: dict[int, Any] = {}
 
     def value(node: Expression) -> Any:
@@ -166,15 +168,15 @@ def evaluate(
         return seen[key]
 
     def compute(node: Expression) -> Any:
-        operator, arguments = node.operator, node.arguments
-        if operator == "number":
+        kind, arguments = node.operator, node.arguments
+        if kind == "number":
             return constant(arguments[0])
-        if operator == "name":
+        if kind == "name":
             return values[arguments[0]]
-        if operator == "**" and arguments[1].operator == "number" and arguments[1].arguments[0].denominator == 1:
-            return value(arguments[0]) ** int(arguments[1].arguments[0])
+        if kind == "**" and arguments[1].operator == "number" and arguments[1].arguments[0].denominator == 1:
+            return power(value(arguments[0]), int(arguments[1].arguments[0]))
         operands = [value(argument) for argument in arguments]
-        match operator:
+        match kind:
             case "+":
                 return operands[0] + operands[1]
             case "-":
@@ -187,7 +189,7 @@ def evaluate(
                 return operands[0] ** operands[1]
             case "neg":
                 return -operands[0]
-        return function(operator, operands[0])
+        return function(kind, operands[0])
 
     return [value(expression) for expression in expressions]
 

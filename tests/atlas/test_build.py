@@ -39,15 +39,16 @@ def test_built_then_opened(tmp_path, computed):
 def test_from_text_and_from_a_file(tmp_path, computed):
     spec = synthetic.spec()
     (tmp_path / "atlas.toml").write_text(spec.to_toml())
-    with build_atlas(spec.to_toml(), tmp_path / "a.h5") as one, build_atlas(tmp_path / "atlas.toml", tmp_path / "b.h5") as two:
-        assert one.spec_digest == two.spec_digest == spec.digest
+    for source, name in ((spec.to_toml(), "a.h5"), (tmp_path / "atlas.toml", "b.h5")):
+        with build_atlas(source, tmp_path / name) as atlas:
+            assert atlas.spec_digest == spec.digest
 
 
 def test_another_spec_is_refused_and_named(tmp_path, computed):
     path = tmp_path / "atlas.h5"
     build_atlas(synthetic.spec(), path).close()
     before = path.read_bytes()
-    with pytest.raises(ValueError, match='another spec .*plane "l2", x.points: 9 -> 12.*`restart`'):
+    with pytest.raises(ValueError, match=r'another spec .*plane "l2", x.points: 9 -> 12.*`restart`'):
         build_atlas(synthetic.spec(12), path)
     assert path.read_bytes() == before
     with build_atlas(synthetic.spec(12), path, restart=True) as atlas:

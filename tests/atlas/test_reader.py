@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 import bifur
+from bifur.atlas import plane_view
 from bifur.atlas.store import write_atlas
+from bifur.atlas.validation import Validation, save_validation
+from bifur.continuation import equilibria
 from tests.atlas import synthetic
 
 
@@ -56,6 +59,20 @@ def test_at_takes_the_nearest_node_along_each_axis(plane):
     assert plane.at(sigma2=0, rho=middle * 1.001).index == (4, 0)
 
 
+def test_exact_solves_at_the_point_itself(plane):
+    cell = plane.at({"sigma2": 0.3, "rho": 0.0123}, exact=True)
+    assert cell.exact
+    assert cell.parameters == {"sigma2": 0.3, "rho": 0.0123}
+    assert cell.index == plane.at(sigma2=0.3, rho=0.0123).index
+    low, high = synthetic.roots(1.3, 0.0123)
+    np.testing.assert_allclose([e.state[0] for e in cell.equilibria], [0, low, high], rtol=1e-13)
+    assert [e.collapsed for e in cell.equilibria] == [True, False, False]
+
+
+def test_collapse_means_the_same_in_the_file_and_in_the_solver():
+    assert plane_view.ZERO == equilibria.VANISHED
+
+
 def test_beyond_the_fold_one_equilibrium_is_left(plane):
     cell = plane.at({"sigma2": 2, "rho": 0.9})
     assert [e.kind for e in cell.equilibria] == ["sink"]
@@ -91,15 +108,15 @@ def test_parts_of_maps(plane):
     np.testing.assert_array_equal(column.state, whole[:, 4])
     np.testing.assert_array_equal(column.eigenvalues.real, plane.map("eigenvalues_real")[:, 4])
     np.testing.assert_array_equal(column.sheet, plane.map("sheet")[:, 4])
-    with pytest.raises(ValueError, match="`ix` is 9; the plane has columns 0 ... 8"):
+    with pytest.raises(ValueError, match=r"`ix` is 9; the plane has columns 0 ... 8"):
         plane.column(9)
 
 
 def test_unknown_names(path):
     with bifur.open_atlas(path) as atlas:
-        with pytest.raises(ValueError, match="unknown plane 'l3'.*did you mean l2"):
+        with pytest.raises(ValueError, match=r"unknown plane 'l3'.*did you mean l2"):
             atlas["l3"]
-        with pytest.raises(ValueError, match="unknown map 'regio'.*did you mean region"):
+        with pytest.raises(ValueError, match=r"unknown map 'regio'.*did you mean region"):
             atlas["l2"].map("regio")
 
 
@@ -224,11 +241,12 @@ def test_a_damaged_chunk_is_a_sentence(path, tmp_path):
 
 def test_a_strangers_expressions_are_never_run(path, tmp_path):
     def edit(file):
-        file["systems/l2"].attrs["expressions"] = '["__import__(\'os\').getpid()"]'
+        file["systems/l2"].attrs["expressions"] = "[\"__import__('os').getpid()\"]"
 
-    with bifur.open_atlas(edited(path, tmp_path, edit)) as atlas:
-        with pytest.raises(ValueError, match=re.escape("is not accepted in an expression")):
-            atlas["l2"].system  # noqa: B018
+    copy = edited(path, tmp_path, edit)
+    refusal = re.escape("is not accepted in an expression")
+    with bifur.open_atlas(copy) as atlas, pytest.raises(ValueError, match=refusal):
+        atlas["l2"].system  # noqa: B018
 
 
 def test_links_out_of_the_file_are_refused(path, tmp_path):
@@ -242,3 +260,38 @@ def test_links_out_of_the_file_are_refused(path, tmp_path):
 
     with bifur.open_atlas(edited(path, tmp_path, edit)) as atlas, pytest.raises(ValueError, match="link"):
         atlas["l2"].map("region")
+
+
+# ---- validation runs beside the atlas ---------------------------------------------------
+
+
+def test_validation_runs_are_overlaid(path, tmp_path):
+    """Those of the plane itself, made on this spec; not those of a plane whose name begins alike."""
+    copy = tmp_path / "atlas.h5"
+    shutil.copy(path, copy)
+    states = np.zeros((1, 1, 1))
+
+    def run(plane, digest):
+        columns = {"cell": np.zeros(1, int), **dict.fromkeys(("predicted", "observed"), np.ones((1, 1), np.int8))}
+        return Validation(
+            plane=plane,
+            system="l2",
+            states=("p",),
+            free=("sigma2", "rho"),
+            settings={"seeds": 1},
+            points=np.array([[0.5, 0.01]]),
+            nodes=np.array([[5, 2]]),
+            region=np.ones(1, np.int64),
+            curve_distance=np.ones(1),
+            runs={**columns, **dict.fromkeys(("initial", "final", "predicted_final"), states)},
+            spec_sha256=digest,
+        )
+
+    digest = synthetic.spec().digest
+    with bifur.open_atlas(copy) as atlas:
+        assert atlas["l2"].validations == []
+        first, second = (save_validation(run("l2", digest), copy) for _ in range(2))
+        save_validation(run("l2-full", digest), copy)
+        save_validation(run("l2", "0" * 64), copy)
+        assert [entry.id for entry in atlas["l2"].validations] == [first.id, second.id]
+        assert atlas["l2"].validations[0].agreement == 1

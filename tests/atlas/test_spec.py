@@ -114,17 +114,17 @@ WRONG = {
     "format": ("format = 2\n" + plane(), "`format` is 2"),
     "top key": ("titel = 'x'\n" + plane(), "unknown key 'titel'.*did you mean title"),
     "single brackets": ("[plane]\nname = 'x'\n", r"\[\[plane\]\]"),
-    "plane key": (plane(more="fixd = {}"), 'plane "plane": unknown key \'fixd\'.*did you mean fixed'),
+    "plane key": (plane(more="fixd = {}"), "plane \"plane\": unknown key 'fixd'.*did you mean fixed"),
     "missing x": ('[[plane]]\nname = "one"\nsystem = "l2"\n', 'plane "one": `x` is missing'),
     "missing name": ('[[plane]]\nsystem = "l2"\n', "plane number 1: `name` is missing"),
     "name": (plane("a/b"), "plane 'a/b': `name` takes a letter"),
     "twice": (plane() + plane(), 'plane "plane": two planes'),
     "system": (plane(system="phinett"), 'plane "plane", system: unknown system.*did you mean phinet'),
     "system file": (plane(system="nowhere.py"), 'plane "plane", system: nowhere.py: no such Python file'),
-    "axis key": (plane(x=axis(more=", scal = 1")), 'plane "plane", x: unknown key \'scal\'.*did you mean scale'),
+    "axis key": (plane(x=axis(more=", scal = 1")), "plane \"plane\", x: unknown key 'scal'.*did you mean scale"),
     "axis no table": (plane(x="3"), 'plane "plane", x: `x` must be a table'),
     "axis part": (plane(x='{parameter = "sigma2", span = [0, 1]}'), 'plane "plane", x: `points` is missing'),
-    "parameter": (plane(x=axis().replace("sigma2", "sigma")), 'plane "plane", x: unknown parameter.*did you mean sigma2'),
+    "parameter": (plane(x=axis().replace("sigma2", "sigma")), 'plane "plane", x: unknown par.*did you mean sigma2'),
     "empty": (plane(x=axis("[2, 2]")), 'plane "plane", x: the window is empty'),
     "reversed": (plane(x=axis("[2, 0]")), 'plane "plane", x: the window is empty'),
     "nan": (plane(x=axis("[nan, 1]")), 'plane "plane", x: `span` must be a finite number, not nan'),
@@ -143,7 +143,7 @@ WRONG = {
     "narrow": (plane(x=axis("[1, 1.0000000000000002]")), "too narrow for 5 different nodes"),
     "scale": (plane(x=axis(more=', scale = "lag"')), "unknown scale 'lag'.*did you mean log"),
     "log from 0": (plane(x=axis(more=', scale = "log"')), 'a "log" axis must start above 0'),
-    "same axes": (plane(y=axis()), 'plane "plane", y: `parameter` is \'sigma2\', which is the x axis'),
+    "same axes": (plane(y=axis()), "plane \"plane\", y: `parameter` is 'sigma2', which is the x axis"),
     "fixed free": (plane(more="fixed = {rho = 0.1}"), 'plane "plane", fixed: `rho` is a free parameter'),
     "fixed unknown": (plane(more="fixed = {rhoo = 0.1}"), 'plane "plane", fixed: unknown parameter.*did you mean rho'),
     "fixed text": (plane(system="cosine", more="fixed = {p6 = '1'}"), "fixed: `p6` must be a number"),
@@ -188,16 +188,19 @@ def test_a_file_is_named_in_front(tmp_path):
 
 
 def test_two_systems_of_one_name_are_refused():
-    one, other = (bifur.System("twin", f, states=("x",), parameters={"k": 1.0, "m": 1.0}) for f in
-                  (lambda u, p: (p.k - u[0],), lambda u, p: (p.k - p.m * u[0],)))
+    one, other = (
+        bifur.System("twin", f, states=("x",), parameters={"k": 1.0, "m": 1.0})
+        for f in (lambda u, p: (p.k - u[0],), lambda u, p: (p.k - p.m * u[0],))
+    )
     axes = Axis("k", (0, 1), 3), Axis("m", (0, 1), 3)
     with pytest.raises(ValueError, match="two different systems are called 'twin'"):
         AtlasSpec("", (PlaneSpec("one", one, *axes), PlaneSpec("other", other, *axes)))
 
 
 def test_a_parameter_may_not_be_called_like_a_map():
-    system = bifur.System("odd", lambda u, p: (p.state - u[0] * p.k,), states=("x",), parameters={"state": 1.0, "k": 1.0})
-    with pytest.raises(ValueError, match='plane "p", x: the name \'state\' is taken'):
+    parameters = {"state": 1.0, "k": 1.0}
+    system = bifur.System("odd", lambda u, p: (p.state - u[0] * p.k,), states=("x",), parameters=parameters)
+    with pytest.raises(ValueError, match="plane \"p\", x: the name 'state' is taken"):
         PlaneSpec("p", system, Axis("state", (0, 1), 3), Axis("k", (0, 1), 3))
 
 

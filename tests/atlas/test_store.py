@@ -148,7 +148,13 @@ def test_flags_and_axes_name_themselves(path):
         assert maps["rho"].attrs["long_name"] == "ρ"
         assert file.attrs["format"] == "bifur-atlas"
         parameters = json.loads(file["systems/l2"].attrs["parameters"])
-        assert parameters[0] == {"name": "sigma2", "label": "σ²", "tex": r"\sigma^2", "bounds": [0.0, None], "value": 0.5}
+        assert parameters[0] == {
+            "name": "sigma2",
+            "label": "σ²",
+            "tex": r"\sigma^2",
+            "bounds": [0.0, None],
+            "value": 0.5,
+        }
         assert "def field" in file["systems/l2"].attrs["definition"]
 
 
@@ -210,13 +216,33 @@ def test_a_users_system_travels_as_arithmetic(tmp_path):
         plane=("k", "m"),
         about="an example",
     )
-    about = dataclasses.replace(synthetic.plane_spec(), name="own", system=system, x=Axis("k", (0, 1), 3),
-                                y=Axis("m", (1, 2), 4), slices=(), source="own.py", fixed={})
+    about = dataclasses.replace(
+        synthetic.plane_spec(),
+        name="own",
+        system=system,
+        x=Axis("k", (0, 1), 3),
+        y=Axis("m", (1, 2), 4),
+        slices=(),
+        source="own.py",
+        fixed={},
+    )
     sizes = {"y": 4, "x": 3, "equilibrium": 1, "component": 2}
     maps = {name: np.zeros([sizes[d] for d in m.dimensions], m.dtype) for name, m in schema.MAPS.items()}
-    data = dataclasses.replace(synthetic.plane_data(), name="own", system=system, free=("k", "m"), x=about.x.nodes(),
-                               y=about.y.nodes(), scales=("linear", "linear"), maps=maps, fixed={}, curves=(), slices=(),
-                               special_points=(), on=())
+    data = dataclasses.replace(
+        synthetic.plane_data(),
+        name="own",
+        system=system,
+        free=("k", "m"),
+        x=about.x.nodes(),
+        y=about.y.nodes(),
+        scales=("linear", "linear"),
+        maps=maps,
+        fixed={},
+        curves=(),
+        slices=(),
+        special_points=(),
+        on=(),
+    )
     path = tmp_path / "own.h5"
     write_atlas(path, bifur.AtlasSpec("", (about,)), [data])
     with bifur.open_atlas(path) as atlas:

@@ -1,0 +1,303 @@
+"""All equilibria at one parameter point, with a verdict on whether these are all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bifur.continuation import exact
+from bifur.continuation.results import Completeness, Equilibrium, EquilibriumSet, Kind
+from bifur.kernels import search, step
+from bifur.systems.base import System, get_system
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# a real part below this times the largest entry of J cannot be told from zero in double precision
+UNDECIDED = 1e-12
+# a state below this counts as vanished: Newton brings a state that is exactly zero far below it
+VANISHED = 1e-12
+STARTS = 256
+MOST = 256
+SCALES = (0.3, 3.0, 30.0)
+
+
+@dataclass(frozen=True)
+class _Found:
+    states: list[NDArray[np.float64]]
+    counted: bool  # the number is proved
+    agreed: bool  # searches agree
+    reason: str
+    degenerate: str = ""
+    singular: tuple[NDArray[np.float64], ...] = ()  # those of `states` at which the Jacobian is singular
+
+
+def find_equilibria(
+    system: System | str,
+    parameters: Mapping[str, float] | None = None,
+    /,
+    *,
+    prove: bool = False,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    **more: float,
+) -> EquilibriumSet:
+    """All equilibria of a system at one parameter point.
+
+    A system that is polynomial or rational in its states is reduced to univariate polynomials whose
+    real roots are isolated with proof; other systems are searched from many starts.
+
+    Parameters
+    ----------
+    system
+        A system or the name of a bundled one.
+    parameters, **more
+        Parameter values; the system's defaults for the others.
+    prove
+        Enclose every equilibrium by a Krawczyk test, and fall back to exact rational arithmetic where
+        rounding leaves the number open. Without it completeness is at most "probable".
+    bounds
+        Only equilibria with these states are wanted: {"p": (0, 1)}; also the box that is searched. The system's
+        own bounds otherwise.
+
+    Returns
+    -------
+    EquilibriumSet
+        In increasing order of the states; parameters and states as float64.
+
+    Raises
+    ------
+    ValueError
+        Unknown parameter, value outside the system's bounds, NaN.
+    """
+    system = get_system(system)
+    p = system.values(parameters, **more)
+    low, high = state_bounds(system, bounds)
+    found = _from_charts(system, p, low, high, prove) if system.derived.polynomial else None
+    if found is None:
+        found = _from_starts(system, p, low, high)
+    return _finish(system, p, found, prove)
+
+
+def state_bounds(
+    system: System, bounds: Mapping[str, tuple[float, float]] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper bounds (n,) of the states: those given, else the system's, else infinite."""
+    given = {**system.bounds, **(bounds or {})}
+    for name, pair in (bounds or {}).items():
+        if name not in system.states and name not in system.parameters:
+            from bifur._say import unknown
+
+            raise ValueError(f"`bounds`: {unknown('name', name, (*system.states, *system.parameters))}")
+        if len(tuple(pair)) != 2 or not pair[0] < pair[1]:
+            raise ValueError(f"`bounds` of {name} must be (low, high) with low < high, not {pair}")
+    pairs = [given.get(state, (-math.inf, math.inf)) for state in system.states]
+    return np.array([pair[0] for pair in pairs], float), np.array([pair[1] for pair in pairs], float)
+
+
+def _inside(state: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
+    return bool(np.all((state >= low) & (state <= high)))
+
+
+def _from_charts(
+    system: System, p: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64], prove: bool
+) -> _Found | None:
+    """From the real roots of the charts: in rigorous floating point, else exactly; None where the charts do not speak."""
+    derived = system.derived
+    assert derived.variable is not None
+    work = step.make_work(system.dimension, len(p))
+    work.p[:] = p
+    out = np.empty((MOST, system.dimension))
+    charts = search.make_charts(len(derived.charts), derived.degree, len(derived.guards))
+    count = search.from_charts(
+        derived.kernels(), derived.eliminant_kernels, len(derived.charts), derived.variable, charts, out, work
+    )
+    if count >= 0:
+        states = [state.copy() for state in out[:count] if _inside(state, low, high)]
+        return _Found(states, True, True, "")
+    if not exact.guards_hold(derived, p):
+        return None
+    return _from_exact_roots(system, p, low, high, work)
+
+
+def _from_exact_roots(
+    system: System, p: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64], work: step.Work
+) -> _Found | None:
+    derived = system.derived
+    states: list[NDArray[np.float64]] = []
+    degenerate = ""
+    singular: list[NDArray[np.float64]] = []
+    for chart, polynomial in enumerate(exact.chart_polynomials(derived, p)):
+        if polynomial == 0:
+            return None
+        for root, multiplicity in exact.real_roots(polynomial):
+            balls = exact.lift_balls(derived, chart, root, p)
+            state = np.array([float(ball.mid()) for ball in balls])
+            if multiplicity > 1:
+                degenerate = f"an equilibrium of multiplicity {multiplicity}: the point lies on a fold or branch point"
+                singular.append(state)
+            else:
+                sharpened = state.copy()
+                code, _ = step.newton(derived.kernels(), sharpened, work, 20)
+                near = np.abs(sharpened - state).max() <= 1e-6 * max(1e-6, np.abs(state).max())
+                state = sharpened if code == step.CONVERGED and near else state
+            if _inside(state, low, high):
+                states.append(state)
+    return _Found(states, True, True, "", degenerate, tuple(singular))
+
+
+def starts(n: int, count: int, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Low-discrepancy starts (count, n) in the box, on several scales where it is infinite (Roberts 2018, R_n)."""
+    ratio = 2.0
+    for _ in range(60):
+        ratio = (1 + ratio) ** (1 / (n + 1))
+    unit = np.modf(0.5 + np.outer(np.arange(1, count + 1), ratio ** -np.arange(1.0, n + 1)))[0]
+    scale = np.resize(SCALES, count)[:, None]
+    lower = np.where(np.isfinite(low), low, np.where(np.isfinite(high), high - 2 * scale, -scale))
+    upper = np.where(np.isfinite(high), high, np.where(np.isfinite(low), low + 2 * scale, scale))
+    return np.ascontiguousarray(lower + unit * (upper - lower))
+
+
+def _from_starts(
+    system: System, p: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> _Found:
+    """Two independent halves of many starts; they agree, or they do not."""
+    work = step.make_work(system.dimension, len(p))
+    work.p[:] = p
+    points = starts(system.dimension, 2 * STARTS, low, high)
+    halves: list[list[tuple[NDArray[np.float64], float]]] = []
+    for half in (points[:STARTS], points[STARTS:]):
+        out = np.empty((STARTS, system.dimension))
+        count = search.from_starts(system.derived.kernels(), np.ascontiguousarray(half), low, high, out, work)
+        halves.append(_distinct(system, p, out[:count]))
+    everything = np.array([state for half in halves for state, _ in half]).reshape(-1, system.dimension)
+    merged = _distinct(system, p, everything)
+    singular = [state for state, radius in merged if math.isnan(radius)]
+    agreed = len(halves[0]) == len(halves[1]) == len(merged) and not singular
+    degenerate = ""
+    if singular:
+        dimension = _dimension_of_set(system, work, singular)
+        if dimension:
+            degenerate = f"a set of equilibria of dimension {dimension}; one point of it is given"
+            singular = [min(singular, key=lambda state: float(np.abs(state).max()))]
+        else:
+            degenerate = "the Jacobian is singular at an equilibrium: the point lies on a fold or branch point"
+        merged = [(s, r) for s, r in merged if not math.isnan(r)] + [(s, math.nan) for s in singular]
+    reason = (
+        "not polynomial in its states: two independent searches agree"
+        if not system.derived.polynomial
+        else "the elimination does not hold at these parameters: equilibria are not isolated, or two of them coincide"
+    )
+    if not agreed and not degenerate and not system.derived.polynomial:
+        reason = "two independent searches found different equilibria; narrow `bounds` to the region of interest"
+    return _Found([state for state, _ in merged], False, agreed, reason, degenerate, tuple(singular))
+
+
+def _dimension_of_set(system: System, work: step.Work, points: list[NDArray[np.float64]]) -> int:
+    """Dimension of a set of equilibria through most of the points; 0 where they are isolated.
+
+    From a point it goes along each null vector of the Jacobian and back to the zero set by Gauss-Newton: there is a
+    set where it arrives at another equilibrium.
+    """
+    parameters = dict(zip(system.parameters, work.p, strict=True))
+    best = 0
+    for point in points[:8]:
+        J = np.asarray(system.jacobian(point, parameters), float)
+        _, size, rows = np.linalg.svd(J)
+        null = rows[size <= 1e-7 * max(1.0, size[0])]
+        moved = 0
+        for direction in null:
+            u = point + 1e-2 * max(1e-2, np.abs(point).max()) * direction
+            for _ in range(20):
+                residual = np.asarray(system.field(u, parameters), float)
+                u = u - np.linalg.lstsq(np.asarray(system.jacobian(u, parameters), float), residual, rcond=1e-6)[0]
+            work.magnitude[:] = 0.0
+            moved += bool(
+                step.relative_residual(system.derived.kernels(), u, work) < 1e-8
+                and abs((u - point) @ direction) > 1e-3 * max(1e-2, np.abs(point).max())
+            )
+        best = max(best, moved)
+    return best
+
+
+def _distinct(
+    system: System, p: NDArray[np.float64], states: NDArray[np.float64]
+) -> list[tuple[NDArray[np.float64], float]]:
+    """Each equilibrium once: two candidates are the same where one lies in the box in which the other is unique."""
+    kept: list[tuple[NDArray[np.float64], float]] = []
+    for state in states:
+        if any(np.abs(state - other).max() <= radius for other, radius in kept):
+            continue
+        radius = exact.krawczyk_radius(system, state, p)
+        if math.isnan(radius) and any(
+            math.isnan(r) and np.abs(state - other).max() <= 1e-5 * max(1.0, np.abs(state).max()) for other, r in kept
+        ):
+            continue  # where no box can be proved, distance has to do; the verdict is not above "probable" then
+        kept.append((state, radius))
+    return kept
+
+
+def _finish(system: System, p: NDArray[np.float64], found: _Found, prove: bool) -> EquilibriumSet:
+    items = [
+        replace(e, kind="degenerate") if any(state is s for s in found.singular) else e
+        for state, e in ((state, equilibrium(system, p, state, prove)) for state in found.states)
+    ]
+    items.sort(key=lambda e: tuple(e.state))
+    completeness: Completeness = "probable" if found.agreed else "unknown"
+    reason = found.reason
+    if found.counted and not prove:
+        reason = "the number is proved, the single enclosures were not asked for (prove=True)"
+    if found.counted and prove:
+        missing = [e for e in items if math.isnan(e.radius)]
+        overlapping = any(
+            np.abs(a.state - b.state).max() <= a.radius + b.radius for i, a in enumerate(items) for b in items[:i]
+        )
+        if missing:
+            reason = f"{len(missing)} of {len(items)} equilibria could not be enclosed by a Krawczyk test"
+        elif overlapping:
+            reason = "two enclosures overlap"
+        else:
+            completeness = "proved"
+    return EquilibriumSet(tuple(items), completeness, reason, found.degenerate)
+
+
+def equilibrium(system: System, p: NDArray[np.float64], state: NDArray[np.float64], prove: bool = False) -> Equilibrium:
+    """Spectrum, kind and residual of a known equilibrium."""
+    work = step.make_work(system.dimension, len(p))
+    work.p[:] = p
+    kernels = system.derived.kernels()
+    jacobian = system.derived.evaluate("jacobian", system, state, dict(zip(system.parameters, p, strict=True)))
+    re, im = np.empty(system.dimension), np.empty(system.dimension)
+    size = search.spectrum(np.ascontiguousarray(jacobian, float), system.dimension, re, im, work)
+    return Equilibrium(
+        state=state,
+        parameters=dict(zip(system.parameters, p.tolist(), strict=True)),
+        eigenvalues=re + 1j * im,
+        kind=kind_of(re, size),
+        n_unstable=int((re > 0).sum()),
+        residual=float(step.relative_residual(kernels, state, work)),
+        collapsed=collapsed(system, state),
+        radius=exact.krawczyk_radius(system, state, p) if prove else math.nan,
+    )
+
+
+def kind_of(re: NDArray[np.float64], size: float) -> Kind:
+    """From the signs of the real parts; `size` is the largest entry of |J|."""
+    if not np.isfinite(re).all() or math.isnan(size):
+        return "undecided"
+    if np.any(re == 0.0) or size == 0.0:
+        return "degenerate"
+    if np.any(np.abs(re) <= UNDECIDED * size):
+        return "undecided"
+    if np.all(re < 0):
+        return "sink"
+    return "source" if np.all(re > 0) else "saddle"
+
+
+def collapsed(system: System, state: NDArray[np.float64]) -> bool:
+    """Whether the states that the system declares in `collapse` vanish."""
+    indices = [system.states.index(name) for name in system.collapse]
+    return bool(indices) and bool(np.all(np.abs(state[indices]) <= VANISHED))

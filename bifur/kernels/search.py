@@ -1,0 +1,158 @@
+"""All equilibria at one parameter point: from the charts where there are any, from many starts otherwise."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+
+from bifur._jit import kernel
+from bifur.kernels import linalg, roots
+from bifur.kernels.step import CONVERGED, WORK, newton
+from bifur.kernels.types import ELIMINANT, F8, I8, KERNELS, MATRIX, VECTOR
+
+# codes of `from_charts`, beside those of roots (-1 undecided, -2 vanishing, -3 zero)
+GUARD = -4  # a guard may be zero: the charts do not speak there
+LOST = -5  # Newton left the isolating interval of a root
+
+
+class Charts(NamedTuple):
+    """Room for the charts at one point: (2 charts, degree + 1) coefficients and bounds, (2, guards), and work."""
+
+    coefficients: np.ndarray
+    guards: np.ndarray
+    coef: np.ndarray
+    bound: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    root: np.ndarray
+    t: np.ndarray
+    e: np.ndarray
+    stack: np.ndarray
+    x: np.ndarray
+
+
+CHARTS = types.NamedTuple([MATRIX, MATRIX, *[VECTOR] * 9], Charts)
+
+
+def make_charts(charts: int, degree: int, guards: int) -> Charts:
+    """Room for the charts at one point."""
+    length = degree + 2
+    return Charts(
+        np.zeros((2 * charts, degree + 1)),
+        np.zeros((2, guards)),
+        *(np.zeros(length) for _ in range(7)),
+        stack=np.zeros(roots.MAX_STACK + 4),
+        x=np.zeros(2),
+    )
+
+
+@kernel(I8(KERNELS, ELIMINANT, I8, I8, CHARTS, MATRIX, WORK))
+def from_charts(K, E, charts, variable, C, out, W):
+    """All equilibria at W.p as rows of `out`, sharpened by Newton; their proved number, or a negative code.
+
+    With a negative code nothing is proved, and the rows written so far are not returned.
+    """
+    n = len(W.u)
+    E.guards(W.u, W.p, C.guards)
+    for k in range(C.guards.shape[1]):
+        if not abs(C.guards[0, k]) > C.guards[1, k]:
+            return GUARD
+    E.coefficients(W.u, W.p, C.coefficients)
+    total = 0
+    length = C.coefficients.shape[1]
+    for chart in range(charts):
+        for k in range(length):
+            C.coef[k], C.bound[k] = C.coefficients[chart, k], C.coefficients[charts + chart, k]
+            if not math.isfinite(C.coef[k] + C.bound[k]):
+                return roots.UNDECIDED
+        found = roots.real_roots(C.coef, C.bound, length, C.low, C.high, C.root, C.t, C.e, C.stack)
+        if found < 0:
+            return found
+        for i in range(found):
+            if total == len(out):
+                return LOST
+            u = out[total]
+            C.x[0], C.x[1] = chart, C.root[i]
+            E.lift(C.x, W.p, u)
+            code, _ = newton(K, u, W, 20)
+            if code != CONVERGED or not C.low[i] <= u[variable] <= C.high[i]:
+                return LOST
+            total += 1
+    return total
+
+
+@kernel(I8(KERNELS, MATRIX, VECTOR, VECTOR, MATRIX, WORK))
+def from_starts(K, starts, low, high, out, W):
+    """Damped Newton from every start; the converged states inside [low, high] as rows of `out`, their number.
+
+    Damping halves the step until the norm of the field falls (Deuflhard 2011, section 3.1).
+    """
+    n = len(W.u)
+    found = 0
+    for s in range(len(starts)):
+        if found == len(out):
+            break
+        u = out[found]
+        for i in range(n):
+            u[i] = starts[s, i]
+        alive = True
+        for _ in range(60):
+            K.field(u, W.p, W.field)
+            K.jacobian(u, W.p, W.J)
+            norm = total = 0.0
+            for i in range(n):
+                norm += W.field[i] * W.field[i]
+                W.b[i] = -W.field[i]
+                for j in range(n):
+                    W.A[i, j] = W.J[i, j]
+                    total += W.J[i, j]
+            if not math.isfinite(total + norm) or linalg.factor(W.A, n, W.pivots) == 0.0:
+                alive = False
+                break
+            if norm == 0.0:
+                break
+            linalg.solve(W.A, n, W.pivots, W.b)
+            damping, fell = 1.0, False
+            while damping > 1e-4 and not fell:
+                for i in range(n):
+                    W.u[i] = u[i] + damping * W.b[i]
+                K.field(W.u, W.p, W.field)
+                new = 0.0
+                for i in range(n):
+                    new += W.field[i] * W.field[i]
+                fell = new < norm
+                if not fell:
+                    damping *= 0.5
+            if not fell:
+                break
+            change = size = 0.0
+            for i in range(n):
+                change = max(change, abs(W.u[i] - u[i]))
+                size = max(size, abs(u[i]))
+                u[i] = W.u[i]
+            if change <= 1e-12 * size:
+                break
+        if not alive:
+            continue
+        code, _ = newton(K, u, W, 12)
+        inside = code == CONVERGED
+        for i in range(n):
+            inside = inside and low[i] <= u[i] <= high[i]
+        if inside:
+            found += 1
+    return found
+
+
+@kernel(F8(MATRIX, I8, VECTOR, VECTOR, WORK))
+def spectrum(J, n, re, im, W):
+    """Eigenvalues by decreasing real part; the largest entry of |J|, NaN where they did not converge."""
+    if linalg.eigenvalues(J, n, W.A, re, im) != 0:
+        return math.nan
+    size = 0.0
+    for i in range(n):
+        for j in range(n):
+            size = max(size, abs(J[i, j]))
+    return size

@@ -1,0 +1,60 @@
+"""What the ODE predicts for the very initial states that are trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from bifur.atlas.validation import COLLAPSED, DIVERGED, INCONCLUSIVE, NON_TRIVIAL
+from bifur.dynamics import Reason, integrate_batch
+from bifur.systems import get_system
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bifur.systems import System
+
+FOREVER = 1e15  # a duration in which every sink is reached unless its rate is below round-off
+NOTHING = 1e-9  # a predicted eigenvalue below this is the collapsed one: the other sinks are larger by far
+
+
+class Prediction(NamedTuple):
+    """`label` (r, h) codes of `CLASSES`, `final` (r, h, n) where the ODE ends."""
+
+    label: NDArray[np.int8]
+    final: NDArray[np.float64]
+
+
+def predict(system: System, initial: NDArray[np.float64], parameters: NDArray[np.float64]) -> Prediction:
+    """Every mode on its own from `initial` (r, h, n), at `parameters` (r, q): the modes of a run do not interact."""
+    r, h, n = initial.shape
+    rows = np.repeat(parameters, h, axis=0)
+    final, reasons, _ = integrate_batch(system, initial.reshape(-1, n), FOREVER, rows, rtol=1e-7, atol=1e-10)
+    arrived = reasons == Reason.ARRIVED
+    label = np.full(r * h, INCONCLUSIVE, np.int8)
+    collapse = [system.states.index(name) for name in system.collapse]
+    vanished = np.abs(final[:, collapse]).max(axis=1) < NOTHING
+    label[arrived & vanished] = COLLAPSED
+    label[arrived & ~vanished] = NON_TRIVIAL
+    label[reasons == Reason.BLEW_UP] = DIVERGED
+    return Prediction(label.reshape(r, h), final.reshape(r, h, n))
+
+
+def curvature(
+    system: System, initial: NDArray[np.float64], final: NDArray[np.float64], parameters: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(r,) largest spectral norm of the Jacobian of the system with s set free, over the modes' two ends.
+
+    `l2-full` and `phinet-full` see the directions across the parabola s = p^2 as well.
+    """
+    full = get_system({"l2": "l2-full"}.get(system.name, "phinet-full"))
+    names = list(system.parameters)
+    values = {name: parameters[:, names.index(name), None] for name in full.parameters}
+    largest = np.zeros(len(initial))
+    for states in (initial, final):
+        u = np.concatenate([states[..., :1] ** 2, states], axis=-1)
+        jacobian = np.moveaxis(full.jacobian(np.moveaxis(u, -1, 0), values), (0, 1), (-2, -1))
+        norms = np.linalg.norm(np.nan_to_num(jacobian), ord=2, axis=(-2, -1))
+        largest = np.maximum(largest, norms.max(axis=1))
+    return largest

@@ -1,0 +1,79 @@
+"""When a training run is judged, and how: rules that look at the run alone, never at the prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bifur.atlas.validation import COLLAPSED, DIVERGED, INCONCLUSIVE, NON_TRIVIAL
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FARTHEST = 1e6  # an eigenvalue beyond this has diverged
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Thresholds, in units of 1 / a = 1 / (1 + sigma2), the size of a non-trivial eigenvalue.
+
+    `small`: a mode below it that still shrinks has collapsed. `large`: a mode above it whose
+    states all change by less than `still`, relative and per unit of time, is non-trivial.
+    A cosine run is judged at a set time, by its modes relative to the root mean square of that
+    time: below `dead` collapsed, above `alive` non-trivial.
+    """
+
+    small: float = 0.01
+    large: float = 0.05
+    still: float = 1e-5
+    dead: float = 0.05
+    alive: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 0 < self.small < self.large < 1:
+            raise ValueError(f"`rules`: 0 < small < large < 1 is needed, not {self.small} and {self.large}")
+        if not 0 < self.dead < self.alive < 1:
+            raise ValueError(f"`rules`: 0 < dead < alive < 1 is needed, not {self.dead} and {self.alive}")
+        if not 0 < self.still:
+            raise ValueError(f"`rules`: `still` must be above 0, not {self.still}")
+
+
+def judge(
+    now: NDArray[np.float64],
+    before: NDArray[np.float64],
+    elapsed: NDArray[np.float64],
+    sigma2: NDArray[np.float64],
+    rho: NDArray[np.float64],
+    rules: Rules,
+) -> NDArray[np.int8]:
+    """The class of every mode (r, h), INCONCLUSIVE while it is not settled.
+
+    `now` and `before` (r, h, n) are the predictors' eigenvalues at two times `elapsed` (r,) apart.
+    A mode that is small and shrinks may revive only if a second predictor that holds it down
+    decays; so it counts as collapsed only if it would shrink without a second predictor too
+    (p^2 (1 - a p) below rho p: then it does so for every value in between).
+    """
+    a = 1 + sigma2[:, None]
+    p, size = now[..., 0], np.abs(now[..., 0])
+    with np.errstate(invalid="ignore", over="ignore"):
+        shrinks = (size <= np.abs(before[..., 0])) & (p * a * (1 - p * a) <= rho[:, None] * a)
+        moved = np.abs(now - before).max(axis=-1) / elapsed[:, None]
+        rests = moved <= rules.still * np.abs(now).max(axis=-1)
+        label = np.full(p.shape, INCONCLUSIVE, np.int8)
+        label[(size * a < rules.small) & shrinks] = COLLAPSED
+        label[(size * a > rules.large) & rests] = NON_TRIVIAL
+        label[~(np.abs(now).max(axis=-1) < FARTHEST)] = DIVERGED
+    return label
+
+
+def judge_relative(p: NDArray[np.float64], rules: Rules) -> NDArray[np.int8]:
+    """The class of every mode (r, h) of a cosine run from its eigenvalues `p` (r, h) at the time of judgement."""
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        relative = np.abs(p) / np.sqrt(np.mean(p**2, axis=-1, keepdims=True))
+        label = np.full(p.shape, INCONCLUSIVE, np.int8)
+        label[relative < rules.dead] = COLLAPSED
+        label[relative > rules.alive] = NON_TRIVIAL
+        label[~(np.abs(p) < FARTHEST)] = DIVERGED
+    return label

@@ -1,0 +1,304 @@
+"""`bifur.validate`: train networks at cells of an atlas and compare what they do with what the ODE predicts."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from bifur._say import unknown
+from bifur.atlas.reader import open_atlas
+from bifur.atlas.validation import COLLAPSED, DIVERGED, INCONCLUSIVE, NON_TRIVIAL, Validation, save_validation
+from bifur.training import cells as training_cells
+from bifur.training import modes
+from bifur.training.compare import Prediction, curvature, predict
+from bifur.training.data import Streams, aligned
+from bifur.training.outcome import Rules, judge_relative
+from bifur.training.run import Outcome, Runs, train, train_cosine
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bifur.atlas.plane_view import Plane
+
+Progress = Callable[[int, int, str], None]
+
+# system of the plane -> the family that is trained
+FAMILIES = {"l2": "l2", "phinet": "phinet", "phinet-talk": "phinet", "cosine": "cosine"}
+# where the eigenvalues of a new network are drawn, uniformly
+INITIAL: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    "l2": {"p": (-0.5, 1.2)},
+    "cosine": {"p": (-0.3, 1.0)},
+    "phinet": {"p_h": (-1.0, 1.2), "p_g": (-2.0, 1.2)},
+}
+CHECKPOINTS = 5  # of a cosine run, its start and end included
+QUASI_STATIC = 0.1  # a cosine run is judged when rho t is at most this
+STABLE = {"population": 0.2, "sampled": 0.1, "cosine": 0.05}  # learning rate times the largest curvature
+
+
+def validate(
+    atlas: str | Path,
+    plane: str,
+    cells: int = 2000,
+    seeds: int = 8,
+    rng: int = 0,
+    *,
+    loss: Literal["population", "sampled"] | None = None,
+    modes: int | None = None,
+    batch: int = 64,
+    steps: int | None = None,
+    initial: Mapping[str, tuple[float, float]] | None = None,
+    rules: Rules | None = None,
+    save: bool = True,
+    progress: Progress | None = None,
+) -> Validation:
+    """Train linear networks at grid points of a plane and compare each eigenvalue's fate with the prediction.
+
+    At every cell `seeds` networks with `modes` eigenvalues are drawn in a shared eigenbasis on the
+    parabola s = p^2 and trained by gradient descent on the loss as written. The prediction is the
+    ODE from the same eigenvalues: the plane's system for `l2`, `phinet` and `phinet-talk` (whose
+    networks train the PhiNet loss); for `cosine` the system `cosine-modes`, judged when rho t is
+    0.1, with the class by frozen norms recorded beside it. The result is kept beside the atlas.
+
+    Parameters
+    ----------
+    plane
+        Name of a plane whose system is l2, cosine, phinet or phinet-talk, over sigma2 and rho.
+    cells, seeds, rng
+        Number of cells (spread over the regions, half near the curves), networks at each, and the
+        seed of everything random.
+    loss
+        "population" (in closed form; default) or "sampled" (batches of `batch` views); a cosine
+        plane has the sampled loss only.
+    modes
+        Eigenvalues h of each network; default 4, for cosine 8.
+    steps
+        Steps at most (default 20 000; sampled 5000); for cosine the number of steps (default 300).
+    initial
+        State -> (low, high), where initial eigenvalues are drawn uniformly.
+    rules
+        Thresholds of the classes, `bifur.training.Rules`.
+    progress
+        Called as `progress(done, total, message)`.
+
+    Raises
+    ------
+    ValueError
+        An argument is wrong, or the plane is one that cannot be trained.
+    ImportError
+        torch is missing; the extra `train` brings it.
+    """
+    _check_counts(cells=cells, seeds=seeds, rng=rng, batch=batch)
+    with open_atlas(atlas) as opened:
+        chosen = opened[plane]
+        family = _family(chosen)
+        loss = _loss(family, loss)
+        ranges = _ranges(family, chosen.system.states, initial)
+        h = modes if modes is not None else (8 if family == "cosine" else 4)
+        limit = steps if steps is not None else {"cosine": 300}.get(family, 20_000 if loss == "population" else 5000)
+        _check_counts(modes=h, steps=limit)
+        if rules is None:
+            rules = Rules(still=1e-3) if loss == "sampled" else Rules()
+        generator = np.random.default_rng(rng)
+        sampled = training_cells.sample(chosen, cells, generator)
+        study = _Study(chosen, family, sampled, seeds, h, ranges, loss, batch, limit, rules, generator, progress)
+        columns = study.cosine() if family == "cosine" else study.settle()
+        result = Validation(
+            plane=plane,
+            system=chosen.system.name,
+            states=chosen.system.states,
+            free=chosen.free,
+            settings={
+                "cells": cells, "seeds": seeds, "rng": rng, "loss": loss, "modes": h, "batch": batch, "steps": limit,
+                "initial": {name: list(span) for name, span in ranges.items()}, "rules": asdict(rules),
+                "family": family, "fixed": dict(chosen.fixed), "version": _version(),
+            },
+            points=sampled.points,
+            nodes=sampled.nodes,
+            region=sampled.region,
+            curve_distance=sampled.curve_distance,
+            runs=columns,
+            spec_sha256=opened.spec_digest,
+        )  # fmt: skip
+    return save_validation(result, atlas) if save else result
+
+
+class _Study:
+    """One call of `validate`: the runs drawn, predicted, trained, put into columns."""
+
+    def __init__(
+        self, plane: Plane, family: str, cells: training_cells.Cells, seeds: int, h: int,
+        ranges: Mapping[str, tuple[float, float]], loss: str, batch: int, steps: int, rules: Rules,
+        rng: np.random.Generator, progress: Progress | None,
+    ) -> None:  # fmt: skip
+        self.system, self.family, self.loss, self.steps, self.rules = plane.system, family, loss, steps, rules
+        self.progress, self.rng = progress, rng
+        c = len(cells.points)
+        self.cell = np.repeat(np.arange(c), seeds)
+        self.seed = np.tile(np.arange(seeds), c)
+        names = list(plane.system.parameters)
+        self.parameters = np.tile(plane.system.values(dict(plane.fixed)), (len(self.cell), 1))
+        for axis, name in enumerate(plane.free):
+            self.parameters[:, names.index(name)] = cells.points[self.cell, axis]
+        self.sigma2 = self.parameters[:, names.index("sigma2")].copy()
+        self.rho = self.parameters[:, names.index("rho")].copy()
+        self.p6 = float(self.parameters[0, names.index("p6")]) if "p6" in names else 1.0
+        low, high = np.array([ranges[state] for state in plane.system.states]).T
+        self.initial = rng.uniform(low, high, (len(self.cell), h, len(low)))
+        self.streams = Streams(seeds, h, batch, int(rng.integers(2**62)))
+
+    def settle(self) -> dict[str, NDArray[Any]]:
+        """l2 and phinet: train until settled."""
+        self._say(0, len(self.cell), "predicting")
+        prediction = predict(self.system, self.initial, self.parameters)
+        rate = STABLE[self.loss] / curvature(self.system, self.initial, prediction.final, self.parameters)
+        sampled = self.loss == "sampled"
+        outcome = train(
+            self.family, self._runs(rate), self.steps, self.rules, self.streams if sampled else None,
+            every=25 if sampled else 50, average=8 if sampled else 1,
+            report=lambda done, total: self._say(done, total, "settled"),
+        )  # fmt: skip
+        return self._columns(prediction, outcome, rate)
+
+    def cosine(self) -> dict[str, NDArray[Any]]:
+        """Cosine: train to the time of judgement."""
+        p = self.initial[..., 0]
+        rate = STABLE["cosine"] / _cosine_curvature(p, self.sigma2, self.rho, self.p6)
+        with np.errstate(divide="ignore"):
+            rate = np.minimum(rate, QUASI_STATIC / self.rho / self.steps)
+        outcome = train_cosine(
+            self._runs(rate), self.steps, CHECKPOINTS, self.streams,
+            report=lambda done, total: self._say(done, total, "steps"),
+        )  # fmt: skip
+        time = rate[:, None] * outcome.extra["marks"]
+        path = modes.follow(p**2, p, time[:, 1:], self.sigma2, self.rho, self.p6)
+        final = path.p[:, -1]
+        label = judge_relative(final, self.rules)
+        label[~path.good] = INCONCLUSIVE
+        outcome.label[:] = judge_relative(outcome.final[..., 0], self.rules)
+        columns = self._columns(Prediction(label, final[..., None]), outcome, rate)
+        norms = outcome.extra["norms"]
+        frozen = frozen_class(outcome.extra["path"], norms[:, :, None], self.sigma2, self.rho, self.p6)
+        return columns | {"norm_time": time, "norms": norms, "frozen": frozen}
+
+    def _runs(self, rate: NDArray[np.float64]) -> Runs:
+        p = [self.initial[..., k] for k in range(self.initial.shape[-1])]
+        return Runs(aligned(p[0] ** 2, p, self.rng), self.sigma2, self.rho, rate, self.seed)
+
+    def _say(self, done: int, total: int, message: str) -> None:
+        if self.progress is not None:
+            self.progress(done, total, message)
+
+    def _columns(self, prediction: Prediction, outcome: Outcome, rate: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+        return {
+            "cell": self.cell,
+            "seed": self.seed,
+            "learning_rate": rate,
+            "steps": outcome.steps.astype(np.int64),
+            "time": rate * outcome.steps,
+            "misalignment": outcome.misalignment,
+            "reason": outcome.reason.astype(str),
+            "predicted": prediction.label,
+            "observed": outcome.label,
+            "initial": self.initial,
+            "final": outcome.final,
+            "predicted_final": prediction.final,
+        }
+
+
+def frozen_class(
+    p: NDArray[np.float64], norms: NDArray[np.float64], sigma2: NDArray[np.float64], rho: NDArray[np.float64], p6: float
+) -> NDArray[np.int8]:
+    """Where the frozen `cosine` takes each p (r, m, h) at the norms (r, m, 1, 3): p' = -p q(p) / (a N_phi N_psi).
+
+    q(p) = c p^5 + n p^2 - p + R, c = 2 p6 / N_psi^2, n = N_cross, R = rho a N_phi N_psi. On p > 0 it
+    has one minimum, so 0 or 2 roots: p goes to the upper one from above the lower one, else to 0.
+    On p < 0 it has one root, below which p goes to minus infinity.
+    """
+    n_phi, n_psi, n = norms[..., 0], norms[..., 1], norms[..., 2]
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        c = 2 * p6 / n_psi**2
+        big_r = (rho * (1 + sigma2))[:, None, None] * n_phi * n_psi
+
+        def q(x: Any) -> Any:
+            return c * x**5 + n * x**2 - x + big_r
+
+        low, high = np.zeros_like(n), np.full_like(n, 1e6)
+        for _ in range(80):  # q' = 5 c x^4 + 2 n x - 1 is below 0 at 0 and changes sign once
+            middle = (low + high) / 2
+            falls = 5 * c * middle**4 + 2 * n * middle - 1 < 0
+            low, high = np.where(falls, middle, low), np.where(falls, high, middle)
+        lowest = (low + high) / 2
+        escapes = (q(lowest) < 0) & ((p >= lowest) | (q(p) < 0)) & (p > 0)
+        label = np.full(p.shape, COLLAPSED, np.int8)
+        label[escapes] = NON_TRIVIAL
+        label[escapes & np.broadcast_to(lowest > 1e5, p.shape)] = DIVERGED  # q never rises again: no upper root
+        label[(p < 0) & (q(p) < 0)] = DIVERGED
+        label[~np.isfinite(q(p))] = INCONCLUSIVE
+    return label
+
+
+def _cosine_curvature(
+    p: NDArray[np.float64], sigma2: NDArray[np.float64], rho: NDArray[np.float64], p6: float
+) -> NDArray[np.float64]:
+    """(r,) a bound of the Jacobian of `cosine-modes` at s = p^2, norms held constant: the sum of its absolute terms."""
+    n_phi, n_psi, n_cross = (x[:, None] for x in np.moveaxis(modes.norms(p**2, p), -1, 0))
+    size, cross = np.abs(p), np.abs(n_cross)
+    terms = 2 * (cross * size**2 + size) * (1 + size) + 12 * p6 * size**5 * (1 + size) / n_psi**2 + size**2
+    return (terms / ((1 + sigma2)[:, None] * n_phi * n_psi)).max(axis=1) + 2 * rho
+
+
+# ---- arguments ----------------------------------------------------------------------------
+
+
+def _family(plane: Plane) -> str:
+    name = plane.system.name
+    if name not in FAMILIES:
+        raise ValueError(f'plane "{plane.name}" is of {unknown("system for training", name, FAMILIES)}')
+    if set(plane.free) != {"sigma2", "rho"}:
+        raise ValueError(
+            f'plane "{plane.name}" is over {plane.free[0]} and {plane.free[1]}; training needs a plane over sigma2 and rho'
+        )
+    return FAMILIES[name]
+
+
+def _loss(family: str, loss: str | None) -> Literal["population", "sampled"]:
+    if loss not in (None, "population", "sampled"):
+        raise ValueError(f"`loss` is {loss!r}; accepted are 'population' and 'sampled'")
+    if family == "cosine":
+        if loss == "population":
+            raise ValueError("`loss`: the cosine loss has no closed population gradient; accepted is 'sampled'")
+        return "sampled"
+    return "sampled" if loss == "sampled" else "population"
+
+
+def _ranges(
+    family: str, states: tuple[str, ...], initial: Mapping[str, tuple[float, float]] | None
+) -> dict[str, tuple[float, float]]:
+    ranges = dict(INITIAL[family])
+    for state, span in (initial or {}).items():
+        if state not in states:
+            raise ValueError(f"`initial`: {unknown('state', state, states)}")
+        low, high = (float(end) for end in span)
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"`initial`: the range of {state} is ({low}, {high}); low must be below high")
+        ranges[state] = (low, high)
+    return ranges
+
+
+def _check_counts(**counts: Any) -> None:
+    for name, value in counts.items():
+        least = 0 if name == "rng" else 1
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+            raise ValueError(f"`{name}` must be a whole number of at least {least}, not {value!r}")
+
+
+def _version() -> str:
+    import bifur
+
+    return bifur.__version__

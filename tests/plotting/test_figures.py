@@ -1,0 +1,282 @@
+"""Figures: what they show, with what words, and that nothing lies outside or over something else."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+import bifur
+from bifur import plotting
+from bifur.atlas.plane import COMPLETENESS
+from bifur.atlas.store import write_atlas
+from bifur.atlas.validation import Validation
+from bifur.continuation.results import Equilibrium
+from bifur.plotting import style
+from tests.atlas import synthetic
+
+
+@pytest.fixture(scope="module")
+def atlas(tmp_path_factory):
+    """Two planes; in the second a block of cells, and one more, is not proved."""
+    one = synthetic.plane_spec(24, 32)
+    other = dataclasses.replace(one, name="doubtful", title="doubtful")
+    sure = synthetic.plane_data(one)
+    verdicts = sure.maps["completeness"].copy()
+    verdicts[4:9, 3:7] = COMPLETENESS.index("probable")
+    verdicts[20, 20] = COMPLETENESS.index("unknown")
+    unsure = dataclasses.replace(sure, name="doubtful", title="doubtful", maps={**sure.maps, "completeness": verdicts})
+    path = tmp_path_factory.mktemp("figures") / "atlas.h5"
+    write_atlas(path, bifur.AtlasSpec("two planes", (one, other)), [sure, unsure])
+    with bifur.open_atlas(path) as opened:
+        yield opened
+
+
+def words(figure: Figure) -> set[str]:
+    return {text.get_text() for text in figure.findobj(Text)}
+
+
+def checked(figure: Figure) -> Figure:
+    """Drawn, with every axes and its labels inside the picture and no two axes over each other."""
+    figure.draw_without_rendering()
+    whole = figure.bbox
+    boxes = [ax.get_tightbbox() for ax in figure.axes]
+    for box in boxes:
+        assert box.x0 >= whole.x0 - 1
+        assert box.y0 >= whole.y0 - 1
+        assert box.x1 <= whole.x1 + 1
+        assert box.y1 <= whole.y1 + 1
+    for index, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:index])
+    return figure
+
+
+def test_an_atlas_shows_every_plane(atlas, tmp_path):
+    figure = checked(atlas.plot())
+    assert [ax.get_title() for ax in figure.axes] == ["SimSiam, L2 loss", "doubtful"]
+    assert {"two planes", "σ²", "ρ", "1 sink", "2 sinks, 1 source", "fold (LP)"} <= words(figure)
+    for ax in figure.axes:
+        assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "log")
+        assert ax.get_xlim() == (0, 2)
+        assert ax.get_ylim() == (1e-3, 1)
+    for name in ("atlas.png", "atlas.pdf", "atlas.svg"):
+        figure.savefig(tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 5000
+
+
+def test_planes_can_be_chosen(atlas):
+    assert [ax.get_title() for ax in plotting.plot_atlas(atlas, ["doubtful"]).axes] == ["doubtful"]
+    with pytest.raises(ValueError, match="unknown plane"):
+        plotting.plot_atlas(atlas, ["nowhere"])
+
+
+def test_doubt_is_hatched(atlas):
+    sure, unsure = atlas.plot().axes
+    assert "count not proved" not in {text.get_text() for text in sure.get_legend().get_texts()}
+    assert "count not proved" in {text.get_text() for text in unsure.get_legend().get_texts()}
+    (hatched,) = [thing for thing in unsure.collections if thing.get_hatch()]
+    assert len(hatched.get_paths()) == 6  # five rows of the block, and the single cell
+
+
+def test_the_fold_is_drawn_where_it_is(atlas):
+    (ax,) = plotting.plot_plane(atlas["l2"]).axes
+    x, y = ax.lines[0].get_data()
+    np.testing.assert_allclose(y, 0.25 / (1 + x), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("n_stable", "2 stable equilibria"),
+        ("n_equilibria", "3 equilibria"),
+        ("completeness", "probable"),
+        ("relaxation_rate", "relaxation rate (1/time)"),
+        ("max_learning_rate", "largest stable learning rate (time)"),
+        ("curve_distance", "distance to the nearest special curve"),
+        ("leading_state", "p of the leading non-collapsed sink"),
+    ],
+)
+def test_every_map_can_be_drawn(atlas, name, said):
+    figure = checked(plotting.plot_plane(atlas["doubtful"], name))
+    assert said in words(figure)
+
+
+def test_wrong_maps_and_states_get_a_sentence(atlas):
+    with pytest.raises(ValueError, match=r"unknown map to draw 'regions'.*did you mean region"):
+        plotting.plot_plane(atlas["l2"], "regions")
+    with pytest.raises(ValueError, match=r"`component`: unknown state 'q'"):
+        plotting.plot_plane(atlas["l2"], "leading_state", component="q")
+
+
+def test_colours_follow_the_signature(atlas):
+    colours = plotting.plane.region_colours([atlas["l2"], atlas["doubtful"]])
+    assert list(colours) == ["0", "0 0 1"]
+    assert len(set(colours.values())) == 2
+
+
+# ---- diagrams ---------------------------------------------------------------------------
+
+
+def test_stable_is_solid_and_unstable_dashed(atlas):
+    diagram = atlas["l2"].slices[0]
+    figure = checked(diagram.plot())
+    (ax,) = figure.axes
+    assert ax.get_xscale() == "log"
+    assert {"stable", "unstable", "fold (LP)", "LP", "l2, σ² = 0.5", "ρ", "p"} <= words(figure)
+    solid = [line for line in ax.lines if line.get_linestyle() == "-" and line.get_color() == style.BLUE]
+    dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
+    assert len(solid) == 2
+    assert len(dashed) == 1
+    for line, sign in [(line, -1) for line in solid] + [(line, 1) for line in dashed]:
+        rho, p = line.get_data()
+        inside = slice(1, -1)
+        assert (np.sign(synthetic.slope(p, 1.5, rho))[inside] == sign).all()
+    (marked,) = [line for line in ax.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(marked.get_data(), [[1 / 6], [1 / 3]], rtol=1e-14)
+
+
+def test_a_stretch_meets_the_next_without_a_gap(atlas):
+    (ax,) = atlas["l2"].slices[0].plot().axes
+    parabola = [line for line in ax.lines if len(line.get_xdata()) > 50]
+    assert parabola[0].get_data()[0][-1] == parabola[1].get_data()[0][0]
+
+
+def test_states_are_chosen_by_name(atlas):
+    with pytest.raises(ValueError, match="`state`: unknown state 'q'"):
+        plotting.plot_diagram(atlas["l2"].slices[0], state="q")
+
+
+def test_a_diagram_goes_into_ones_own_axes(atlas):
+    figure = Figure()
+    ax = figure.subplots()
+    assert plotting.plot_diagram(atlas["l2"].slices[0], ax=ax) is figure
+    assert len(ax.lines) == 4
+
+
+def test_symmetric_log_only_where_the_states_ask_for_it():
+    ax = Figure().subplots()
+    style.set_symmetric_log("y", ax, np.array([-1.0, 0.0, 0.5, 1.0]))
+    assert ax.get_yscale() == "linear"
+    style.set_symmetric_log("y", ax, np.array([-1e4, 0.0, 1.0, 1.0, -2.0]))
+    assert ax.get_yscale() == "symlog"
+
+
+def test_labels_keep_apart():
+    figure = Figure()
+    ax = figure.subplots()
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    style.place_labels(ax, [(0.5, 0.5, "LP", "k"), (0.5, 0.502, "BP", "k"), (0.502, 0.5, "HB", "k")])
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    for index, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:index])
+
+
+# ---- curves, portraits, validation ------------------------------------------------------
+
+
+def test_a_curve(atlas):
+    figure = checked(atlas["l2"].curves[0].plot())
+    assert {"fold (LP)", "σ²", "ρ", "l2"} <= words(figure)
+
+
+def equilibrium(kind, *state):
+    return Equilibrium(np.array(state), {}, np.zeros(len(state), complex), kind, 0, 0.0, False)
+
+
+def test_a_portrait_in_the_plane():
+    system = bifur.get_system("phinet")
+    # a = 1.5, rho = 0.1
+    known = [equilibrium("sink", 0, 0), equilibrium("saddle", 0.11935, 0.01695), equilibrium("sink", 0.68507, 0.74703)]
+    trajectory = np.array([[1.0, 0.0], [0.8, 0.5], [0.68507, 0.74703]])
+    figure = checked(plotting.plot_portrait(system, sigma2=0.5, rho=0.1, equilibria=known, trajectories=[trajectory]))
+    assert {"sink", "saddle", "phinet, σ² = 0.5, ρ = 0.1"} <= words(figure)
+    (ax,) = figure.axes
+    nullclines = [thing for thing in ax.collections if type(thing).__name__ == "QuadContourSet"]
+    assert len(nullclines) == 2
+    for contour in nullclines:
+        corners = np.vstack([path.vertices for path in contour.get_paths()])
+        values = np.abs(system.field(corners.T, sigma2=0.5, rho=0.1)).min(axis=0)
+        assert np.median(values) < 1e-3
+    marks = [line for line in ax.lines if line.get_marker() in ("o", "D")]
+    assert len(marks) == 3
+
+
+def test_a_portrait_on_the_line():
+    system = bifur.get_system("l2")
+    figure = checked(plotting.plot_portrait(system, sigma2=0.5, rho=0.1, equilibria=[equilibrium("sink", 0.0)]))
+    (ax,) = figure.axes
+    u, change = ax.lines[1].get_data()
+    np.testing.assert_allclose(change, u**2 * (1 - 1.5 * u) - 0.1 * u, atol=1e-15)
+
+
+def test_a_portrait_finds_its_equilibria():
+    (ax,) = plotting.plot_portrait(bifur.get_system("phinet"), {"sigma2": 0.5, "rho": 0.1}).axes
+    marks = np.array([line.get_xydata()[0] for line in ax.lines if len(line.get_xdata()) == 1])
+    np.testing.assert_allclose(marks, [[0, 0], [0.11935, 0.01695], [0.68507, 0.74703]], atol=1e-5)
+
+
+def test_portraits_refuse_what_they_cannot_show():
+    with pytest.raises(ValueError, match="`system`: phinet-full has 3 states"):
+        plotting.plot_portrait(bifur.get_system("phinet-full"))
+    system = bifur.get_system("phinet")
+    with pytest.raises(ValueError, match="`window`: unknown state 'q'"):
+        plotting.plot_portrait(system, window={"q": (0, 1)}, equilibria=())
+    with pytest.raises(ValueError, match="low must be below high"):
+        plotting.plot_portrait(system, window={"p_h": (1, 0)}, equilibria=())
+    with pytest.raises(ValueError, match="unknown parameter 'roh'"):
+        plotting.plot_portrait(system, roh=1, equilibria=())
+
+
+def validation(plane, observed):
+    """One run of two modes at each of three cells, all predicted to end non-trivial."""
+    cells = np.array([[2, 1], [5, 8], [6, 20]])
+    observed = np.array(observed, np.int8)
+    states = np.zeros((3, 2, 1))
+    return Validation(
+        plane=plane.name,
+        system="l2",
+        states=("p",),
+        free=plane.free,
+        settings={},
+        points=np.column_stack([plane.x[cells[:, 1]], plane.y[cells[:, 0]]]),
+        nodes=cells,
+        region=np.ones(3, np.int64),
+        curve_distance=np.ones(3),
+        runs={
+            "cell": np.arange(3),
+            "predicted": np.ones((3, 2), np.int8),
+            "observed": observed,
+            **dict.fromkeys(("initial", "final", "predicted_final"), states),
+        },
+    )
+
+
+def test_validation_as_dots(atlas):
+    plane = atlas["l2"]
+    run = validation(plane, [[1, 1], [1, 0], [2, 2]])
+    figure = checked(plotting.plot_validation(run, plane))
+    assert {"inconclusive", "not as predicted"} <= words(figure)
+    dots, crosses, rings = figure.axes[0].collections[-3:]
+    np.testing.assert_allclose(dots.get_array(), [1.0, 0.5])
+    np.testing.assert_allclose(crosses.get_offsets(), run.points[2:])
+    np.testing.assert_allclose(rings.get_offsets(), run.points[1:2])
+    with pytest.raises(ValueError, match="is of the plane 'l2', not of 'doubtful'"):
+        plotting.plot_validation(run, atlas["doubtful"])
+
+
+def test_no_global_state():
+    code = (
+        "import sys, matplotlib\nfrom bifur.plotting import plot_portrait\nfrom bifur.plotting.style import STYLE\n"
+        "import bifur\nbefore = [matplotlib.rcParams[key] for key in STYLE]\n"
+        "plot_portrait(bifur.get_system('l2'), equilibria=())\n"
+        "after = [matplotlib.rcParams[key] for key in STYLE]\n"
+        "print('matplotlib.pyplot' in sys.modules, before == after)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["False", "True"]
