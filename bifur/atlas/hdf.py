@@ -16,6 +16,7 @@ TEXT = h5py.string_dtype()
 
 # from this size on a dataset is compressed; below it a chunk costs more than it saves
 _WORTH = 2048
+_LARGE = 2**32
 
 
 def group_of(parent: h5py.Group, name: str, kind: str) -> h5py.Group:
@@ -71,7 +72,8 @@ def inside(parent: h5py.Group, name: str) -> h5py.Group:
     Raises
     ------
     ValueError
-        Something in it is a link elsewhere, or stored in another file: bifur writes no such thing.
+        Something in it is a link elsewhere, stored in another file, or declared far larger than what
+        is stored of it: bifur writes no such thing.
     """
     refuse_link(parent, name)
     group = parent[name]
@@ -85,6 +87,8 @@ def inside(parent: h5py.Group, name: str) -> h5py.Group:
                 pending.append(entry)
             elif entry.external or entry.is_virtual:
                 raise ValueError(f"{entry.name} is stored in another file, which no atlas does: not read")
+            elif entry.nbytes > _LARGE and entry.nbytes > 1000 * entry.id.get_storage_size():
+                raise ValueError(f"{entry.name} declares {entry.nbytes} bytes, far more than are stored: not read")
     return group
 
 

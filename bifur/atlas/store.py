@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,46 +38,59 @@ def write_atlas(path: str | Path, spec: AtlasSpec, planes: Iterable[PlaneData]) 
     Raises
     ------
     ValueError
-        The folder cannot be written, or the planes are not those of the spec.
+        The folder cannot be written, the disk is full, or the planes are not those of the spec.
     """
     path = Path(path)
-    with _temporary(path) as temporary:
-        with _create(temporary, path) as file:
-            _write_root(file, spec)
-            written = [_write_plane(file, plane) for plane in planes]
-            if written != [plane.name for plane in spec.planes]:
-                raise ValueError(f"the planes written are {written}, not those of the spec")
-            file.flush()
-        sync(temporary)
-        temporary.replace(path)
-        sync(path.parent)
+    with replacing(path) as write:
+        write(_image(spec, planes))
 
 
 @contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    """A new name beside `path`; the file of that name is gone afterwards."""
+def replacing(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """`write(content)` into a new file beside `path`, which takes its name once it is on the disk."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+    def write(content: bytes) -> None:
+        with _said_of(path), temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
     try:
-        yield temporary
+        write(b"")  # says at once where the folder takes no file
+        yield write
+        with _said_of(path):
+            temporary.replace(path)
+            _sync_names(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _create(temporary: Path, path: Path) -> h5py.File:
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
     try:
-        return h5py.File(temporary, "x", libver=("earliest", "v110"))
+        yield
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else "the folder does not take new files"
-        raise ValueError(f"{path}: cannot write there: {reason}") from None
+        raise ValueError(f"{path}: cannot write there: {error.strerror or error}") from None
 
 
-def sync(path: Path) -> None:
-    """Have a file, or the names in a folder, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync_names(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _image(spec: AtlasSpec, planes: Iterable[PlaneData]) -> bytes:
+    """The file, made in memory: on a full disk HDF5 cannot even close a file of its own."""
+    with h5py.File("atlas", "w", driver="core", backing_store=False, libver=("earliest", "v110")) as file:
+        _write_root(file, spec)
+        written = [_write_plane(file, plane) for plane in planes]
+        if written != [plane.name for plane in spec.planes]:
+            raise ValueError(f"the planes written are {written}, not those of the spec")
+        file.flush()
+        return file.id.get_file_image()
 
 
 def software() -> dict[str, str]:

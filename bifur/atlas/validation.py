@@ -108,7 +108,7 @@ class Validation:
 
     `points` (c, 2) values of the free parameters (x, y) of the cells, `nodes` (c, 2) their grid
     index (iy, ix), `region` (c,), `curve_distance` (c,). `runs` holds columns of r runs: `cell`
-    (index into points), `seed`, `learning_rate`, `steps`, `time`, `misalignment`, `reason` (text);
+    (index into points), `seed`, `learning_rate` (the mean), `steps`, `time`, `misalignment`, `reason` (text);
     `predicted` and `observed` (r, h), codes of `CLASSES`; `initial`, `final`, `predicted_final`
     (r, h, n) in the states of the system. For a cosine plane also `norm_time` (r, m), `norms`
     (r, m, 3) along the run and `frozen` (r, m, h), the class that the frozen system gives there.

@@ -58,7 +58,7 @@ def equilibria(system: str, parameters: tuple[str, ...], prove: bool, as_json: b
 
     chosen = system_of(system)
     given = parameters_of(chosen, parameters)
-    found = bifur.find_equilibria(chosen, prove=prove, parameters=given)
+    found = bifur.find_equilibria(chosen, given, prove=prove)
     if as_json:
         echo_json(
             {

@@ -111,10 +111,22 @@ def _set_axes(ax: Axes, plane: Plane) -> None:
 
 
 def region_colours(planes: Sequence[Plane]) -> dict[str, str]:
-    """One colour for each signature (the unstable dimensions of a region), the same in every plane."""
+    """One colour for each signature (the unstable dimensions of a region), the same in every plane.
+
+    The number of stable equilibria decides the hue, the order within it the shade.
+    """
     signatures = {region.signature for plane in planes for region in plane.regions}
     ordered = sorted(signatures, key=lambda signature: (len(signature.split()), signature))
-    return {signature: style.AREAS[i % len(style.AREAS)] for i, signature in enumerate(ordered)}
+    colours: dict[str, str] = {}
+    for signature in ordered:
+        shades = style.STABLE[_family(signature.split().count("0"))]
+        used = sum(colour in shades for colour in colours.values())
+        colours[signature] = shades[used % len(shades)]
+    return colours
+
+
+def _family(stable: int) -> int:
+    return min(stable, len(style.STABLE) - 1)
 
 
 def _image(ax: Axes, plane: Plane, values: NDArray[Any], **options: Any) -> Any:
@@ -141,7 +153,10 @@ def _draw_integers(ax: Axes, plane: Plane, name: str) -> list[Any]:
     present = np.unique(values[values >= 0]).tolist()
     place = {value: index for index, value in enumerate(present)}
     flat = np.vectorize(lambda value: place.get(value, -1), otypes=[np.int64])(values)
-    colours = [style.AREAS[value % len(style.AREAS)] for value in present]
+    if name == "n_stable":
+        colours = [style.STABLE[_family(value)][0] for value in present]
+    else:
+        colours = [style.AREAS[value % len(style.AREAS)] for value in present]
     _draw_flat(ax, plane, flat, colours or [style.EMPTY])
     words = COMPLETENESS if name == "completeness" else None
     texts = [words[value] if words else f"{value} {_COUNTS[name]}" for value in present]

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from bifur.continuation.results import Equilibrium
     from bifur.systems.base import System
 
-# kind -> marker, fill, edge
+# kind -> marker, fill, size; a sink shows inside the saddle that it nearly touches
 MARKS = {
-    "sink": ("o", style.INK, style.INK),
-    "source": ("o", "white", style.INK),
-    "saddle": ("D", "white", style.INK),
-    "degenerate": ("X", style.ORANGE, style.INK),
-    "undecided": ("s", style.ORANGE, style.INK),
+    "source": ("o", "white", 7.5),
+    "saddle": ("D", "white", 7.5),
+    "degenerate": ("X", style.ORANGE, 7.0),
+    "undecided": ("s", style.ORANGE, 6.5),
+    "sink": ("o", style.INK, 5.0),
 }
 _POINTS = 161
 _PRIME = "\N{PRIME}"
@@ -71,7 +71,7 @@ def plot_portrait(
     with style.styled():
         figure, ax = style.own_or(ax, 4.8, 4.4)
         draw = _draw_line if system.dimension == 1 else _draw_plane
-        handles = draw(ax, system, values, spans)
+        handles = draw(ax, system, values, spans, equilibria)
         for trajectory in trajectories:
             if system.dimension == 2:
                 ax.plot(*np.asarray(trajectory).T, color=style.GREEN, lw=1.3, zorder=3)
@@ -107,7 +107,9 @@ def _field(system: System, u: Sequence[NDArray[np.float64]], values: Mapping[str
     return np.where(np.isfinite(field), field, np.nan)
 
 
-def _draw_line(ax: Axes, system: System, values: Mapping[str, float], spans: Spans) -> list[Any]:
+def _draw_line(
+    ax: Axes, system: System, values: Mapping[str, float], spans: Spans, equilibria: Sequence[Equilibrium]
+) -> list[Any]:
     u = np.linspace(*spans[0], 1001)
     name = style.short(system, system.states[0])
     ax.axhline(0, color="#999999", lw=0.8)
@@ -118,12 +120,22 @@ def _draw_line(ax: Axes, system: System, values: Mapping[str, float], spans: Spa
     return [line]
 
 
-def _draw_plane(ax: Axes, system: System, values: Mapping[str, float], spans: Spans) -> list[Any]:
+def _refined(span: tuple[float, float], places: Sequence[float]) -> NDArray[np.float64]:
+    """A grid that grows finer towards `places`, so that nullclines that nearly touch there stay apart."""
+    near = (span[1] - span[0]) * np.geomspace(1e-5, 0.1, 25)
+    around = [place + step for place in places for step in (near, -near)]
+    grid = np.unique(np.concatenate([np.linspace(*span, _POINTS), *around]))
+    return grid[(grid >= span[0]) & (grid <= span[1])]
+
+
+def _draw_plane(
+    ax: Axes, system: System, values: Mapping[str, float], spans: Spans, equilibria: Sequence[Equilibrium]
+) -> list[Any]:
     x, y = (np.linspace(*span, _POINTS) for span in spans)
-    mesh = np.meshgrid(x, y)
-    field = _field(system, mesh, values)
-    right, up = np.nan_to_num(field)
+    right, up = np.nan_to_num(_field(system, np.meshgrid(x, y), values))
     ax.streamplot(x, y, right, up, color="#BBBBBB", density=1.1, linewidth=0.7, arrowsize=0.8, zorder=1)
+    x, y = (_refined(span, [float(e.state[i]) for e in equilibria]) for i, span in enumerate(spans))
+    field = _field(system, np.meshgrid(x, y), values)
     handles: list[Any] = []
     for index, (name, colour) in enumerate(zip(system.states, (style.BLUE, style.VERMILLION), strict=True)):
         if np.nanmin(field[index]) < 0 < np.nanmax(field[index]):
@@ -139,11 +151,11 @@ def _draw_plane(ax: Axes, system: System, values: Mapping[str, float], spans: Sp
 def _mark(ax: Axes, system: System, equilibria: Sequence[Equilibrium]) -> list[Any]:
     """The equilibria, and a handle for each kind."""
     handles: dict[str, Any] = {}
-    for equilibrium in equilibria:
-        marker, fill, edge = MARKS[equilibrium.kind]
+    order = list(MARKS)
+    for equilibrium in sorted(equilibria, key=lambda equilibrium: order.index(equilibrium.kind)):
+        marker, fill, size = MARKS[equilibrium.kind]
+        look: dict[str, Any] = {"marker": marker, "mfc": fill, "mec": style.INK, "mew": 1.2, "ms": size}
         position = (equilibrium.state[0], equilibrium.state[1] if system.dimension == 2 else 0.0)
-        ax.plot(*position, marker, mfc=fill, mec=edge, mew=1.2, ms=6.5, zorder=5)
-        handles[equilibrium.kind] = Line2D(
-            [], [], ls="", marker=marker, mfc=fill, mec=edge, mew=1.2, label=equilibrium.kind
-        )
+        ax.plot(*position, ls="", zorder=5, **look)
+        handles[equilibrium.kind] = Line2D([], [], ls="", label=equilibrium.kind, **look)
     return list(handles.values())

@@ -40,6 +40,14 @@ STYLE = {
 # Okabe & Ito 2008, for lines; Tol 2021, "light", for areas under dark lines
 INK = "#222222"
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+# areas by the number of stable states: none, one (collapse alone, as a rule), two, ...; shades tell the rest apart
+STABLE = (
+    ("#EEDD88", "#F6ECB8"),
+    ("#DDDDDD", "#C8C8C8", "#EEEEEE"),
+    ("#77AADD", "#99DDFF", "#B5CDEA"),
+    ("#FFAABB", "#EE8866", "#FFD0D9"),
+    ("#BBCC33", "#44BB99", "#AAAA00"),
+)
 AREAS = ("#DDDDDD", "#77AADD", "#EEDD88", "#99DDFF", "#FFAABB", "#BBCC33", "#EE8866", "#44BB99", "#AAAA00")
 _INDEXED = re.compile(r"[A-Za-z]_[A-Za-z0-9]+")
 EMPTY = "#FFFFFF"

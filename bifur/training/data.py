@@ -82,7 +82,7 @@ def orthogonal(rng: np.random.Generator, count: int, h: int) -> NDArray[np.float
 
 
 class Aligned(NamedTuple):
-    """Networks in a shared eigenbasis: `weights` (encoder, predictors...), `basis` (r, h, h), eigenvectors as columns."""
+    """Networks in a shared eigenbasis: `weights` (encoder, predictors...), `basis` (r, h, h) with it as columns."""
 
     weights: tuple[Tensor, ...]
     basis: Tensor

@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bifur.dynamics import Reason, integrate_batch
-from bifur.systems import get_system
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -51,7 +48,7 @@ class Path(NamedTuple):
 
 
 def follow(s: Floats, p: Floats, time: Floats, sigma2: Floats, rho: Floats, p6: float) -> Path:
-    """Integrate from `s`, `p` (r, h) through the checkpoints `time` (r, m), increasing, by the classical Runge-Kutta method.
+    """Integrate from `s`, `p` (r, h) through the checkpoints `time` (r, m), by the classical Runge-Kutta method.
 
     The number of steps between checkpoints is the same for all runs, enough for the fastest of them;
     a run whose norm has all but vanished, or that is no longer finite, is stopped and marked.

@@ -20,7 +20,8 @@ class Rules:
     """Thresholds, in units of 1 / a = 1 / (1 + sigma2), the size of a non-trivial eigenvalue.
 
     `small`: a mode below it that still shrinks has collapsed. `large`: a mode above it whose
-    states all change by less than `still`, relative and per unit of time, is non-trivial.
+    states all change by less than `still`, relative and per unit of time, is non-trivial; they must
+    also change more slowly than the weights decay, by `slower` times rho.
     A cosine run is judged at a set time, by its modes relative to the root mean square of that
     time: below `dead` collapsed, above `alive` non-trivial.
     """
@@ -28,6 +29,7 @@ class Rules:
     small: float = 0.01
     large: float = 0.05
     still: float = 1e-5
+    slower: float = 0.01
     dead: float = 0.05
     alive: float = 0.2
 
@@ -36,8 +38,8 @@ class Rules:
             raise ValueError(f"`rules`: 0 < small < large < 1 is needed, not {self.small} and {self.large}")
         if not 0 < self.dead < self.alive < 1:
             raise ValueError(f"`rules`: 0 < dead < alive < 1 is needed, not {self.dead} and {self.alive}")
-        if not 0 < self.still:
-            raise ValueError(f"`rules`: `still` must be above 0, not {self.still}")
+        if not (self.still > 0 and self.slower > 0):
+            raise ValueError(f"`rules`: `still` and `slower` must be above 0, not {self.still} and {self.slower}")
 
 
 def judge(
@@ -60,7 +62,8 @@ def judge(
     with np.errstate(invalid="ignore", over="ignore"):
         shrinks = (size <= np.abs(before[..., 0])) & (p * a * (1 - p * a) <= rho[:, None] * a)
         moved = np.abs(now - before).max(axis=-1) / elapsed[:, None]
-        rests = moved <= rules.still * np.abs(now).max(axis=-1)
+        slow = np.minimum(rules.still, rules.slower * rho)[:, None]
+        rests = moved <= slow * np.abs(now).max(axis=-1)
         label = np.full(p.shape, INCONCLUSIVE, np.int8)
         label[(size * a < rules.small) & shrinks] = COLLAPSED
         label[(size * a > rules.large) & rests] = NON_TRIVIAL

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 torch = need("torch", "train")
 
 Report = Callable[[int, int], None]
+# learning rates (r,) from the eigenvalues (r, h, n) of the runs whose indices are given
+Rates = Callable[[Any, Any], Any]
 
 SETTLED = "settled"
 AT_TIME = "judged at its time"
@@ -43,16 +45,18 @@ class Runs:
 
 @dataclass
 class Outcome:
-    """What r runs came to: `label` (r, h), eigenvalues `final` (r, h, n) of the predictors, `steps` (r,), ...
+    """What r runs came to: `label` (r, h) and the predictors' eigenvalues `final` (r, h, n).
 
-    `s` (r, h) of the encoder, `misalignment` (r,), `reason` (r,) text. A cosine run also has `norms`
-    (r, m, 3) and `path` (r, m, h), the eigenvalues of the predictor, at m checkpoints.
+    `s` (r, h) of the encoder, `steps` (r,), `time` (r,) the sum of the learning rates,
+    `misalignment` (r,), `reason` (r,) text. A cosine run also has `norms` (r, m, 3) and `path`
+    (r, m, h), the eigenvalues of its predictor, at m checkpoints.
     """
 
     label: NDArray[np.int8]
     final: NDArray[np.float64]
     s: NDArray[np.float64]
     steps: NDArray[np.int64]
+    time: NDArray[np.float64]
     misalignment: NDArray[np.float64]
     reason: NDArray[Any]
     extra: dict[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -66,34 +70,35 @@ def train(
     streams: Streams | None = None,
     every: int = 50,
     average: int = 1,
+    rates: Rates | None = None,
     report: Report | None = None,
 ) -> Outcome:
     """Train by the population loss, or by the batches of `streams`, until every mode is settled.
 
     Every `every` steps the eigenvalues are read; the mean of the last `average` readings is
-    compared with the mean of those before. Runs that are settled leave the batch.
+    compared with the mean of those before. Runs that are settled leave the batch. With `rates` the
+    learning rate is set anew at every reading, else it stays.
     """
     r, h = runs.start.weights[0].shape[:2]
     n = NETWORKS[family].predictors
     out = Outcome(
         np.full((r, h), INCONCLUSIVE, np.int8), np.zeros((r, h, n)), np.zeros((r, h)),
-        np.full(r, steps), np.zeros(r), np.full(r, NOT_SETTLED, dtype=object),
+        np.full(r, steps), np.zeros(r), np.zeros(r), np.full(r, NOT_SETTLED, dtype=object),
     )  # fmt: skip
     active = np.arange(r)
     weights, basis = runs.start
-    readings = [eigenvalues(weights, basis)[0]]
-    for step in range(every, steps + every, every):
-        count = min(every, steps - (step - every))
-        weights = _advance(family, weights, runs, active, streams, count)
+    rate = runs.rate.copy()
+    readings = [(np.zeros(r), eigenvalues(weights, basis)[0])]
+    for start in range(0, steps, every):
+        if rates is not None:
+            rate = rates(readings[-1][1][..., 1:], active)
+        count = min(every, steps - start)
+        weights = _advance(family, weights, runs, active, rate, streams, count)
         values, misalignment = eigenvalues(weights, basis)
-        readings = [*readings, values][-2 * average :]
-        step = min(step, steps)
-        label = np.full((len(active), h), INCONCLUSIVE, np.int8)
-        if len(readings) == 2 * average:
-            now, before = np.mean(readings[average:], axis=0), np.mean(readings[:average], axis=0)
-            elapsed = runs.rate[active] * every * average
-            label = judge(now[..., 1:], before[..., 1:], elapsed, runs.sigma2[active], runs.rho[active], rules)
-        out.label[active], out.steps[active] = label, step
+        time = readings[-1][0] + count * rate
+        readings = [*readings, (time, values)][-2 * average :]
+        label = _judge(readings, average, runs, active, rules)
+        out.label[active], out.steps[active], out.time[active] = label, start + count, time
         out.final[active], out.s[active] = values[..., 1:], values[..., 0]
         out.misalignment[active] = misalignment
         lost = (label == DIVERGED).any(axis=1) | ~np.isfinite(values).all(axis=(1, 2))
@@ -103,8 +108,8 @@ def train(
         if done.any():
             keep = torch.from_numpy(~done)
             weights, basis = tuple(weight[keep] for weight in weights), basis[keep]
-            active = active[~done]
-            readings = [reading[~done] for reading in readings]
+            active, rate = active[~done], rate[~done]
+            readings = [(time[~done], reading[~done]) for time, reading in readings]
         if report is not None:
             report(r - len(active), r)
         if not len(active):
@@ -112,13 +117,25 @@ def train(
     return out
 
 
-def _advance(family: str, weights: Any, runs: Runs, active: Any, streams: Streams | None, count: int) -> Any:
+def _judge(readings: list[tuple[Any, Any]], average: int, runs: Runs, active: Any, rules: Rules) -> NDArray[np.int8]:
+    """The classes from the last readings (time, eigenvalues), the newer half against the older."""
+    if len(readings) < 2 * average:
+        return np.full(readings[-1][1].shape[:2], INCONCLUSIVE, np.int8)
+    (t0, before), (t1, now) = (
+        tuple(np.mean(column, axis=0) for column in zip(*half, strict=True))
+        for half in (readings[:average], readings[average:])
+    )
+    return judge(now[..., 1:], before[..., 1:], t1 - t0, runs.sigma2[active], runs.rho[active], rules)
+
+
+def _advance(
+    family: str, weights: Any, runs: Runs, active: Any, rates: Any, streams: Streams | None, count: int
+) -> Any:
     """`count` steps of gradient descent for the active runs."""
     loss_of = NETWORKS[family].loss
     assert loss_of is not None
     sigma2, rho = torch.from_numpy(runs.sigma2[active]), torch.from_numpy(runs.rho[active])
-    rate = torch.from_numpy(runs.rate[active])[:, None, None]
-    stream = torch.from_numpy(runs.stream[active])
+    rate, stream = torch.from_numpy(rates)[:, None, None], torch.from_numpy(runs.stream[active])
     moments: Moments = training_data.population(sigma2)
     for _ in range(count):
         if streams is not None:
@@ -163,7 +180,8 @@ def train_cosine(runs: Runs, steps: int, checkpoints: int, streams: Streams, rep
     final = values[..., 1:]
     lost = ~np.isfinite(final).all(axis=(1, 2))
     return Outcome(
-        np.full((r, h), INCONCLUSIVE, np.int8), final, values[..., 0], np.full(r, steps), misalignment,
+        np.full((r, h), INCONCLUSIVE, np.int8), final, values[..., 0],
+        np.full(r, steps), runs.rate * steps, misalignment,
         np.where(lost, BLEW_UP, AT_TIME).astype(object),
         {"norms": np.stack(norms, axis=1), "path": np.stack(path, axis=1), "marks": marks.astype(np.float64)},
     )  # fmt: skip

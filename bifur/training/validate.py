@@ -15,7 +15,7 @@ from bifur._say import unknown
 from bifur.atlas.reader import open_atlas
 from bifur.atlas.validation import COLLAPSED, DIVERGED, INCONCLUSIVE, NON_TRIVIAL, Validation, save_validation
 from bifur.training import cells as training_cells
-from bifur.training import modes
+from bifur.training import modes as cosine_modes
 from bifur.training.compare import Prediction, curvature, predict
 from bifur.training.data import Streams, aligned
 from bifur.training.outcome import Rules, judge_relative
@@ -38,7 +38,7 @@ INITIAL: Mapping[str, Mapping[str, tuple[float, float]]] = {
 }
 CHECKPOINTS = 5  # of a cosine run, its start and end included
 QUASI_STATIC = 0.1  # a cosine run is judged when rho t is at most this
-STABLE = {"population": 0.2, "sampled": 0.1, "cosine": 0.05}  # learning rate times the largest curvature
+STABLE = {"population": 0.2, "sampled": 0.1, "cosine": 0.4}  # learning rate times the largest curvature
 
 
 def validate(
@@ -156,14 +156,20 @@ class _Study:
         """l2 and phinet: train until settled."""
         self._say(0, len(self.cell), "predicting")
         prediction = predict(self.system, self.initial, self.parameters)
-        rate = STABLE[self.loss] / curvature(self.system, self.initial, prediction.final, self.parameters)
+        generic = np.ones(self.initial.shape) / (1 + self.sigma2)[:, None, None]
+        floor = np.maximum(*(curvature(self.system, x, self.parameters) for x in (generic, prediction.final)))
+
+        def rates(now: NDArray[np.float64], active: NDArray[np.int64]) -> NDArray[np.float64]:
+            here = np.nan_to_num(curvature(self.system, now, self.parameters[active]))
+            return STABLE[self.loss] / np.maximum(floor[active], here)
+
         sampled = self.loss == "sampled"
         outcome = train(
-            self.family, self._runs(rate), self.steps, self.rules, self.streams if sampled else None,
-            every=25 if sampled else 50, average=8 if sampled else 1,
+            self.family, self._runs(rates(self.initial, np.arange(len(self.cell)))), self.steps, self.rules,
+            self.streams if sampled else None, every=25 if sampled else 50, average=8 if sampled else 1, rates=rates,
             report=lambda done, total: self._say(done, total, "settled"),
         )  # fmt: skip
-        return self._columns(prediction, outcome, rate)
+        return self._columns(prediction, outcome)
 
     def cosine(self) -> dict[str, NDArray[Any]]:
         """Cosine: train to the time of judgement."""
@@ -176,12 +182,12 @@ class _Study:
             report=lambda done, total: self._say(done, total, "steps"),
         )  # fmt: skip
         time = rate[:, None] * outcome.extra["marks"]
-        path = modes.follow(p**2, p, time[:, 1:], self.sigma2, self.rho, self.p6)
+        path = cosine_modes.follow(p**2, p, time[:, 1:], self.sigma2, self.rho, self.p6)
         final = path.p[:, -1]
         label = judge_relative(final, self.rules)
         label[~path.good] = INCONCLUSIVE
         outcome.label[:] = judge_relative(outcome.final[..., 0], self.rules)
-        columns = self._columns(Prediction(label, final[..., None]), outcome, rate)
+        columns = self._columns(Prediction(label, final[..., None]), outcome)
         norms = outcome.extra["norms"]
         frozen = frozen_class(outcome.extra["path"], norms[:, :, None], self.sigma2, self.rho, self.p6)
         return columns | {"norm_time": time, "norms": norms, "frozen": frozen}
@@ -194,13 +200,13 @@ class _Study:
         if self.progress is not None:
             self.progress(done, total, message)
 
-    def _columns(self, prediction: Prediction, outcome: Outcome, rate: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    def _columns(self, prediction: Prediction, outcome: Outcome) -> dict[str, NDArray[Any]]:
         return {
             "cell": self.cell,
             "seed": self.seed,
-            "learning_rate": rate,
+            "learning_rate": outcome.time / outcome.steps,
             "steps": outcome.steps.astype(np.int64),
-            "time": rate * outcome.steps,
+            "time": outcome.time,
             "misalignment": outcome.misalignment,
             "reason": outcome.reason.astype(str),
             "predicted": prediction.label,
@@ -247,7 +253,7 @@ def _cosine_curvature(
     p: NDArray[np.float64], sigma2: NDArray[np.float64], rho: NDArray[np.float64], p6: float
 ) -> NDArray[np.float64]:
     """(r,) a bound of the Jacobian of `cosine-modes` at s = p^2, norms held constant: the sum of its absolute terms."""
-    n_phi, n_psi, n_cross = (x[:, None] for x in np.moveaxis(modes.norms(p**2, p), -1, 0))
+    n_phi, n_psi, n_cross = (x[:, None] for x in np.moveaxis(cosine_modes.norms(p**2, p), -1, 0))
     size, cross = np.abs(p), np.abs(n_cross)
     terms = 2 * (cross * size**2 + size) * (1 + size) + 12 * p6 * size**5 * (1 + size) / n_psi**2 + size**2
     return (terms / ((1 + sigma2)[:, None] * n_phi * n_psi)).max(axis=1) + 2 * rho
@@ -262,7 +268,7 @@ def _family(plane: Plane) -> str:
         raise ValueError(f'plane "{plane.name}" is of {unknown("system for training", name, FAMILIES)}')
     if set(plane.free) != {"sigma2", "rho"}:
         raise ValueError(
-            f'plane "{plane.name}" is over {plane.free[0]} and {plane.free[1]}; training needs a plane over sigma2 and rho'
+            f'plane "{plane.name}" is over {" and ".join(plane.free)}; training needs a plane over sigma2 and rho'
         )
     return FAMILIES[name]
 

@@ -262,6 +262,14 @@ def test_links_out_of_the_file_are_refused(path, tmp_path):
         atlas["l2"].map("region")
 
 
+def test_absurd_sizes_are_refused(path, tmp_path):
+    def edit(file):
+        file["planes/l2/maps"].create_dataset("huge", shape=(10**6, 10**7), chunks=(1000, 1000), dtype="f8")
+
+    with bifur.open_atlas(edited(path, tmp_path, edit)) as atlas, pytest.raises(ValueError, match="far more than"):
+        atlas["l2"]
+
+
 # ---- validation runs beside the atlas ---------------------------------------------------
 
 

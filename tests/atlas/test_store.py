@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -16,6 +19,8 @@ from bifur.atlas.spec import Axis
 from bifur.atlas.store import write_atlas
 from bifur.systems.base import System, description
 from tests.atlas import synthetic
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +257,29 @@ def test_a_users_system_travels_as_arithmetic(tmp_path):
     assert description(back) == description(system)
     u = np.array([0.3, -0.7])
     np.testing.assert_array_equal(back.field(u, k=0.9, m=1.1), system.field(u, k=0.9, m=1.1))
+
+
+FULL = """
+import resource, signal, sys
+from bifur.atlas.store import write_atlas
+from tests.atlas import synthetic
+data = synthetic.plane_data()
+data.system.latex()  # whatever it caches is written before the disk is full
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))
+try:
+    write_atlas(sys.argv[1], synthetic.spec(), [data])
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path):
+    path = tmp_path / "atlas.h5"
+    shown = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert shown.stdout == f"{path}: cannot write there: File too large\n"
+    assert shown.stderr == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_maps_are_refused_before_anything_appears(tmp_path):

@@ -218,7 +218,9 @@ def test_a_portrait_on_the_line():
 def test_a_portrait_finds_its_equilibria():
     (ax,) = plotting.plot_portrait(bifur.get_system("phinet"), {"sigma2": 0.5, "rho": 0.1}).axes
     marks = np.array([line.get_xydata()[0] for line in ax.lines if len(line.get_xdata()) == 1])
-    np.testing.assert_allclose(marks, [[0, 0], [0.11935, 0.01695], [0.68507, 0.74703]], atol=1e-5)
+    np.testing.assert_allclose(
+        marks[np.argsort(marks[:, 0])], [[0, 0], [0.11935, 0.01695], [0.68507, 0.74703]], atol=1e-5
+    )
 
 
 def test_portraits_refuse_what_they_cannot_show():

@@ -1,0 +1,231 @@
+"""The engine with its arrays: one branch at a time, in both directions, as numpy results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bifur.continuation.results import Branch, SpecialPoint, Stop
+from bifur.continuation.settings import Settings
+from bifur.kernels import branch as engine
+from bifur.kernels import detect, step
+from bifur.kernels.branch import Problem, Steps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bifur.systems.base import System
+
+STOPS = tuple(Stop)  # in the order of the kernel's codes
+MAX_SPECIAL = 200
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A branch with what was found on it; `landed` holds (grid index, state)."""
+
+    branch: Branch
+    special: tuple[SpecialPoint, ...]
+    landed: tuple[tuple[int, NDArray[np.float64]], ...]
+    rejected: int
+    lost: int
+    unlocated: int
+    newton: int
+
+
+def steps(settings: Settings) -> Steps:
+    """The settings, as the kernels take them."""
+    return Steps(
+        float(settings.ds),
+        float(settings.ds_min),
+        float(settings.ds_max),
+        float(settings.contraction),
+        float(settings.turn),
+        int(settings.max_newton),
+    )
+
+
+class Tracer:
+    """Traces branches of one system with one free parameter."""
+
+    def __init__(
+        self,
+        system: System,
+        p: NDArray[np.float64],
+        free: str,
+        span: tuple[float, float],
+        bounds: tuple[NDArray[np.float64], NDArray[np.float64]],
+        grid: NDArray[np.float64],
+        settings: Settings,
+    ) -> None:
+        self.system, self.p, self.free, self.settings = system, p, free, settings
+        self.n = system.dimension
+        self.index = list(system.parameters).index(free)
+        self.log = settings.is_log(span)
+        transform = np.log if self.log else np.array
+        weights = settings.weights or (1.0,) * self.n
+        if len(weights) != self.n:
+            raise ValueError(f"`weights` of Settings has {len(weights)} entries for {self.n} states")
+        self.problem = Problem(
+            free=np.array([self.index], np.int64),
+            logs=np.array([int(self.log)], np.int64),
+            span=np.asarray(transform(np.array(span, float)), float),
+            low=bounds[0],
+            high=bounds[1],
+            weight=np.array(weights, float),
+            grid=np.asarray(transform(grid), float),
+            values=np.array(grid, float),
+        )
+        self.kernels = system.derived.kernels()
+        self.work = step.make_work(self.n, len(p))
+        self.scratch = engine.make_scratch(self.n)
+        self.room = engine.make_trace(
+            self.n, settings.max_steps + 1, MAX_SPECIAL, max(1000, 50 * len(grid)) if len(grid) else 1
+        )
+
+    def both(self, state: NDArray[np.float64], value: float, row: NDArray[np.float64] | None = None) -> Piece | None:
+        """The branch through an equilibrium, in both directions; None where it has no tangent there.
+
+        `row` (n + 1,) is any vector that is not orthogonal to the tangent; the parameter's axis if not given.
+        """
+        axis = np.zeros(self.n + 1)
+        axis[-1] = 1.0
+        start = axis if row is None else row
+        forward = self._one(state, value, start, 1.0)
+        if forward is None:
+            return None
+        if forward.branch.closed:
+            return forward
+        backward = self._one(state, value, start, -1.0)
+        return forward if backward is None else _join(backward, forward)
+
+    def _one(self, state: NDArray[np.float64], value: float, row: NDArray[np.float64], direction: float) -> Piece | None:
+        room = self.room
+        room.count[:] = 0
+        self.work.p[:] = self.p
+        s = np.log(value) if self.log else value
+        code = engine.trace_branch(
+            self.kernels,
+            np.array(state, float),
+            float(s),
+            row,
+            direction,
+            0,
+            self.problem,
+            steps(self.settings),
+            self.scratch,
+            room,
+            self.work,
+        )
+        points, special, landed = (int(room.count[k]) for k in (engine.POINTS, engine.SPECIAL, engine.LANDED))
+        if points == 0:
+            return None
+        z = room.z[:points].copy()
+        parameter = np.exp(z[:, -1]) if self.log else z[:, -1].copy()
+        tangent = room.tangent[:points].copy()
+        if self.log:
+            tangent[:, -1] *= parameter  # d(parameter) = parameter d(log)
+        if points and code in (engine.END_OF_SPAN,):  # the logarithm of the end is rounded, the end is not
+            ends = self.problem.span
+            at = int(abs(z[-1, -1] - ends[1]) < abs(z[-1, -1] - ends[0]))
+            parameter[-1] = self._span_value(at)
+        tangent /= np.linalg.norm(tangent, axis=1)[:, None]
+        unstable = room.unstable[:points].copy()
+        branch = Branch(
+            what="equilibria",
+            free=self.free,
+            parameter=parameter,
+            state=z[:, :-1].copy(),
+            eigenvalues=room.re[:points] + 1j * room.im[:points],
+            stable=unstable == 0,
+            n_unstable=unstable,
+            tangent=tangent,
+            stop_reason=(STOPS[code], STOPS[code]),
+            closed=code == engine.CLOSED,
+        )
+        return Piece(
+            branch=branch,
+            special=tuple(self._special_point(k) for k in range(special)),
+            landed=tuple((int(room.land_k[i]), room.land_u[i].copy()) for i in range(landed)),
+            rejected=int(room.count[engine.REJECTED]),
+            lost=int(room.count[engine.LOST_LANDINGS]),
+            unlocated=int(room.count[engine.UNLOCATED]),
+            newton=int(room.count[engine.NEWTON]),
+        )
+
+    def _span_value(self, end: int) -> float:
+        s = self.problem.span[end]
+        return float(np.exp(s)) if self.log else float(s)
+
+    def _special_point(self, k: int) -> SpecialPoint:
+        x = self.room.special_x[k]
+        kind = int(self.room.special_kind[k])
+        p = self.p.copy()
+        p[self.index] = x[2 * self.n]
+        vector = x[self.n : 2 * self.n].copy()
+        name, form = "BP", {}
+        if kind == detect.LP:
+            name = "LP"
+            form = {"quadratic": fold_coefficient(self.system, x[: self.n], p, vector)}
+        elif kind == detect.HB:
+            square = float(x[2 * self.n + 1])
+            name = "HB" if square > 0 else "NS"
+            form = {"omega": square**0.5, "period": 2 * np.pi / square**0.5} if square > 0 else {}
+        return SpecialPoint(
+            kind=name,
+            parameters=dict(zip(self.system.parameters, p.tolist(), strict=True)),
+            state=x[: self.n].copy(),
+            residual=float(self.room.special_residual[k]),
+            normal_form=form,
+            system=self.system,
+            null_vector=vector if kind == detect.LP else None,
+        )
+
+
+def fold_coefficient(
+    system: System, u: NDArray[np.float64], p: NDArray[np.float64], v: NDArray[np.float64]
+) -> float:
+    """a = <w, B(v, v)> / 2 with J v = 0, J^T w = 0, |v| = 1, <w, v> = 1 (Kuznetsov 2004, eq. 5.32)."""
+    n = system.dimension
+    J = system.derived.evaluate("jacobian", system, u, dict(zip(system.parameters, p, strict=True)))
+    w = np.linalg.svd(J)[0][:, -1]
+    out = np.zeros((n, n + len(p)))
+    system.derived.module.second(u, p, np.concatenate([v, np.zeros(len(p))]), out)
+    scale = float(w @ v)
+    return float(w @ out[:, :n] @ v / (2 * scale)) if scale != 0 else float("nan")
+
+
+def _join(backward: Piece, forward: Piece) -> Piece:
+    """Two directions from one start, as one branch; the start is kept once."""
+    a, b = backward.branch, forward.branch
+
+    def joined(x: NDArray[np.generic], y: NDArray[np.generic], sign: int = 1) -> NDArray[np.generic]:
+        return np.concatenate([sign * x[:0:-1], y])
+
+    branch = Branch(
+        what="equilibria",
+        free=b.free,
+        parameter=joined(a.parameter, b.parameter),
+        state=joined(a.state, b.state),
+        eigenvalues=joined(a.eigenvalues, b.eigenvalues),
+        stable=joined(a.stable, b.stable),
+        n_unstable=joined(a.n_unstable, b.n_unstable),
+        tangent=joined(a.tangent, b.tangent, -1),
+        stop_reason=(a.stop_reason[1], b.stop_reason[1]),
+    )
+
+    def both(x: Sequence, y: Sequence) -> tuple:
+        return tuple(reversed(x)) + tuple(y)
+
+    return Piece(
+        branch=branch,
+        special=both(backward.special, forward.special),
+        landed=both(backward.landed, forward.landed),
+        rejected=backward.rejected + forward.rejected,
+        lost=backward.lost + forward.lost,
+        unlocated=backward.unlocated + forward.unlocated,
+        newton=backward.newton + forward.newton,
+    )
