@@ -181,6 +181,16 @@ class Validation:
         return np.where(both, gap, np.nan)
 
     @property
+    def frozen_agreement(self) -> tuple[Agreement, ...]:
+        """Of a cosine run: the frozen system's class at each checkpoint against the observed one; else empty."""
+        frozen, observed = self.runs.get("frozen"), self.runs["observed"][:, None]
+        if frozen is None:
+            return ()
+        judged = np.isin(frozen, CONCLUSIVE) & np.isin(observed, CONCLUSIVE)
+        agreed = judged & (frozen == observed)
+        return tuple(Agreement(int(agreed[:, k].sum()), int(judged[:, k].sum())) for k in range(frozen.shape[1]))
+
+    @property
     def summary(self) -> dict[str, Any]:
         """The numbers of a report, in plain types."""
         gaps = self.distance[np.isfinite(self.distance)]
@@ -199,6 +209,7 @@ class Validation:
             "labels": list(CLASSES),
             "median_distance": float(np.median(gaps)) if gaps.size else None,
             "largest_distance": float(gaps.max()) if gaps.size else None,
+            "frozen_agreement": [float(frozen) if frozen.judged else None for frozen in self.frozen_agreement],
         }
 
     @property

@@ -124,8 +124,11 @@ def plot(atlas: Path, output: Path | None, planes: tuple[str, ...]) -> None:
 @click.option("--cells", type=click.IntRange(1), default=2000, show_default=True, help="Grid points to train at.")
 @click.option("--seeds", type=click.IntRange(1), default=8, show_default=True, help="Runs at each grid point.")
 @click.option("--rng", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything random.")
+@click.option("--loss", type=click.Choice(["population", "sampled"]), help="The loss in closed form, or from batches.")
+@click.option("--modes", type=click.IntRange(1), help="Eigenvalues of each network.")
+@click.option("--steps", type=click.IntRange(1), help="Steps of gradient descent at most.")
 @click.option("--at-least", type=click.FloatRange(0, 1), default=0.99, show_default=True, help="Agreement to ask for.")
-def validate(atlas: Path, plane: str, cells: int, seeds: int, rng: int, at_least: float) -> int:
+def validate(atlas: Path, plane: str, at_least: float, **options: Any) -> int:
     """Train linear networks at grid points of a plane and compare their fate with the prediction.
 
     The runs are kept beside ATLAS and shown in the window. Exit code 1 where fewer agree than --at-least asks for.
@@ -133,6 +136,6 @@ def validate(atlas: Path, plane: str, cells: int, seeds: int, rng: int, at_least
     import bifur
 
     with progress(f"training on {plane}") as report:
-        result = bifur.validate(atlas, plane=plane, cells=cells, seeds=seeds, rng=rng, progress=report)
+        result = bifur.validate(atlas, plane=plane, progress=report, **options)
     click.echo(f"{result.confusion}\n\nagreement: {result.agreement}\nkept in {result.path}")
     return DONE if result.agreement >= at_least else NOT_AS_CLAIMED

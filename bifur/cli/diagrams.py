@@ -38,7 +38,7 @@ def trace(
         raise ValueError(f"`--free`: {unknown('parameter', free, chosen.parameters)}")
     if free in given:
         raise ValueError(f"`{free}` is free: its range comes from --span, not from {free}={given[free]:g}")
-    diagram = bifur.trace(chosen, free=free, span=span, parameters=given)
+    diagram = bifur.trace(chosen, given, free=free, span=span)
     if picture is not None:
         save(diagram.plot(), picture)
     click.echo(diagram.to_json() if as_json else _summary(diagram))

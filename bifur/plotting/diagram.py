@@ -14,8 +14,9 @@ from bifur.plotting import style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
-    from bifur.continuation.results import Branch, Diagram
+    from bifur.continuation.results import Branch, Diagram, SpecialPoint
 
 MOST_PANELS = 4
 
@@ -62,10 +63,8 @@ def draw_diagram(ax: Axes, diagram: Diagram, name: str) -> None:
     if style.wide(*diagram.span):
         ax.set_xscale("log")
     for branch in diagram.branches:
-        _draw_branch(ax, branch, index)
-    values = [branch.state[:, index] for branch in diagram.branches]
-    if values:
-        style.set_symmetric_log("y", ax, np.concatenate(values))
+        _draw_branch(ax, branch, index, diagram.special_points)
+    style.set_symmetric_log(ax, [np.abs(branch.state[:, index]).max(initial=0.0) for branch in diagram.branches])
     ax.set_xlim(*diagram.span)
     ax.margins(y=0.08)
     ax.set_xlabel(style.label(diagram.system, diagram.free))
@@ -80,11 +79,28 @@ def draw_diagram(ax: Axes, diagram: Diagram, name: str) -> None:
     style.place_labels(ax, labels)
 
 
-def _draw_branch(ax: Axes, branch: Branch, index: int) -> None:
-    """Stretches of equal stability, each up to the first point of the next, so that no gap shows."""
+def _draw_branch(ax: Axes, branch: Branch, index: int, points: Sequence[SpecialPoint]) -> None:
+    """Stretches of equal stability, which meet at the special point between them, so that no gap shows."""
+    corners = np.column_stack([branch.parameter, branch.state])
+    start = corners[:0]
     for first, last, stable in style.runs(branch.stable):
-        part = slice(first, min(last + 1, len(branch)))
-        ax.plot(branch.parameter[part], branch.state[part, index], **_look(bool(stable)))
+        end = _meeting(branch.free, corners[last - 1 : last + 1], points)
+        stretch = np.vstack([start, corners[first:last], end])
+        ax.plot(stretch[:, 0], stretch[:, 1 + index], **_look(bool(stable)))
+        start = end
+
+
+def _meeting(free: str, step: NDArray[np.float64], points: Sequence[SpecialPoint]) -> NDArray[np.float64]:
+    """Where a step (2, 1 + n) changes stability: its special point, else its middle; (1, 1 + n), or none at an end."""
+    if len(step) < 2:
+        return step[:0]
+    places = [np.array([point.parameters[free], *point.state]) for point in points]
+    scale = np.abs(step).max(axis=0) + 1e-300
+    length = np.linalg.norm((step[1] - step[0]) / scale)
+    detours = [np.linalg.norm((place - step) / scale, axis=1).sum() / length for place in places]
+    if detours and min(detours) < 1.5:
+        return places[int(np.argmin(detours))][None]
+    return step.mean(axis=0, keepdims=True)
 
 
 def _look(stable: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +50,7 @@ STABLE = (
     ("#BBCC33", "#44BB99", "#AAAA00"),
 )
 AREAS = ("#DDDDDD", "#77AADD", "#EEDD88", "#99DDFF", "#FFAABB", "#BBCC33", "#EE8866", "#44BB99", "#AAAA00")
-_INDEXED = re.compile(r"[A-Za-z]_[A-Za-z0-9]+")
+_INDEXED = re.compile(r"[^\W\d_]_[\w×]+")
 EMPTY = "#FFFFFF"
 
 # kind of a special point or curve -> its name, marker, colour and line
@@ -92,10 +93,9 @@ def own_or(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def short(system: System, name: str) -> str:
-    """A state's or parameter's label; p_h without one becomes a p with an index."""
-    if name not in system.labels and _INDEXED.fullmatch(name):
-        return rf"$\mathrm{{{name[0]}_{{{name[2:]}}}}}$"
-    return system.label(name)
+    """A state's or parameter's label; p_h becomes a p with an index."""
+    shown = system.label(name)
+    return rf"$\mathrm{{{shown[0]}_{{{shown[2:]}}}}}$" if _INDEXED.fullmatch(shown) else shown
 
 
 def label(system: System, name: str) -> str:
@@ -114,8 +114,9 @@ def number(value: float) -> str:
 
 
 def settings(system: System, values: dict[str, float]) -> str:
-    """`σ² = 0.5, ρ = 0.1`."""
-    return ", ".join(f"{short(system, key)} = {number(value)}" for key, value in values.items())
+    """`σ² = 0.5, ρ = 0.1`, five on a line."""
+    texts = [f"{short(system, key)} = {number(value)}" for key, value in values.items()]
+    return ",\n".join(", ".join(texts[first : first + 5]) for first in range(0, len(texts), 5))
 
 
 def wide(low: float, high: float) -> bool:
@@ -123,12 +124,11 @@ def wide(low: float, high: float) -> bool:
     return low > 0 and high / low > 100
 
 
-def set_symmetric_log(axis_name: str, ax: Axes, values: NDArray[np.float64]) -> None:
-    """A symlog axis where values of both signs, or zero, span many decades; else it stays linear."""
-    size = np.abs(values[np.isfinite(values) & (values != 0)])
-    if size.size and size.max() > 100 * np.median(size):
-        threshold = 10.0 ** np.floor(np.log10(np.median(size)))
-        getattr(ax, f"set_{axis_name}scale")("symlog", linthresh=threshold, linscale=0.8)
+def set_symmetric_log(ax: Axes, peaks: Sequence[float]) -> None:
+    """A symlog y axis where the largest of the branches' peaks dwarfs the others; else it stays linear."""
+    sizes = np.array([peak for peak in peaks if np.isfinite(peak) and peak > 0])
+    if sizes.size and sizes.max() > 100 * np.median(sizes):
+        ax.set_yscale("symlog", linthresh=10.0 ** np.ceil(np.log10(np.median(sizes))), linscale=1.5)
 
 
 def cell_edges(nodes: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
@@ -171,7 +171,10 @@ def place_labels(ax: Axes, labels: Sequence[tuple[float, float, str, str]]) -> N
         offset = next((o for o in OFFSETS if not any(_meet(box(o), other) for other in taken)), OFFSETS[0])
         taken.append(box(offset))  # type: ignore[arg-type]
         side = "left" if offset[0] > 0 else "right" if offset[0] < 0 else "center"
-        ax.annotate(text, (x, y), offset, textcoords="offset points", ha=side, fontsize=8, color=colour, zorder=6)
+        shown = ax.annotate(
+            text, (x, y), offset, textcoords="offset points", ha=side, fontsize=8, color=colour, zorder=6
+        )
+        shown.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
 
 
 def _meet(one: Sequence[float], other: Sequence[float]) -> bool:

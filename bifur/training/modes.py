@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-LARGEST_STEP = 0.02  # longest step, as a share of the modes' own time scale
-SMALLEST = 1e-6  # a run whose norm fell below this share of its first one has reached the singularity
+LARGEST_STEP = 0.05  # a step changes the modes by at most this share of their root mean square
+SMALLEST = 1e-3  # a run whose norm fell below this share of its first one is at the singularity
 
 
 def norms(s: Floats, p: Floats) -> Floats:
@@ -39,43 +39,43 @@ def field(s: Floats, p: Floats, a: Floats, rho: Floats, p6: float) -> tuple[Floa
 
 
 class Path(NamedTuple):
-    """Along the run at m checkpoints: `time` (r, m), `s` and `p` (r, m, h), and whether it got there, `good` (r,)."""
+    """`p` (r, m, h) at the checkpoints, 0 from where the norms vanished on; `vanished` (r,) says where they did."""
 
-    time: Floats
-    s: Floats
     p: Floats
-    good: NDArray[np.bool_]
+    vanished: NDArray[np.bool_]
 
 
 def follow(s: Floats, p: Floats, time: Floats, sigma2: Floats, rho: Floats, p6: float) -> Path:
     """Integrate from `s`, `p` (r, h) through the checkpoints `time` (r, m), by the classical Runge-Kutta method.
 
-    The number of steps between checkpoints is the same for all runs, enough for the fastest of them;
-    a run whose norm has all but vanished, or that is no longer finite, is stopped and marked.
+    Every run has its own steps, short where its modes change fast: so it comes as near to the
+    singularity, where the modes fall to 0 like the square root of the time left, as it is followed.
     """
-    a, decay = 1 + sigma2[:, None], rho[:, None]
-    first = norms(s, p)[:, 0]
-    good = np.ones(len(s), bool)
-    out_s, out_p = [], []
-    before = np.zeros(len(s))
-    for target in time.T:
-        span = (target - before)[:, None]
-        speed = np.abs(field(s, p, a, decay, p6)[1]) / np.sqrt(np.mean(p**2, axis=1, keepdims=True))
-        fastest = np.nan_to_num(speed, posinf=0.0).max(axis=1)
-        steps = int(np.clip(np.ceil(np.max(span[:, 0] * fastest, initial=0.0) / LARGEST_STEP), 8, 2000))
-        for _ in range(steps):
-            s, p = _runge_kutta(s, p, span / steps, a, decay, p6)
-            stopped = ~(norms(s, p)[:, 0] > SMALLEST * first) | (s.min(axis=1) < 0)
-            good &= ~stopped
-            s, p = np.where(good[:, None], s, np.nan), np.where(good[:, None], p, np.nan)
-        out_s.append(s)
-        out_p.append(p)
-        before = target
-    return Path(time, np.stack(out_s, axis=1), np.stack(out_p, axis=1), good)
+    s, p = s.copy(), p.copy()
+    now, smallest = np.zeros(len(s)), SMALLEST * norms(s, p)[:, 0]
+    vanished = ~(smallest > 0)
+    path = np.zeros((*time.shape, p.shape[1]))
+    for index, target in enumerate(time.T):
+        going = np.flatnonzero(~vanished & (now < target))
+        while going.size:
+            a, decay = 1 + sigma2[going, None], rho[going, None]
+            first = field(s[going], p[going], a, decay, p6)
+            speed = np.abs(first[1]).max(axis=1) / np.sqrt(np.mean(p[going] ** 2, axis=1))
+            left = target[going] - now[going]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                step = np.fmin(left, LARGEST_STEP / speed)
+            s[going], p[going] = _runge_kutta(s[going], p[going], step[:, None], first, a, decay, p6)
+            now[going] = np.where(step == left, target[going], now[going] + step)
+            vanished[going] = ~(norms(s[going], p[going])[:, 0] > smallest[going])
+            going = going[~vanished[going] & (now[going] < target[going])]
+        p[vanished] = 0.0
+        path[:, index] = p
+    return Path(path, vanished)
 
 
-def _runge_kutta(s: Floats, p: Floats, h: Floats, a: Floats, rho: Floats, p6: float) -> tuple[Floats, Floats]:
-    k1 = field(s, p, a, rho, p6)
+def _runge_kutta(
+    s: Floats, p: Floats, h: Floats, k1: tuple[Floats, Floats], a: Floats, rho: Floats, p6: float
+) -> tuple[Floats, Floats]:
     k2 = field(s + h / 2 * k1[0], p + h / 2 * k1[1], a, rho, p6)
     k3 = field(s + h / 2 * k2[0], p + h / 2 * k2[1], a, rho, p6)
     k4 = field(s + h * k3[0], p + h * k3[1], a, rho, p6)

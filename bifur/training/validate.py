@@ -185,7 +185,7 @@ class _Study:
         path = cosine_modes.follow(p**2, p, time[:, 1:], self.sigma2, self.rho, self.p6)
         final = path.p[:, -1]
         label = judge_relative(final, self.rules)
-        label[~path.good] = INCONCLUSIVE
+        label[path.vanished] = COLLAPSED
         outcome.label[:] = judge_relative(outcome.final[..., 0], self.rules)
         columns = self._columns(Prediction(label, final[..., None]), outcome)
         norms = outcome.extra["norms"]

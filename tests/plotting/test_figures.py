@@ -140,10 +140,21 @@ def test_stable_is_solid_and_unstable_dashed(atlas):
     np.testing.assert_allclose(marked.get_data(), [[1 / 6], [1 / 3]], rtol=1e-14)
 
 
-def test_a_stretch_meets_the_next_without_a_gap(atlas):
-    (ax,) = atlas["l2"].slices[0].plot().axes
-    parabola = [line for line in ax.lines if len(line.get_xdata()) > 50]
-    assert parabola[0].get_data()[0][-1] == parabola[1].get_data()[0][0]
+def test_stretches_meet_at_the_special_point(atlas):
+    """However coarse the branch: here every 50th point of the parabola, whose fold lies at (1/6, 1/3)."""
+    diagram = atlas["l2"].slices[0]
+    names = ("parameter", "state", "eigenvalues", "stable", "n_unstable", "tangent")
+    coarse = [
+        dataclasses.replace(branch, **{name: getattr(branch, name)[3::50] for name in names})
+        for branch in diagram.branches
+    ]
+    (ax,) = dataclasses.replace(diagram, branches=tuple(coarse)).plot().axes
+    _, one, other = (line.get_xydata() for line in ax.lines[:3])
+    np.testing.assert_allclose(one[-1], [1 / 6, 1 / 3], rtol=1e-14)
+    np.testing.assert_allclose(other[0], [1 / 6, 1 / 3], rtol=1e-14)
+    (ax,) = dataclasses.replace(diagram, branches=tuple(coarse), special_points=()).plot().axes
+    _, one, other = (line.get_xydata() for line in ax.lines[:3])
+    np.testing.assert_array_equal(one[-1], other[0])
 
 
 def test_states_are_chosen_by_name(atlas):
@@ -158,11 +169,12 @@ def test_a_diagram_goes_into_ones_own_axes(atlas):
     assert len(ax.lines) == 4
 
 
-def test_symmetric_log_only_where_the_states_ask_for_it():
+def test_symmetric_log_only_where_a_branch_dwarfs_the_others():
     ax = Figure().subplots()
-    style.set_symmetric_log("y", ax, np.array([-1.0, 0.0, 0.5, 1.0]))
-    assert ax.get_yscale() == "linear"
-    style.set_symmetric_log("y", ax, np.array([-1e4, 0.0, 1.0, 1.0, -2.0]))
+    for peaks in ([], [0.0], [1.0, 0.0, 30.0], [1e5]):
+        style.set_symmetric_log(ax, peaks)
+        assert ax.get_yscale() == "linear"
+    style.set_symmetric_log(ax, [1.0, 0.0, 1e4, 2.0])
     assert ax.get_yscale() == "symlog"
 
 
