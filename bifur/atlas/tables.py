@@ -60,7 +60,7 @@ def write_points(group: h5py.Group, system: System, points: Sequence[SpecialPoin
     nothing = np.full(n, np.nan)
     columns: Columns = {
         "kind": [point.kind for point in points],
-        "parameters": _rows([system.values(dict(point.parameters)) for point in points], q),
+        "parameters": _rows([_values(system, point.parameters) for point in points], q),
         "state": _rows([point.state for point in points], n),
         "residual": np.array([point.residual for point in points], dtype=np.float64),
         "normal_form": [schema.to_json(_finite(point.normal_form)) for point in points],
@@ -91,6 +91,11 @@ def read_points(group: h5py.Group, system: System) -> tuple[tuple[SpecialPoint, 
         for i in range(len(columns["kind"]))
     )
     return points, tuple(columns["on"])
+
+
+def _values(system: System, parameters: Mapping[str, float]) -> np.ndarray:
+    """In the system's order; its bounds are not asked, since a call may have overridden them."""
+    return np.array([parameters[name] for name in system.parameters], dtype=np.float64)
 
 
 def _rows(rows: Sequence[np.ndarray], width: int) -> np.ndarray:
@@ -182,7 +187,7 @@ def write_diagram(parent: h5py.Group, name: str, diagram: Diagram) -> None:
     landed = [equilibrium for _, equilibrium in diagram.landed]
     columns: Columns = {
         "value": np.array([value for value, _ in diagram.landed], dtype=np.float64),
-        "parameters": _rows([system.values(dict(e.parameters)) for e in landed], len(system.parameters)),
+        "parameters": _rows([_values(system, e.parameters) for e in landed], len(system.parameters)),
         "state": _rows([e.state for e in landed], system.dimension),
         "eigenvalues_real": _rows([e.eigenvalues.real for e in landed], system.dimension),
         "eigenvalues_imag": _rows([e.eigenvalues.imag for e in landed], system.dimension),

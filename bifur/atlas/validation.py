@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 
 from bifur import _late
+from bifur._say import unknown
 from bifur.atlas import hdf, schema
 
 if TYPE_CHECKING:
@@ -89,6 +90,9 @@ class Confusion:
     labels: tuple[str, ...] = CLASSES
 
     def __getitem__(self, pair: tuple[str, str]) -> int:
+        for label in pair:
+            if label not in self.labels:
+                raise ValueError(unknown("class", label, self.labels))
         predicted, observed = pair
         return int(self.counts[self.labels.index(predicted), self.labels.index(observed)])
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bifur.continuation.results import Branch, Diagram, SpecialPoint
 
 MOST_PANELS = 4
+_FINE = 8  # drawn pieces for each step of a branch
 
 
 def plot_diagram(diagram: Diagram, state: str | Sequence[str] | None = None, *, ax: Axes | None = None) -> Figure:
@@ -81,26 +82,56 @@ def draw_diagram(ax: Axes, diagram: Diagram, name: str) -> None:
 
 def _draw_branch(ax: Axes, branch: Branch, index: int, points: Sequence[SpecialPoint]) -> None:
     """Stretches of equal stability, which meet at the special point between them, so that no gap shows."""
-    corners = np.column_stack([branch.parameter, branch.state])
-    start = corners[:0]
-    for first, last, stable in style.runs(branch.stable):
-        end = _meeting(branch.free, corners[last - 1 : last + 1], points)
-        stretch = np.vstack([start, corners[first:last], end])
-        ax.plot(stretch[:, 0], stretch[:, 1 + index], **_look(bool(stable)))
-        start = end
+    log = ax.get_xscale() == "log"
+    corners = _smooth(branch, log)
+    stable = np.append(np.repeat(branch.stable[:-1], _FINE), branch.stable[-1:])
+    places = np.array([[_shown(point.parameters[branch.free], log), *point.state] for point in points])
+    for before in np.flatnonzero(branch.stable[1:] != branch.stable[:-1]):
+        first = int(before) * _FINE
+        last = first + _FINE
+        meeting = first + _FINE // 2
+        near = _meeting(corners[[first, last]], places)
+        if near is not None:
+            meeting = first + 1 + int(np.argmin(np.linalg.norm(corners[first + 1 : last] - near, axis=1)))
+            corners[meeting] = near
+        stable[meeting:last] = stable[last]
+    x = np.exp(corners[:, 0]) if log else corners[:, 0]
+    for first, last, fate in style.runs(stable):
+        ax.plot(x[first : last + 1], corners[first : last + 1, 1 + index], **_look(bool(fate)))
 
 
-def _meeting(free: str, step: NDArray[np.float64], points: Sequence[SpecialPoint]) -> NDArray[np.float64]:
-    """Where a step (2, 1 + n) changes stability: its special point, else its middle; (1, 1 + n), or none at an end."""
-    if len(step) < 2:
-        return step[:0]
-    places = [np.array([point.parameters[free], *point.state]) for point in points]
+def _shown(value: Any, log: bool) -> Any:
+    return np.log(value) if log else value
+
+
+def _smooth(branch: Branch, log: bool) -> NDArray[np.float64]:
+    """Points (parameter as shown, states) along the branch: cubic Hermite pieces through its points and tangents."""
+    corners = np.column_stack([_shown(branch.parameter, log), branch.state])
+    tangents = np.column_stack([branch.tangent[:, -1] / (branch.parameter if log else 1.0), branch.tangent[:, :-1]])
+    scale = np.ptp(corners, axis=0)
+    tangents /= np.where(scale > 0, scale, 1.0)
+    chords = np.diff(corners, axis=0) / np.where(scale > 0, scale, 1.0)
+
+    def ends(tangent: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Tangents as long as the chord is along them."""
+        share = (chords * tangent).sum(axis=1) / (tangent**2).sum(axis=1)
+        return share[:, None] * tangent * scale
+
+    s = np.linspace(0, 1, _FINE + 1)[:-1, None]
+    one, other = corners[:-1, None], corners[1:, None]
+    pieces = one * ((1 + 2 * s) * (1 - s) ** 2) + other * (s**2 * (3 - 2 * s))
+    pieces += ends(tangents[:-1])[:, None] * (s * (1 - s) ** 2) + ends(tangents[1:])[:, None] * (s**2 * (s - 1))
+    return np.concatenate([pieces.reshape(-1, corners.shape[1]), corners[-1:]])
+
+
+def _meeting(step: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The special point inside a step (2, 1 + n): the one on the shortest way round, if that is no real detour."""
+    if not len(places):
+        return None
     scale = np.abs(step).max(axis=0) + 1e-300
-    length = np.linalg.norm((step[1] - step[0]) / scale)
-    detours = [np.linalg.norm((place - step) / scale, axis=1).sum() / length for place in places]
-    if detours and min(detours) < 1.5:
-        return places[int(np.argmin(detours))][None]
-    return step.mean(axis=0, keepdims=True)
+    detours = np.linalg.norm((places[:, None] - step) / scale, axis=2).sum(axis=1)
+    best = int(np.argmin(detours))
+    return places[best] if detours[best] < 1.5 * np.linalg.norm((step[1] - step[0]) / scale) else None
 
 
 def _look(stable: bool) -> dict[str, Any]:

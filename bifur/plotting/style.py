@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -148,34 +148,47 @@ def runs(values: Sequence[Any] | NDArray[Any]) -> Iterator[tuple[int, int, Any]]
         yield first, last, values[first]
 
 
-OFFSETS = ((8, 6), (-8, 6), (8, -12), (-8, -12), (0, 12), (0, -18), (18, 16), (-18, 16), (18, -22), (-18, -22))
+OFFSETS = ((8, 6), (-8, 6), (8, -14), (-8, -14), (0, 12), (0, -20), (18, 16), (-18, 16), (18, -24), (-18, -24))
 
 
 def place_labels(ax: Axes, labels: Sequence[tuple[float, float, str, str]]) -> None:
-    """Texts (x, y, text, colour) beside their points, each at the first offset where it meets no earlier one.
+    """Texts (x, y, text, colour) beside their points, clear of each other and, where there is room, of the lines.
 
-    Call it when the limits of the axes are set.
+    Call it when everything is drawn and the limits of the axes are set.
     """
-    taken: list[tuple[float, float, float, float]] = []
-    to_points: Callable[..., Any] = ax.transData.transform
-    points = [tuple(to_points((x, y)) * 72 / ax.get_figure(root=True).dpi) for x, y, _, _ in labels]  # type: ignore[union-attr]
-    taken += [(px - 3, py - 3, px + 3, py + 3) for px, py in points]
-    for (x, y, text, colour), (px, py) in zip(labels, points, strict=True):
-        width = 5.5 * len(text)
-
-        def box(offset: tuple[int, int], px: float = px, py: float = py, width: float = width) -> tuple[float, ...]:
-            dx, dy = offset
-            left = px + dx - (width if dx < 0 else width / 2 if dx == 0 else 0)
-            return left, py + dy, left + width, py + dy + 8
-
-        offset = next((o for o in OFFSETS if not any(_meet(box(o), other) for other in taken)), OFFSETS[0])
-        taken.append(box(offset))  # type: ignore[arg-type]
-        side = "left" if offset[0] > 0 else "right" if offset[0] < 0 else "center"
+    to_points = 72 / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+    inside = np.array(ax.bbox.extents) * to_points
+    lines = [ax.transData.transform(line.get_xydata()) * to_points for line in ax.lines]
+    drawn = np.concatenate([line[np.isfinite(line).all(axis=1)] for line in lines]) if lines else np.empty((0, 2))
+    taken: list[Box] = []
+    for x, y, text, colour in labels:
+        px, py = ax.transData.transform((x, y)) * to_points
+        boxes = [_box(px, py, 5.5 * len(text), offset) for offset in OFFSETS]
+        costs = [_cost(box, inside, taken, drawn) for box in boxes]
+        best = int(np.argmin(costs))
+        taken.append(boxes[best])
+        dx, _ = OFFSETS[best]
+        side = "left" if dx > 0 else "right" if dx < 0 else "center"
         shown = ax.annotate(
-            text, (x, y), offset, textcoords="offset points", ha=side, fontsize=8, color=colour, zorder=6
+            text, (x, y), OFFSETS[best], textcoords="offset points", ha=side, fontsize=8, color=colour, zorder=6
         )
         shown.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
 
 
-def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+# left, bottom, right, top in points
+Box = tuple[float, float, float, float]
+
+
+def _box(x: float, y: float, width: float, offset: tuple[int, int]) -> Box:
+    dx, dy = offset
+    left = x + dx - (width if dx < 0 else width / 2 if dx == 0 else 0)
+    return left, y + dy, left + width, y + dy + 8
+
+
+def _cost(box: Box, inside: NDArray[np.float64], taken: Sequence[Box], drawn: NDArray[np.float64]) -> int:
+    """Other labels weigh most, then the edge of the axes, then what lies under the text."""
+    over = sum(box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3] for other in taken)
+    outside = box[0] < inside[0] or box[1] < inside[1] or box[2] > inside[2] or box[3] > inside[3]
+    low, high = np.array(box[:2]) - 1, np.array(box[2:]) + 1
+    under = int(((drawn > low) & (drawn < high)).all(axis=1).sum())
+    return 100_000 * over + 10_000 * outside + under

@@ -128,7 +128,7 @@ def fold_point(sigma2: float) -> SpecialPoint:
     )
 
 
-def _branch(p, rho, a) -> Branch:
+def _branch(p, rho, a, tangent) -> Branch:
     eigenvalues = slope(p, a, rho)[:, None].astype(complex)
     return Branch(
         what="equilibria",
@@ -138,7 +138,7 @@ def _branch(p, rho, a) -> Branch:
         eigenvalues=eigenvalues,
         stable=eigenvalues[:, 0].real < 0,
         n_unstable=(eigenvalues[:, 0].real > 0).astype(np.int64),
-        tangent=np.column_stack([np.zeros_like(p), np.ones_like(p)]),
+        tangent=tangent / np.linalg.norm(tangent, axis=1, keepdims=True),
         stop_reason=(Stop.END_OF_SPAN, Stop.BOUND),
     )
 
@@ -150,6 +150,8 @@ def slice_diagram(sigma2: float, span: tuple[float, float]) -> Diagram:
     p = np.linspace(ends[0], ends[1], 201)
     rho = p * (1 - a * p)
     line = np.geomspace(*span, 40)
+    along = np.column_stack([np.zeros_like(line), np.ones_like(line)])
+    round_the_fold = np.column_stack([np.ones_like(p), 1 - 2 * a * p])
     landed = Equilibrium(
         state=np.array([ends[1]]),
         parameters={"sigma2": sigma2, "rho": span[0]},
@@ -165,7 +167,7 @@ def slice_diagram(sigma2: float, span: tuple[float, float]) -> Diagram:
         free="rho",
         span=span,
         parameters={"sigma2": sigma2},
-        branches=(_branch(np.zeros_like(line), line, a), _branch(p, rho, a)),
+        branches=(_branch(np.zeros_like(line), line, a, along), _branch(p, rho, a, round_the_fold)),
         special_points=(fold_point(sigma2),),
         completeness="proved",
         landed=((span[0], landed),),

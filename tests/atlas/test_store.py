@@ -17,6 +17,7 @@ import bifur
 from bifur.atlas import schema
 from bifur.atlas.spec import Axis
 from bifur.atlas.store import write_atlas
+from bifur.atlas.tables import read_curve, read_diagram, write_curve, write_diagram
 from bifur.systems.base import System, description
 from tests.atlas import synthetic
 
@@ -72,6 +73,22 @@ def test_everything_comes_back(plane):
         assert plane.maps[name].shape == values.shape
     assert plane.system is bifur.get_system("l2")
     assert plane.stats == {"nodes": 153}
+
+
+def test_traced_diagrams_and_curves_come_back(tmp_path):
+    """Two states, several branches, equilibria landed on, and a curve with a cusp on it."""
+    diagram = bifur.trace("phinet-talk", free="rho", span=(1e-4, 1.0), at={"rho": [0.01, 0.1]}, sigma2=0.0)
+    folds = [point for point in diagram.special_points if point.kind == "LP"]
+    box = {"sigma2": (-0.5, 1.0), "rho": (1e-3, 1.0)}
+    curves = [bifur.trace_curve(point, free=("sigma2", "rho"), bounds=box) for point in folds]
+    assert "CP" in {point.kind for curve in curves for point in curve.special_points}
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        write_diagram(file, "0", diagram)
+        for index, curve in enumerate(curves):
+            write_curve(file, f"LP-{index}", curve)
+        same(diagram, read_diagram(file["0"], diagram.system))
+        for index, curve in enumerate(curves):
+            same(curve, read_curve(file[f"LP-{index}"], diagram.system))
 
 
 def test_the_spec_comes_back(path):

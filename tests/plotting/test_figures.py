@@ -145,8 +145,8 @@ def test_stretches_meet_at_the_special_point(atlas):
     diagram = atlas["l2"].slices[0]
     names = ("parameter", "state", "eigenvalues", "stable", "n_unstable", "tangent")
     coarse = [
-        dataclasses.replace(branch, **{name: getattr(branch, name)[3::50] for name in names})
-        for branch in diagram.branches
+        dataclasses.replace(branch, **{name: getattr(branch, name)[3::step] for name in names})
+        for branch, step in zip(diagram.branches, (10, 50), strict=True)
     ]
     (ax,) = dataclasses.replace(diagram, branches=tuple(coarse)).plot().axes
     _, one, other = (line.get_xydata() for line in ax.lines[:3])
@@ -155,6 +155,21 @@ def test_stretches_meet_at_the_special_point(atlas):
     (ax,) = dataclasses.replace(diagram, branches=tuple(coarse), special_points=()).plot().axes
     _, one, other = (line.get_xydata() for line in ax.lines[:3])
     np.testing.assert_array_equal(one[-1], other[0])
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_between_its_points_a_branch_follows_the_tangents(atlas, log):
+    """The distance to the parabola falls with the third power of the step, at least."""
+    parabola = atlas["l2"].slices[0].branches[1]
+    names = ("parameter", "state", "eigenvalues", "stable", "n_unstable", "tangent")
+    errors = []
+    for step in (20, 10, 5):
+        part = {name: getattr(parabola, name)[40:161:step] for name in names}
+        rho, p = plotting.diagram._smooth(dataclasses.replace(parabola, **part), log).T
+        errors.append(np.abs((np.exp(rho) if log else rho) - p * (1 - 1.5 * p)).max())
+    assert errors[0] < 1e-3
+    assert errors[0] / errors[1] > 7.5
+    assert errors[1] / errors[2] > 7.5
 
 
 def test_states_are_chosen_by_name(atlas):

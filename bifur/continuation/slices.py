@@ -1,0 +1,324 @@
+"""Many slices at once: the sheets of equilibria over a plane of two parameters."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bifur._say import unknown
+from bifur.continuation.diagram import _span as checked_span
+from bifur.continuation.equilibria import starts, state_bounds
+from bifur.continuation.settings import Settings
+from bifur.continuation.tracer import MAX_SPECIAL, steps
+from bifur.kernels import branch as engine
+from bifur.kernels import search, step, sweep
+from bifur.systems.base import System, get_system
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CHUNK = 8  # slices per task of a thread
+START_COUNT = 48  # starts per node where the system has no charts
+ROOM = 24
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """Equilibria over a plane, with identities.
+
+    `x` (nx,) values of `over`, `y` (ny,) values of `free`; images [y, x]: `count` proved number of
+    equilibria, negative where it is not proved (codes of kernels.search and kernels.sweep); `state` (ny, nx, k, n),
+    NaN where a slot is empty; `sheet` (ny, nx, k) identity, -1 where empty: a slot holds a sheet over the whole
+    plane; `followed` (ny, nx, k) whether a traced branch passes there too. `folds` (f, q) parameters and
+    `fold_states`, `fold_vectors` (f, n) of the folds met by slice `fold_slice` (f,).
+    """
+
+    system: System
+    free: str
+    over: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    parameters: Mapping[str, float]
+    count: NDArray[np.int64]
+    state: NDArray[np.float64]
+    sheet: NDArray[np.int16]
+    followed: NDArray[np.bool_]
+    folds: NDArray[np.float64]
+    fold_states: NDArray[np.float64]
+    fold_vectors: NDArray[np.float64]
+    fold_slice: NDArray[np.int64]
+    stats: Mapping[str, float] = field(default_factory=dict)
+
+
+def trace_slices(
+    system: System | str,
+    parameters: Mapping[str, float] | None = None,
+    /,
+    *,
+    free: str,
+    span: tuple[float, float],
+    over: tuple[str, Sequence[float]],
+    points: int | Sequence[float] = 256,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    settings: Settings | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    **more: float,
+) -> Sheets:
+    """All equilibria over a plane: slices along `free`, one for each value of `over`, with identities.
+
+    Every node is solved on its own; the branches traced along each slice tell which equilibria are one, and
+    neighbouring slices are linked by du/dx. The same arrays come out for every number of threads.
+
+    Parameters
+    ----------
+    points
+        Number of nodes along `free` (evenly spread, in the logarithm where the settings say log), or their values.
+    over
+        The other parameter and its increasing values.
+    threads
+        The kernels release the interpreter's lock; the number of processors if not given.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, what was found, and what is accepted.
+    """
+    system = get_system(system)
+    settings = settings or Settings()
+    span = checked_span(system, free, span, bounds)
+    other, values = over
+    if other not in system.parameters or other == free:
+        raise ValueError(f"`over`: {unknown('parameter', other, [n for n in system.parameters if n != free])}")
+    x = np.array([system.check_parameter(other, value) for value in values], float)
+    if len(x) == 0 or np.any(np.diff(x) <= 0):
+        raise ValueError("`over` must hold at least one value, in increasing order")
+    y = _nodes(span, points, settings)
+    p = system.values(parameters, **more)
+    sweeper = _Sweep(system, p, free, other, x, y, span, state_bounds(system, bounds), settings)
+    slices = sweeper.run(threads or os.cpu_count() or 1, progress)
+    return sweeper.sheets(slices)
+
+
+def _nodes(span: tuple[float, float], points: int | Sequence[float], settings: Settings) -> NDArray[np.float64]:
+    if isinstance(points, int | np.integer):
+        if points < 2:
+            raise ValueError(f"`points` must be at least 2, not {points}")
+        return (np.geomspace if settings.is_log(span) else np.linspace)(*span, int(points))
+    y = np.array(points, float)
+    if y.ndim != 1 or len(y) < 2 or np.any(np.diff(y) <= 0) or y[0] < span[0] or y[-1] > span[1]:
+        raise ValueError("`points` must be a number, or at least two increasing values inside `span`")
+    return y
+
+
+class _Sweep:
+    def __init__(
+        self,
+        system: System,
+        p: NDArray[np.float64],
+        free: str,
+        other: str,
+        x: NDArray[np.float64],
+        y: NDArray[np.float64],
+        span: tuple[float, float],
+        box: tuple[NDArray[np.float64], NDArray[np.float64]],
+        settings: Settings,
+    ) -> None:
+        names = list(system.parameters)
+        self.system, self.p, self.x, self.y = system, p, x, y
+        self.free, self.other = free, other
+        self.at, self.across = names.index(free), names.index(other)
+        log = settings.is_log(span)
+        s = np.log(y) if log else y.copy()
+        ends = np.array([math.log(v) if log else v for v in span])
+        ends[0], ends[1] = min(ends[0], s[0]), max(ends[1], s[-1])
+        n = system.dimension
+        self.problem = engine.Problem(
+            free=np.array([self.at], np.int64),
+            logs=np.array([int(log)], np.int64),
+            span=ends,
+            low=box[0],
+            high=box[1],
+            weight=np.array(settings.weights or (1.0,) * n, float),
+            grid=s,
+            values=y.copy(),
+        )
+        self.steps = steps(settings)
+        self.settings = settings
+        self.kernels = system.derived.kernels()
+        self.eliminant = system.derived.eliminant_kernels
+        self.charts = len(system.derived.charts)
+        self.starts = starts(n, START_COUNT, *box)
+
+    def run(self, threads: int, progress: Progress | None) -> list[sweep.Slice]:
+        """The slices in order, whatever the threads."""
+        chunks = [range(i, min(i + CHUNK, len(self.x))) for i in range(0, len(self.x), CHUNK)]
+        found: list[sweep.Slice] = []
+        with ThreadPoolExecutor(max_workers=max(1, min(threads, len(chunks)))) as pool:
+            try:
+                for part in pool.map(self._chunk, chunks):
+                    found += part
+                    if progress is not None:
+                        progress(len(found), len(self.x))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return found
+
+    def _chunk(self, indices: range) -> list[sweep.Slice]:
+        n, q, derived = self.system.dimension, len(self.p), self.system.derived
+        work = step.make_work(n, q)
+        charts = search.make_charts(max(self.charts, 1), derived.degree if self.charts else 1, len(derived.guards))
+        scratch = engine.make_scratch(n)
+        room = engine.make_trace(n, self.settings.max_steps + 1, MAX_SPECIAL, 8 * len(self.y))
+        axis = np.zeros(n + 1)
+        axis[-1] = 1.0
+        parent = np.zeros(sweep.MAX_ARCS, np.int64)
+        found = []
+        for i in indices:
+            z = sweep.make_slice(n, len(self.y), ROOM)
+            for stage in ("nodes", "arcs"):
+                work.p[:] = self.p
+                work.p[self.across] = self.x[i]
+                if stage == "nodes":
+                    variable = derived.variable if derived.variable is not None else 0
+                    sweep.nodes(
+                        self.kernels, self.eliminant, self.charts, variable, charts, self.starts, self.problem, z, work
+                    )
+                else:
+                    sweep.arcs(self.kernels, axis, parent, self.problem, self.steps, scratch, room, z, work)
+            found.append(z)
+        return found
+
+    def sheets(self, slices: list[sweep.Slice]) -> Sheets:
+        """Identities over the plane, and the slices as images."""
+        labels = self._labels(slices)
+        n, ny, nx = self.system.dimension, len(self.y), len(self.x)
+        sheet = np.stack([self._sheet_numbers(z, label) for z, label in zip(slices, labels, strict=True)], axis=1)
+        state = np.stack([z.state for z in slices], axis=1)
+        followed = np.stack([z.arc >= 0 for z in slices], axis=1)
+        size = np.stack([z.size for z in slices], axis=1)
+        filled = np.arange(ROOM) < size[..., None]
+        state, sheet, followed = _in_slots(state, np.where(filled, sheet, -1), followed)
+        folds = [
+            (i, fold.copy()) for i, z in enumerate(slices) for fold in z.fold[: z.folds[0]]
+        ]
+        parameters = np.tile(self.p, (len(folds), 1))
+        for row, (i, fold) in zip(parameters, folds, strict=True):
+            row[self.across], row[self.at] = self.x[i], fold[2 * n]
+        info = sum(z.info for z in slices)
+        return Sheets(
+            system=self.system,
+            free=self.free,
+            over=self.other,
+            x=self.x,
+            y=self.y,
+            parameters={
+                k: float(v) for k, v in zip(self.system.parameters, self.p, strict=True) if k not in (self.free, self.other)
+            },
+            count=np.stack([z.count for z in slices], axis=1).reshape(ny, nx),
+            state=state,
+            sheet=sheet,
+            followed=followed,
+            folds=parameters,
+            fold_states=np.array([fold[:n] for _, fold in folds]).reshape(-1, n),
+            fold_vectors=np.array([fold[n : 2 * n] for _, fold in folds]).reshape(-1, n),
+            fold_slice=np.array([i for i, _ in folds], np.int64),
+            stats={
+                "steps": int(info[sweep.STEPS_TAKEN]),
+                "rejected": int(info[sweep.REJECTIONS]),
+                "lost_landings": int(info[sweep.LOST]),
+                "unlocated": int(info[sweep.SIGNS]),
+                "branches": int(info[sweep.TRACES]),
+            },
+        )
+
+    def _labels(self, slices: list[sweep.Slice]) -> list[dict[int, int]]:
+        """For each slice, arc number -> sheet number: arcs of neighbouring slices that vote for each other are one."""
+        work = step.make_work(self.system.dimension, len(self.p))
+        labels: list[dict[int, int]] = []
+        fresh = 0
+        for i, z in enumerate(slices):
+            arcs = [int(arc) for arc in np.unique(z.arc[z.arc >= 0])]
+            label: dict[int, int] = {}
+            if i:
+                votes = np.zeros((sweep.MAX_ARCS, sweep.MAX_ARCS), np.int64)
+                p = self.p.copy()
+                p[self.across] = self.x[i - 1]
+                before = slices[i - 1]
+                sweep.link(
+                    self.kernels, self.at, self.y, p, self.across, before.state, before.arc, z.state, z.arc,
+                    float(self.x[i] - self.x[i - 1]), votes, work,
+                )  # fmt: skip
+                for a, number in labels[-1].items():
+                    b = int(votes[a].argmax())
+                    if votes[a, b] and int(votes[:, b].argmax()) == a:
+                        label[b] = number
+            for arc in arcs:
+                if arc not in label:
+                    label[arc] = fresh
+                    fresh += 1
+            labels.append(label)
+        return labels
+
+    def _sheet_numbers(self, z: sweep.Slice, label: dict[int, int]) -> NDArray[np.int64]:
+        table = np.full(sweep.MAX_ARCS + 1, -1, np.int64)
+        for arc, number in label.items():
+            table[arc] = number
+        return table[z.arc]
+
+
+def _in_slots(
+    state: NDArray[np.float64], sheet: NDArray[np.int64], followed: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.int16], NDArray[np.bool_]]:
+    """Give every sheet one slot over the whole plane; number sheets by first node in row order, then by state.
+
+    An equilibrium that no branch passes is a sheet of its own.
+    """
+    ny, nx, room, n = state.shape
+    valid = np.isfinite(state).all(axis=-1)
+    alone = valid & (sheet < 0)
+    sheet = sheet.copy()
+    sheet[alone] = sheet.max(initial=-1) + 1 + np.arange(alone.sum())
+    y, x, k = np.nonzero(valid)
+    number = sheet[y, x, k]
+    order = np.lexsort((*[state[y, x, k, i] for i in reversed(range(n))], x, y))
+    _, first = np.unique(number[order], return_index=True)
+    names = number[order][np.sort(first)]  # in the order of their first node
+    rank = np.empty(names.max(initial=-1) + 1, np.int64)
+    rank[names] = np.arange(len(names))
+    number = rank[number]
+    slots = _slots(y * nx + x, number, len(names), ny * nx)
+    width = int(slots.max(initial=0)) + 1
+    out_state = np.full((ny, nx, width, n), np.nan)
+    out_sheet = np.full((ny, nx, width), -1, np.int16)
+    out_followed = np.zeros((ny, nx, width), bool)
+    where = (y, x, slots[number])
+    out_state[where], out_sheet[where], out_followed[where] = state[y, x, k], number, followed[y, x, k]
+    return out_state, out_sheet, out_followed
+
+
+def _slots(node: NDArray[np.int64], number: NDArray[np.int64], sheets: int, nodes: int) -> NDArray[np.int64]:
+    """Greedy colouring: sheets in order of size take the first slot that is free at all their nodes."""
+    size = np.bincount(number, minlength=sheets)
+    by_sheet = np.split(node[np.argsort(number, kind="stable")], np.cumsum(size)[:-1]) if sheets else []
+    taken: list[NDArray[np.bool_]] = []
+    slots = np.zeros(sheets, np.int64)
+    for sheet in np.argsort(-size, kind="stable"):
+        mine = by_sheet[sheet]
+        for slot, occupied in enumerate(taken):
+            if not occupied[mine].any():
+                break
+        else:
+            slot, occupied = len(taken), np.zeros(nodes, bool)
+            taken.append(occupied)
+        occupied[mine] = True
+        slots[sheet] = slot
+    return slots

@@ -1,0 +1,339 @@
+"""Many slices of a plane: all equilibria at every node, and the arcs that connect them along the slice.
+
+Per slice (one value of x, the free parameter y on its grid):
+1. All equilibria at every node, independently of each other: from the charts, with a proved number, or from many starts.
+2. Tracing: each equilibrium that no branch has landed on starts one. Every landing is matched with an equilibrium of
+   step 1, which gets the number of the arc: a piece of branch between two folds.
+So nothing is missed that either of the two finds, and where they disagree the node says so.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+
+from bifur._jit import inline, kernel
+from bifur.kernels import linalg
+from bifur.kernels.branch import (
+    LANDED,
+    LOST_LANDINGS,
+    POINTS,
+    PROBLEM,
+    REJECTED,
+    SCRATCH,
+    SPECIAL,
+    STEPS,
+    TRACE,
+    UNLOCATED,
+    trace_branch,
+)
+from bifur.kernels.detect import LP
+from bifur.kernels.search import CHARTS, from_charts, from_starts
+from bifur.kernels.step import WORK
+from bifur.kernels.types import ELIMINANT, F8, I8, KERNELS, MATRIX, VECTOR
+
+MAX_ARCS = 400
+MAX_TRACES = 60
+# codes of a node's count beside those of search (-1 .. -5)
+SEARCHED = -6  # from starts: found, not proved
+OVERFLOW = -7  # more equilibria than there is room for
+# places in Slices.info
+STEPS_TAKEN, REJECTIONS, LOST, SIGNS, TRACES = range(5)
+
+TENSOR = types.float64[:, :, ::1]
+INT_MATRIX = types.int64[:, ::1]
+INT_TENSOR = types.int64[:, :, ::1]
+
+
+class Slice(NamedTuple):
+    """One slice: `count` (ny,) proved number or a code, `size` (ny,) equilibria held, `state` (ny, k, n), `arc` (ny, k)."""
+
+    count: np.ndarray
+    size: np.ndarray
+    state: np.ndarray
+    arc: np.ndarray
+    fold: np.ndarray  # (f, 2n + 2): u, v, y
+    folds: np.ndarray  # (1,)
+    info: np.ndarray  # (5,)
+    rows: np.ndarray  # (rooms, n) scratch for the equilibria of one node
+
+
+SLICE = types.NamedTuple(
+    [types.int64[::1], types.int64[::1], TENSOR, INT_MATRIX, MATRIX, types.int64[::1], types.int64[::1], MATRIX], Slice
+)
+
+
+def make_slice(n: int, ny: int, room: int) -> Slice:
+    """Room for one slice."""
+    return Slice(
+        np.zeros(ny, np.int64),
+        np.zeros(ny, np.int64),
+        np.full((ny, room, n), np.nan),
+        np.full((ny, room), -1, np.int64),
+        np.zeros((64, 2 * n + 2)),
+        np.zeros(1, np.int64),
+        np.zeros(5, np.int64),
+        np.zeros((256, n)),
+    )
+
+
+@inline
+def _uncertainty(K, u, W):
+    """Radius of the Newton-Kantorovich ball around a converged u: twice the next correction, rounding included."""
+    n = len(u)
+    K.field(u, W.p, W.field)
+    K.jacobian(u, W.p, W.J)
+    K.magnitude(u, W.p, W.magnitude)
+    for i in range(n):
+        for j in range(n):
+            W.A[i, j] = W.J[i, j]
+    if linalg.factor(W.A, n, W.pivots) == 0.0:
+        return 0.0
+    radius = 0.0
+    for k in range(n):  # column by column of |J^-1| (|f| + rounding)
+        for i in range(n):
+            W.b[i] = 0.0
+        W.b[k] = abs(W.field[k]) + 1e-15 * W.magnitude[k] + 1e-300
+        linalg.solve(W.A, n, W.pivots, W.b)
+        for i in range(n):
+            radius = max(radius, 2.0 * n * abs(W.b[i]))
+    return radius
+
+
+@kernel(I8(KERNELS, MATRIX, I8, WORK))
+def distinct(K, rows, found, W):
+    """Keep each equilibrium once: two are the same where their Newton-Kantorovich balls overlap."""
+    n = rows.shape[1]
+    kept = 0
+    for s in range(found):
+        radius = _uncertainty(K, rows[s], W)
+        same = False
+        for t in range(kept):
+            distance = 0.0
+            for i in range(n):
+                distance = max(distance, abs(rows[s, i] - rows[t, i]))
+            if distance <= radius + _uncertainty(K, rows[t], W):
+                same = True
+                break
+        if not same:
+            for i in range(n):
+                rows[kept, i] = rows[s, i]
+            kept += 1
+    return kept
+
+
+@kernel(types.void(KERNELS, ELIMINANT, I8, I8, CHARTS, MATRIX, PROBLEM, SLICE, WORK))
+def nodes(K, E, charts, variable, C, starts, P, Z, W):
+    """Step 1: all equilibria at every node of the slice whose fixed parameters are in W.p."""
+    n = len(W.u)
+    for j in range(len(P.values)):
+        W.p[P.free[0]] = P.values[j]
+        if charts > 0:
+            found = from_charts(K, E, charts, variable, C, Z.rows, W)
+            Z.count[j] = found
+        else:
+            found = distinct(K, Z.rows, from_starts(K, starts, P.low, P.high, Z.rows, W), W)
+            Z.count[j] = SEARCHED
+        size = 0
+        for c in range(max(found, 0)):
+            inside = True
+            for i in range(n):
+                inside = inside and P.low[i] <= Z.rows[c, i] <= P.high[i]
+            if not inside:
+                if Z.count[j] > 0:
+                    Z.count[j] -= 1
+                continue
+            if size == Z.arc.shape[1]:
+                Z.count[j] = OVERFLOW
+                break
+            for i in range(n):
+                Z.state[j, size, i] = Z.rows[c, i]
+            size += 1
+        Z.size[j] = size
+
+
+@inline
+def _find(parent, arc):
+    while parent[arc] != arc:
+        arc = parent[arc]
+    return arc
+
+
+@inline
+def _match(Z, j, u):
+    """The equilibrium at node j that a landed state is: much nearer than any other; -1 none, -2 not clear."""
+    n = len(u)
+    best, second, index = math.inf, math.inf, -1
+    size = 1e-300
+    for i in range(n):
+        size = max(size, abs(u[i]))
+    for c in range(Z.size[j]):
+        distance = 0.0
+        for i in range(n):
+            distance = max(distance, abs(Z.state[j, c, i] - u[i]))
+        if distance < best:
+            best, second, index = distance, best, c
+        elif distance < second:
+            second = distance
+    if index >= 0 and best <= 1e-3 * second and best <= 1e-5 * max(1.0, size):
+        return index
+    return -1 if best > 1e-5 * max(1.0, size) else -2
+
+
+@kernel(I8(KERNELS, VECTOR, I8, F8, I8, VECTOR, types.int64[::1], PROBLEM, STEPS, SCRATCH, TRACE, SLICE, WORK))
+def follow(K, u, j, direction, arc0, axis, parent, P, st, S, T, Z, W):
+    """Trace one branch from node j and give its arcs to the equilibria it lands on; the next free arc number."""
+    n = len(u)
+    for k in range(len(T.count)):
+        T.count[k] = 0
+    trace_branch(K, u, P.grid[j], axis, direction, arc0, P, st, S, T, W)
+    Z.info[STEPS_TAKEN] += T.count[POINTS]
+    Z.info[REJECTIONS] += T.count[REJECTED]
+    Z.info[LOST] += T.count[LOST_LANDINGS]
+    Z.info[SIGNS] += T.count[UNLOCATED]
+    top = arc0 + 1
+    for i in range(T.count[LANDED]):
+        node, arc = T.land_k[i], min(T.land_arc[i], MAX_ARCS - 1)
+        top = max(top, arc + 1)
+        index = _match(Z, node, T.land_u[i])
+        if index == -1 and Z.size[node] < Z.arc.shape[1] and Z.count[node] < 0:
+            # the number at this node is not proved: what a branch passes there is kept
+            index = Z.size[node]
+            for c in range(n):
+                Z.state[node, index, c] = T.land_u[i, c]
+            Z.size[node] += 1
+        if index < 0:
+            Z.info[LOST] += 1
+        elif Z.arc[node, index] < 0:
+            Z.arc[node, index] = arc
+        else:
+            a, b = _find(parent, Z.arc[node, index]), _find(parent, arc)
+            parent[max(a, b)] = min(a, b)
+    for k in range(T.count[SPECIAL]):
+        f = Z.folds[0]
+        if T.special_kind[k] == LP and f < len(Z.fold):
+            known = False
+            for other in range(f):
+                near = 0.0
+                for c in range(n):
+                    near = max(near, abs(Z.fold[other, c] - T.special_x[k, c]))
+                gap = abs(Z.fold[other, 2 * n] - T.special_x[k, 2 * n])
+                known = known or (near <= 1e-7 and gap <= 1e-9 * abs(T.special_x[k, 2 * n]))
+            if not known:
+                for c in range(2 * n + 1):
+                    Z.fold[f, c] = T.special_x[k, c]
+                Z.folds[0] = f + 1
+    return top
+
+
+@kernel(types.void(KERNELS, VECTOR, types.int64[::1], PROBLEM, STEPS, SCRATCH, TRACE, SLICE, WORK))
+def arcs(K, axis, parent, P, st, S, T, Z, W):
+    """Step 2: trace until every equilibrium of the slice lies on an arc."""
+    n = len(W.u)
+    for a in range(MAX_ARCS):
+        parent[a] = a
+    next_arc = 0
+    for j in range(len(P.values)):
+        for c in range(Z.size[j]):
+            if Z.arc[j, c] >= 0 or Z.info[TRACES] >= MAX_TRACES or next_arc >= MAX_ARCS - 2:
+                continue
+            for i in range(n):
+                S.fold[i] = Z.state[j, c, i]
+            u = S.fold[:n].copy()
+            first = next_arc
+            Z.arc[j, c] = first
+            Z.info[TRACES] += 1
+            next_arc = follow(K, u, j, 1.0, first, axis, parent, P, st, S, T, Z, W)
+            back = min(next_arc, MAX_ARCS - 1)
+            next_arc = follow(K, u, j, -1.0, back, axis, parent, P, st, S, T, Z, W)
+            a, b = _find(parent, first), _find(parent, back)
+            parent[max(a, b)] = min(a, b)
+    for j in range(len(P.values)):
+        for c in range(Z.size[j]):
+            if Z.arc[j, c] >= 0:
+                Z.arc[j, c] = _find(parent, Z.arc[j, c])
+
+
+@kernel(types.void(KERNELS, I8, VECTOR, VECTOR, I8, TENSOR, INT_MATRIX, TENSOR, INT_MATRIX, F8, INT_MATRIX, WORK))
+def link(K, free, values, p, across, state_a, arc_a, state_b, arc_b, dx, votes, W):
+    """Votes that arc a of one slice and arc b of the next are one sheet.
+
+    At each node the states are predicted across by du/dx = -J^-1 f_x; a pair counts where each is by far the
+    nearest of the other.
+    """
+    n, room = state_a.shape[2], state_a.shape[1]
+    for j in range(len(values)):
+        for k in range(len(p)):
+            W.p[k] = p[k]
+        W.p[free] = values[j]
+        for a in range(room):
+            if arc_a[j, a] < 0:
+                continue
+            u = state_a[j, a]
+            K.jacobian(u, W.p, W.J)
+            K.parameter_jacobian(u, W.p, W.Fp)
+            for i in range(n):
+                W.b[i] = -W.Fp[i, across] * dx
+                for c in range(n):
+                    W.A[i, c] = W.J[i, c]
+            if linalg.factor(W.A, n, W.pivots) == 0.0:
+                continue
+            linalg.solve(W.A, n, W.pivots, W.b)
+            best, second, index = math.inf, math.inf, -1
+            for b in range(room):
+                if arc_b[j, b] < 0:
+                    continue
+                distance = 0.0
+                for i in range(n):
+                    distance = max(distance, abs(u[i] + W.b[i] - state_b[j, b, i]))
+                if distance < best:
+                    best, second, index = distance, best, b
+                elif distance < second:
+                    second = distance
+            if index >= 0 and best < 0.3 * second:
+                votes[arc_a[j, a], arc_b[j, index]] += 1
+
+
+@kernel(types.void(KERNELS, MATRIX, INT_MATRIX, TENSOR, TENSOR, TENSOR, INT_MATRIX, INT_MATRIX, INT_MATRIX, MATRIX, WORK))
+def describe(K, parameters, filled, state, re, im, kind, unstable, oscillatory, residual, W):
+    """Spectrum, kind and residual of every filled slot of a row of nodes; kind codes as in atlas.plane.KINDS."""
+    n, room = state.shape[2], state.shape[1]
+    for j in range(len(state)):
+        for k in range(parameters.shape[1]):
+            W.p[k] = parameters[j, k]
+        for c in range(room):
+            if filled[j, c] == 0:
+                continue
+            u = state[j, c]
+            K.field(u, W.p, W.field)
+            K.jacobian(u, W.p, W.J)
+            K.magnitude(u, W.p, W.magnitude)
+            worst = size = 0.0
+            for i in range(n):
+                if W.field[i] != 0.0:
+                    worst = max(worst, abs(W.field[i]) / W.magnitude[i])
+                for r in range(n):
+                    size = max(size, abs(W.J[i, r]))
+            residual[j, c] = worst
+            code = linalg.eigenvalues(W.J, n, W.A, re[j, c], im[j, c])
+            positive = negative = unclear = 0
+            for i in range(n):
+                if abs(re[j, c, i]) <= 1e-12 * size:
+                    unclear += 1
+                elif re[j, c, i] > 0.0:
+                    positive += 1
+                else:
+                    negative += 1
+            unstable[j, c] = positive
+            oscillatory[j, c] = im[j, c, 0] != 0.0
+            if code != 0 or unclear > 0:
+                kind[j, c] = 5
+            elif positive == 0:
+                kind[j, c] = 1
+            elif negative == 0:
+                kind[j, c] = 2
+            else:
+                kind[j, c] = 3

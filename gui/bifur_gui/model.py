@@ -1,0 +1,477 @@
+"""What is selected and what was computed for it: the state behind the window, without Qt.
+
+Views read this model and subscribe to it. A change is published as one word, an event; the sender
+of a change is skipped. Whatever takes time is handed to `tasks`, whose answers come back on the
+thread of the window.
+
+    atlas      another file             plane    another plane: everything is new
+    map        another map is shown     cross    another node; column and marks are up to date
+    column     the equilibria of the column were read, or those at the cross were proved
+    diagram    the diagram through the cross was traced, or is gone
+    component  another state component  trajectories    they were integrated, or cleared
+    validation training runs were read  notice   a sentence for the user, or none
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+import bifur
+from bifur.atlas.plane import COMPLETENESS, KINDS
+from bifur_gui.columns import Columns
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bifur.atlas.plane_view import Column
+    from bifur.atlas.reader import Atlas, Plane
+    from bifur.atlas.validation import Validation
+    from bifur.continuation.results import Diagram, EquilibriumSet
+    from bifur.dynamics.trajectory import Trajectory
+
+Callback = Callable[[str], None]
+MOST_STARTS = 40
+KEPT_DIAGRAMS = 64
+# long enough for the slowest bundled rate (weight decay 1e-5); runs end on arrival
+DURATION = 1e7
+
+
+class Tasks(Protocol):
+    """Where jobs run. Of the jobs of one kind that wait, only the latest is run."""
+
+    def submit(
+        self, kind: str, job: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[Exception], None]
+    ) -> None:
+        """Run `job`, then `done` with its answer or `failed` with its error on the caller's thread."""
+
+
+class Inline:
+    """Runs every job at once, for scripts and tests."""
+
+    def submit(
+        self, kind: str, job: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[Exception], None]
+    ) -> None:
+        """Run `job` now."""
+        try:
+            answer = job()
+        except Exception as error:
+            failed(error)
+        else:
+            done(answer)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An equilibrium at the cross: `state` (n,), its kind, the number of unstable directions."""
+
+    state: NDArray[np.float64]
+    kind: str
+    n_unstable: int
+
+
+@dataclass(frozen=True)
+class MapChoice:
+    """A map that can be shown: `name` in the file, the state component if it has one, words for people."""
+
+    name: str
+    words: str
+    component: int | None = None
+    flat: bool = False
+
+
+_WORDS = {
+    "region": "regions",
+    "n_stable": "number of stable equilibria",
+    "n_equilibria": "number of equilibria",
+    "completeness": "proof of the count",
+    "relaxation_rate": "relaxation rate",
+    "curve_distance": "distance to the nearest curve",
+    "basin_share": "share of starts that escape collapse",
+    "max_learning_rate": "largest stable learning rate",
+}
+_FLAT = ("region", "n_stable", "n_equilibria", "completeness")
+
+
+class Model:
+    """The selection and the results that follow from it."""
+
+    def __init__(self, tasks: Tasks | None = None) -> None:
+        self.tasks: Tasks = tasks or Inline()
+        self._subscribers: list[tuple[object, Callback]] = []
+        self.notice = ""
+        self.atlas: Atlas | None = None
+        self.plane: Plane | None = None
+        self.node = (0, 0)
+        self._stood: tuple[float, float] | None = None  # (x, y) of the cross, kept from plane to plane
+        self._sure: NDArray[Any] = np.zeros((0, 0))
+        self.choice = MapChoice("region", "regions", flat=True)
+        self.values: NDArray[Any] = np.zeros((0, 0))
+        self.component = 0
+        self.columns: Columns | None = None
+        self.column: Column | None = None
+        self.found: EquilibriumSet | None = None
+        self.diagram: Diagram | None = None
+        self._diagrams: dict[int, Diagram] = {}
+        self.starts: tuple[NDArray[np.float64], ...] = ()
+        self.trajectories: tuple[Trajectory, ...] = ()
+        self.validation: Validation | None = None
+
+    # ---- events -------------------------------------------------------------------------
+
+    def subscribe(self, callback: Callback, owner: object = None) -> None:
+        """Call `callback(event)` at every change that `owner` did not make itself."""
+        self._subscribers.append((owner, callback))
+
+    def publish(self, event: str, sender: object = None) -> None:
+        """Tell everyone but the sender; one that fails is named in the notice, the others go on."""
+        for owner, callback in list(self._subscribers):
+            if sender is None or owner is not sender:
+                try:
+                    callback(event)
+                except Exception as error:
+                    self.fault(getattr(owner, "title", type(owner).__name__), error)
+
+    def say(self, sentence: str) -> None:
+        """Show one sentence; an empty one takes it away."""
+        if sentence != self.notice:
+            self.notice = " ".join(sentence.split())
+            self.publish("notice")
+
+    def fault(self, what: str, error: BaseException) -> None:
+        """Say what failed; `BIFUR_TRACEBACK=1` also prints where."""
+        if os.environ.get("BIFUR_TRACEBACK"):
+            traceback.print_exception(error)
+        ours = isinstance(error, ValueError | ImportError)
+        self.say(str(error) if ours else f"{what}: {type(error).__name__}: {error}")
+
+    def _submit(self, kind: str, job: Callable[[], Any], done: Callable[[Any], None], what: str) -> None:
+        """Run a job for the present plane; an answer or error that comes after another plane was chosen is dropped."""
+        plane = self.plane
+
+        def failed(error: Exception) -> None:
+            if plane is self.plane:
+                self.fault(what, error)
+
+        self.tasks.submit(kind, job, lambda answer: done(answer) if plane is self.plane else None, failed)
+
+    # ---- the file -----------------------------------------------------------------------
+
+    def open(self, path: str | Path) -> bool:
+        """Open another atlas; where that fails the present one stays and a sentence says why."""
+        try:
+            atlas = bifur.open_atlas(path)
+        except (ValueError, OSError) as error:
+            self.fault(str(path), error)
+            return False
+        return self.show(atlas)
+
+    def show(self, atlas: Atlas) -> bool:
+        """Show an open atlas, which belongs to the model from now on."""
+        before = self.atlas
+        keep = self.plane.name if self.plane is not None and self.plane.name in atlas else atlas.planes[0]
+        try:
+            plane = self._whole(atlas, keep)
+        except (ValueError, OSError) as error:
+            atlas.close()
+            self.fault(str(atlas.path), error)
+            return False
+        self.atlas = atlas
+        self.say("")
+        self.publish("atlas")
+        self._enter(plane)
+        if before is not None:
+            before.close()
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.atlas is not None:
+            self.atlas.close()
+
+    # ---- the plane ----------------------------------------------------------------------
+
+    def choose_plane(self, name: str, sender: object = None) -> None:
+        """Show another plane of the atlas; one that cannot be read leaves the present one."""
+        if self.atlas is None:
+            return
+        try:
+            plane = self._whole(self.atlas, name)
+        except (ValueError, OSError) as error:
+            self.fault(name, error)
+            return
+        self._enter(plane, sender)
+
+    @staticmethod
+    def _whole(atlas: Atlas, name: str) -> Plane:
+        """A plane whose parts have been read once, so that damage shows before it is entered."""
+        plane = atlas[name]
+        for part in ("regions", "curves", "system"):
+            getattr(plane, part)
+        plane.map("region"), plane.map("completeness")
+        return plane
+
+    def _enter(self, plane: Plane, sender: object = None) -> None:
+        before = self.plane
+        self.plane = plane
+        self.columns = Columns(plane)
+        self._diagrams, self.diagram, self.found = {}, None, None
+        self.starts, self.trajectories, self.validation = (), (), None
+        names = [choice.name for choice in self.choices()]
+        same = before is not None and before.system is plane.system
+        if not same or self.choice.name not in names:
+            self.component = 0
+            self.choice = self.choices()[0]
+        self.values = self._read(self.choice)
+        ny, nx = plane.shape
+        self._sure = plane.map("completeness")
+        if before is not None and before.free == plane.free and self._stood is not None:
+            self.node = plane.nearest(*self._inside(*self._stood))
+        else:
+            self.node = (ny // 2, nx // 4)
+        self._look()
+        self.publish("plane", sender)
+        self._fetch(0)
+        self._submit("validation", lambda: plane.validations, self._take_validations, "training runs")
+        self.settle()
+
+    def _take_validations(self, runs: Sequence[Validation]) -> None:
+        self.validation = runs[-1] if runs else None
+        self.publish("validation")
+
+    def choices(self) -> list[MapChoice]:
+        """The maps of this plane that can be shown, the regions first."""
+        if self.plane is None:
+            return []
+        states = self.plane.system.states
+        found = []
+        for name in (*_WORDS, "leading_state"):
+            if name in self.plane.maps and name in _WORDS:
+                found.append(MapChoice(name, _WORDS[name], flat=name in _FLAT))
+            elif name in self.plane.maps:
+                found += [MapChoice(name, f"{state} of the leading sink", i) for i, state in enumerate(states)]
+        return found
+
+    def set_map(self, choice: MapChoice, sender: object = None) -> None:
+        """Show another map; one that cannot be read leaves the present one."""
+        try:
+            values = self._read(choice)
+        except (ValueError, OSError) as error:
+            self.fault(choice.words, error)
+            return
+        self.choice, self.values = choice, values
+        self.publish("map", sender)
+
+    def _read(self, choice: MapChoice) -> NDArray[Any]:
+        assert self.plane is not None
+        values = self.plane.map(choice.name)
+        return values if choice.component is None else values[:, :, choice.component]
+
+    def set_component(self, index: int, sender: object = None) -> None:
+        """The state component that the diagram shows."""
+        if self.plane is None or not 0 <= index < self.plane.system.dimension:
+            return
+        self.component = index
+        self.publish("component", sender)
+
+    # ---- the cross ----------------------------------------------------------------------
+
+    @property
+    def cross(self) -> tuple[float, float]:
+        """(x, y) at the cross, which always stands on a node."""
+        assert self.plane is not None
+        return float(self.plane.x[self.node[1]]), float(self.plane.y[self.node[0]])
+
+    @property
+    def point(self) -> dict[str, float]:
+        """All parameters at the cross."""
+        assert self.plane is not None
+        free = dict(zip(self.plane.free, self.cross, strict=True))
+        return {**self.plane.system.parameters, **self.plane.fixed, **free}
+
+    def move_to(self, x: float, y: float, sender: object = None) -> None:
+        """Put the cross on the node nearest to (x, y)."""
+        if self.plane is None or not (math.isfinite(x) and math.isfinite(y)):
+            return
+        self.move_to_node(*self.plane.nearest(*self._inside(x, y)), sender=sender)
+
+    def _inside(self, x: float, y: float) -> tuple[float, float]:
+        assert self.plane is not None
+        nodes = self.plane.x, self.plane.y
+        return tuple(float(np.clip(v, n[0], n[-1])) for v, n in zip((x, y), nodes, strict=True))  # type: ignore[return-value]
+
+    def step(self, dx: int, dy: int, sender: object = None) -> None:
+        """Move the cross by nodes."""
+        if self.plane is not None:
+            ny, nx = self.plane.shape
+            iy, ix = self.node[0] + dy, self.node[1] + dx
+            self.move_to_node(min(max(iy, 0), ny - 1), min(max(ix, 0), nx - 1), sender=sender)
+
+    def move_to_node(self, iy: int, ix: int, sender: object = None) -> None:
+        """Put the cross on a node; what belongs to it follows, from the atlas at once."""
+        if (iy, ix) == self.node:
+            return
+        self.node = (iy, ix)
+        self.found = None
+        self._look()
+        self.publish("cross", sender)
+        self._integrate()
+
+    def _look(self) -> None:
+        """Column and diagram of the cross, as far as they are in memory; else the column is read."""
+        assert self.columns is not None
+        ix = self.node[1]
+        self._stood = self.cross
+        self.diagram = self._diagrams.get(ix)
+        self.column = self.columns.get(ix)
+        if self.column is None:
+            columns = self.columns
+            self._submit("column", lambda: columns.load(columns.strip(ix)), self._take_columns, "reading the atlas")
+
+    def _take_columns(self, loaded: Any) -> None:
+        assert self.columns is not None
+        self.columns.keep(loaded)
+        if self.column is None:
+            self.column = self.columns.get(self.node[1])
+            if self.column is None:  # the cross went on while this was read
+                self._look()
+            else:
+                self.publish("column")
+
+    def _fetch(self, strip: int) -> None:
+        """Read the whole plane ahead, strip by strip, if it is small enough to keep."""
+        columns = self.columns
+        if columns is None or not columns.all_fit or strip >= columns.count:
+            return
+
+        def done(loaded: Any) -> None:
+            self._take_columns(loaded)
+            self._fetch(strip + 1)
+
+        self._submit("ahead", lambda: columns.load(strip), done, "reading the atlas")
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """The equilibria at the cross: proved ones once they are there, else those of the atlas."""
+        if self.found is not None:
+            return tuple(Mark(e.state, e.kind, e.n_unstable) for e in self.found)
+        if self.column is None:
+            return ()
+        iy = self.node[0]
+        kinds, unstable = self.column.kind[iy].tolist(), self.column.n_unstable[iy].tolist()
+        return tuple(
+            Mark(self.column.state[iy, k], KINDS[code], unstable[k]) for k, code in enumerate(kinds) if code > 0
+        )
+
+    @property
+    def verdict(self) -> str:
+        """How sure the number of equilibria at the cross is."""
+        if self.found is not None:
+            return self.found.completeness
+        code = int(self._sure[self.node])
+        return COMPLETENESS[code] if code >= 0 else "not computed"
+
+    # ---- exact results, away from the window's thread -------------------------------------
+
+    def settle(self) -> None:
+        """The cross rests: trace the diagram through it and prove the equilibria at it."""
+        if self.plane is None:
+            return
+        plane, point, node = self.plane, self.point, self.node
+        if self.found is None:
+
+            def proved(found: EquilibriumSet) -> None:
+                if node == self.node:
+                    self.found = found
+                    self.publish("column")
+
+            self._submit(
+                "equilibria", lambda: bifur.find_equilibria(plane.system, point, prove=True), proved, "equilibria"
+            )
+        if self.diagram is None:
+
+            def traced(diagram: Diagram) -> None:
+                while len(self._diagrams) >= KEPT_DIAGRAMS:
+                    self._diagrams.pop(next(iter(self._diagrams)))
+                self._diagrams[node[1]] = diagram
+                if node[1] == self.node[1]:
+                    self.diagram = diagram
+                    self.publish("diagram")
+
+            self._submit("diagram", lambda: trace_column(plane, point), traced, "the diagram")
+
+    def start_at(self, state: Sequence[float], sender: object = None) -> None:
+        """Start a trajectory; it is followed anew wherever the cross goes."""
+        start = np.asarray(state, dtype=np.float64)
+        if self.plane is not None and start.shape == (self.plane.system.dimension,) and np.isfinite(start).all():
+            self.starts = (*self.starts, start)[-MOST_STARTS:]
+            self._integrate()
+
+    def clear_trajectories(self) -> None:
+        """Forget all trajectories."""
+        self.starts, self.trajectories = (), ()
+        self.publish("trajectories")
+
+    def _integrate(self) -> None:
+        if self.plane is None or not self.starts:
+            return
+        system, point, starts = self.plane.system, self.point, self.starts
+
+        def job() -> tuple[Trajectory, ...]:
+            return tuple(bifur.integrate(system, start, DURATION, point, max_steps=20_000) for start in starts)
+
+        def done(found: tuple[Trajectory, ...]) -> None:
+            if self.starts:
+                self.trajectories = found
+                self.publish("trajectories")
+
+        self._submit("trajectories", job, done, "trajectories")
+
+    # ---- words --------------------------------------------------------------------------
+
+    def describe(self, x: float, y: float) -> str:
+        """What the atlas has at the node nearest to (x, y), in one line; nothing outside the window."""
+        plane = self.plane
+        if plane is None or not (plane.x[0] <= x <= plane.x[-1] and plane.y[0] <= y <= plane.y[-1]):
+            return ""
+        iy, ix = plane.nearest(x, y)
+        place = ", ".join(
+            f"{plane.system.label(name)} = {value:.4g}"
+            for name, value in zip(plane.free, (plane.x[ix], plane.y[iy]), strict=True)
+        )
+        return f"{place}:  {self.value_words(self.values[iy, ix])}"
+
+    def value_words(self, value: Any) -> str:
+        """One value of the map shown."""
+        assert self.plane is not None
+        name = self.choice.name
+        if self.choice.flat:
+            if value < 0:
+                return "not computed"
+            if name == "region":
+                return self.plane.regions[int(value)].label
+            return COMPLETENESS[int(value)] if name == "completeness" else f"{self.choice.words} {int(value)}"
+        units = self.plane.maps[name].units
+        units = "" if units == "1" else f" {units}"
+        return f"{self.choice.words} {value:.4g}{units}" if np.isfinite(value) else f"no {self.choice.words} there"
+
+
+def trace_column(plane: Plane, point: dict[str, float]) -> Diagram:
+    """The diagram along y through a point of the plane, over the whole window."""
+    free = plane.free[1]
+    scale: Any = plane.scales[1]
+    others = {name: value for name, value in point.items() if name != free}
+    return bifur.trace(
+        plane.system,
+        free=free,
+        span=(float(plane.y[0]), float(plane.y[-1])),
+        settings=bifur.Settings(scale=scale),
+        parameters=others,
+    )

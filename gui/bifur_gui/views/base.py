@@ -1,0 +1,185 @@
+"""What the views share: when they refresh, axes with true values, a plot that the mouse points into."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from bifur_gui import style
+
+if TYPE_CHECKING:
+    from bifur_gui.model import Model
+
+pg.setConfigOptions(imageAxisOrder="row-major", antialias=True, background="w", foreground=style.INK, useOpenGL=False)
+
+
+class View(QWidget):
+    """A view of the model: `hears` names the events that it answers to in `refresh`, while it is visible."""
+
+    title = "view"
+    hears: frozenset[str] = frozenset()
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.setObjectName("view")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.model = model
+        self.heading = QLabel()
+        self.heading.setTextFormat(Qt.TextFormat.RichText)
+        self.bar = QHBoxLayout()
+        self.bar.setContentsMargins(8, 5, 8, 0)
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(0, 0, 0, 0)
+        self.body.setSpacing(2)
+        self.body.addLayout(self.bar)
+        self._missed = True
+        model.subscribe(self._hear, self)
+
+    def _hear(self, event: str) -> None:
+        if event != "plane" and event not in self.hears:
+            return
+        if self.isVisible():
+            self.refresh(event)
+        else:
+            self._missed = True
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """What was missed while hidden is drawn now."""
+        super().showEvent(event)
+        if self._missed and self.model.plane is not None:
+            self._missed = False
+            try:
+                self.refresh("plane")
+            except Exception as error:
+                self.model.fault(self.title, error)
+
+    def refresh(self, event: str) -> None:
+        """Draw what has changed."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Back to the whole picture."""
+
+
+class Pointer(pg.ViewBox):
+    """A view box in which the left button points (`pointed`), the wheel zooms and the other buttons pan."""
+
+    pointed = Signal(float, float, bool)  # x, y, and whether the button was let go
+
+    def __init__(self, drags: bool, **options: Any) -> None:
+        super().__init__(enableMenu=False, **options)
+        self._drags = drags
+
+    def mouseClickEvent(self, event: Any) -> None:
+        """A click points."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            event.accept()
+            place = self.mapSceneToView(event.scenePos())
+            self.pointed.emit(place.x(), place.y(), True)
+        else:
+            super().mouseClickEvent(event)
+
+    def mouseDragEvent(self, event: Any, axis: int | None = None) -> None:
+        """A drag with the left button points on and on, or pans where pointing is by clicks alone."""
+        if self._drags and event.button() == Qt.MouseButton.LeftButton:
+            event.accept()
+            place = self.mapSceneToView(event.scenePos())
+            self.pointed.emit(place.x(), place.y(), event.isFinish())
+        else:
+            super().mouseDragEvent(event, axis)
+
+
+class ValueAxis(pg.AxisItem):
+    """An axis labelled with true values; on a log axis the picture is drawn in log10 of them."""
+
+    def __init__(self, orientation: str, **options: Any) -> None:
+        super().__init__(orientation, **options)
+        self.log = False
+        self.enableAutoSIPrefix(False)
+        # numbers come and go without moving the picture
+        self.setStyle(autoExpandTextSpace=False, autoReduceTextSpace=False, tickTextHeight=14)
+        if orientation in ("left", "right"):
+            self.setWidth(62)
+        else:
+            self.setHeight(40)
+
+    def shown(self, values: Any) -> Any:
+        """True values as they are drawn."""
+        if not self.log:
+            return values
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log10(values)
+
+    def true(self, value: float) -> float:
+        """The inverse of `shown`."""
+        return 10.0**value if self.log else value
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, Sequence[float]]]:
+        """Decades, 1-2-5 within few of them, or evenly spaced."""
+        if not self.log:
+            return super().tickValues(minVal, maxVal, size)
+        low, high = sorted((minVal, maxVal))
+        first, last = math.floor(low), math.ceil(high)
+        room = size / (45 if self.orientation in ("left", "right") else 60)
+        if high - low < 0.5:
+            return [(0.0, self._even(low, high, room))]
+        stride = max(1, math.ceil((high - low) / max(room, 1)))
+        digits = (1, 2, 5) if high - low < room / 3 else (1,)
+        major = [d + math.log10(k) for d in range(first, last + 1) for k in digits if stride == 1 or d % stride == 0]
+        minor = [d + math.log10(k) for d in range(first, last + 1) for k in range(2, 10)] if stride == 1 else []
+        inside = lambda ticks: [t for t in ticks if low - 1e-9 <= t <= high + 1e-9]  # noqa: E731
+        return [(1.0, inside(major)), (0.1, [t for t in inside(minor) if t not in major])]
+
+    @staticmethod
+    def _even(low: float, high: float, room: float) -> list[float]:
+        """Evenly spaced true values within less than half a decade."""
+        raw = (10**high - 10**low) / max(room, 2)
+        power = 10.0 ** math.floor(math.log10(raw))
+        step = next(power * k for k in (1, 2, 5, 10) if power * k >= raw)
+        ticks = np.arange(math.ceil(10**low / step), math.floor(10**high / step) + 1) * step
+        return [math.log10(t) for t in ticks if t > 0]
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        """True values in four digits."""
+        if not self.log:
+            return [text.replace("-", "−") for text in super().tickStrings(values, scale, spacing)]
+        return ["" if spacing == 0.1 else style.number(float(f"{10.0**v:.4g}")) for v in values]
+
+
+def make_plot(box: pg.ViewBox) -> pg.PlotItem:
+    """A plot with value axes on the left and below, framed, without menus or buttons."""
+    axes = {side: ValueAxis(side) for side in ("left", "bottom")}
+    plot = pg.PlotItem(viewBox=box, axisItems=axes, enableMenu=False)
+    plot.hideButtons()
+    for side in ("top", "right"):
+        plot.showAxis(side)
+        axis = plot.getAxis(side)
+        axis.setStyle(showValues=False, tickLength=0)
+        axis.setPen(style.INK)
+    plot.layout.setContentsMargins(4, 4, 10, 2)
+    return plot
+
+
+def pen(colour: str, width: float = 1.5, dashes: Sequence[float] | None = None) -> Any:
+    """A line whose width does not scale with the picture."""
+    made = pg.mkPen(colour, width=width)
+    if dashes:
+        made.setDashPattern(list(dashes))
+    made.setCosmetic(True)
+    return made
+
+
+def quietly(call: Callable[[], None]) -> Callable[..., None]:
+    """A slot that drops the arguments of its signal."""
+
+    def slot(*_: Any) -> None:
+        call()
+
+    return slot

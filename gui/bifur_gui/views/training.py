@@ -1,0 +1,60 @@
+"""Training runs as dots over the plane: what was seen, and whether it was predicted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyqtgraph as pg
+
+from bifur_gui import style
+from bifur_gui.views.base import pen
+
+if TYPE_CHECKING:
+    from bifur.atlas.validation import Validation
+    from bifur_gui.views.base import ValueAxis
+
+
+class TrainingDots(pg.ScatterPlotItem):
+    """A dot per trained cell: black where training ended non-trivial, white where it collapsed, ringed where it erred."""
+
+    legend = (
+        "●&nbsp;trained:&nbsp;non-trivial",
+        "○&nbsp;collapsed",
+        f"<b style='color:{style.VERMILLION}'>◉</b>&nbsp;not&nbsp;as&nbsp;predicted",
+    )
+
+    def __init__(self) -> None:
+        super().__init__(size=6, pxMode=True)
+        self._run: Validation | None = None
+
+    def show_run(self, run: Validation, x: ValueAxis, y: ValueAxis) -> None:
+        """Draw the cells of a run."""
+        self._run = run
+        share, agreement = run.cell_share, run.cell_agreement
+        self._share, self._agreement = share, agreement
+        grey = np.where(np.isfinite(share), 255 * (1 - np.nan_to_num(share)), 150).astype(int)
+        erred = agreement < 1
+        brushes = [pg.mkBrush(v, v, v) for v in grey.tolist()]
+        edge, ring = pen(style.INK, 0.8), pen(style.VERMILLION, 2.2)
+        self.setData(
+            x=x.shown(run.points[:, 0]),
+            y=y.shown(run.points[:, 1]),
+            brush=brushes,
+            pen=[ring if bad else edge for bad in erred.tolist()],
+            size=np.where(erred, 9, 6),
+        )
+
+    def words_near(self, place: Any, box: Any) -> str:
+        """What training did at the dot under the pointer; nothing where there is none."""
+        if self._run is None or not len(self.data):
+            return ""
+        width, height = box.viewPixelSize()
+        gap = np.hypot((self.data["x"] - place.x()) / width, (self.data["y"] - place.y()) / height)
+        nearest = int(np.argmin(gap))
+        if gap[nearest] > 6:
+            return ""
+        if not np.isfinite(self._agreement[nearest]):
+            return "training here was inconclusive"
+        seen, right = self._share[nearest], self._agreement[nearest]
+        return f"training here: {seen:.0%} ended non-trivial, {right:.0%} as predicted"
