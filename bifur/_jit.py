@@ -8,6 +8,7 @@ decorated and restored afterwards, because a notebook may have imported numba fo
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,23 +17,26 @@ import numba
 
 from bifur._cache import FOLDER
 
+_lock = threading.RLock()
+
 
 @contextmanager
 def _our_cache() -> Iterator[None]:
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(FOLDER)
-    try:
-        yield
-    finally:
-        numba.config.CACHE_DIR = before
+    with _lock:  # the setting is global: two threads that decorate at once would restore each other's
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(FOLDER)
+        try:
+            yield
+        finally:
+            numba.config.CACHE_DIR = before
 
 
-def kernel(signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+def kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     """Compile for one explicit signature; cached, GIL released, IEEE arithmetic (no fastmath)."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         with _our_cache():
-            return numba.njit(signature, cache=True, nogil=True, error_model="numpy", **options)(function)
+            return numba.njit(signature, cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
 
     return decorate
 

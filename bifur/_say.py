@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`" (did you mean rho?)"`, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {close[0]}?)" if close else ""
+    plain = {entry.lower(): entry for entry in known}
+    close = difflib.get_close_matches(name.lower(), plain, n=1, cutoff=0.5)
+    return f" (did you mean {plain[close[0]]}?)" if close else ""
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:

@@ -87,9 +87,11 @@ def _may_be_ours(path: Path) -> bool:
 
 def _planes(spec: AtlasSpec, progress: Progress | None) -> Iterator[PlaneData]:
     """The planes, each computed when the store asks for it; progress counts nodes of all of them."""
-    from bifur.atlas import tile
-
     total = sum(plane.x.points * plane.y.points for plane in spec.planes)
+    if progress is not None:
+        progress(0, total, "loading the kernels, which the first run compiles")
+    from bifur.atlas.tile import compute_plane
+
     before = 0
     for plane in spec.planes:
         nodes = plane.x.points * plane.y.points
@@ -99,6 +101,6 @@ def _planes(spec: AtlasSpec, progress: Progress | None) -> Iterator[PlaneData]:
                 progress(before + nodes * done // max(of, 1), total, message)
 
         report(0, 1, plane.name)
-        yield tile.compute_plane(plane, report)
+        yield compute_plane(plane, report)
         before += nodes
         report(0, 1, plane.name, before)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ TEXT = h5py.string_dtype()
 # from this size on a dataset is compressed; below it a chunk costs more than it saves
 _WORTH = 2048
 _LARGE = 2**32
+_FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 
 
 def group_of(parent: h5py.Group, name: str, kind: str) -> h5py.Group:
@@ -35,22 +39,32 @@ def put_attributes(target: h5py.Group | h5py.Dataset, attributes: Mapping[str, A
             target.attrs[key] = value
 
 
-def put(
-    group: h5py.Group,
-    name: str,
-    data: Sequence[Any] | np.ndarray,
-    *,
-    chunks: tuple[int, ...] | None = None,
-    fill: float | None = None,
-) -> h5py.Dataset:
+def put(group: h5py.Group, name: str, data: Sequence[Any] | np.ndarray) -> h5py.Dataset:
     """A dataset: numbers, gzip 1 and shuffle where it is worth it, or text."""
     if not isinstance(data, np.ndarray):
         return group.create_dataset(name, data=np.array(data, dtype=object), shape=(len(data),), dtype=TEXT)
-    if chunks is None and data.size < _WORTH:
+    if data.size < _WORTH:
         return group.create_dataset(name, data=data)
-    return group.create_dataset(
-        name, data=data, chunks=chunks or True, compression="gzip", compression_opts=1, shuffle=True, fillvalue=fill
-    )
+    return group.create_dataset(name, data=data, chunks=True, **_FILTERS)
+
+
+def put_chunks(
+    group: h5py.Group, name: str, data: np.ndarray, chunks: tuple[int, ...], fill: float, pool: Executor
+) -> h5py.Dataset:
+    """A compressed dataset of these chunks. HDF5 compresses in one thread; here `pool` does."""
+    dataset = group.create_dataset(name, data.shape, data.dtype, chunks=chunks, fillvalue=fill, **_FILTERS)
+    corners = list(itertools.product(*(range(0, size, step) for size, step in zip(data.shape, chunks, strict=True))))
+
+    def pack(corner: tuple[int, ...]) -> bytes:
+        """Shuffle and gzip, as HDF5 does them; chunks at the edge are whole, filled up."""
+        part = data[tuple(slice(first, first + step) for first, step in zip(corner, chunks, strict=True))]
+        whole = np.full(chunks, fill, dtype=data.dtype)
+        whole[tuple(slice(size) for size in part.shape)] = part
+        return zlib.compress(whole.reshape(-1).view(np.uint8).reshape(-1, data.itemsize).T.tobytes(), 1)
+
+    for corner, packed in zip(corners, pool.map(pack, corners), strict=True):
+        dataset.id.write_direct_chunk(corner, packed)
+    return dataset
 
 
 def attach(dataset: h5py.Dataset, scales: Sequence[h5py.Dataset]) -> None:

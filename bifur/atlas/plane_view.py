@@ -87,7 +87,11 @@ class MapArray:
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         with self._plane.reading(f"map {self.name!r}"):
-            return self._dataset[index]
+            try:
+                return self._dataset[index]
+            except (IndexError, TypeError, ValueError) as error:
+                mistake = error  # in the index, not in the file
+        raise mistake
 
     @property
     def dims(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import os
 import platform
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy as np
 
 import bifur
 from bifur.atlas import schema
-from bifur.atlas.hdf import attach, group_of, put, put_attributes
+from bifur.atlas.hdf import attach, group_of, put, put_attributes, put_chunks
 from bifur.atlas.spec import AtlasSpec
 from bifur.atlas.tables import write_curve, write_diagram, write_points, write_table
 
@@ -147,7 +148,8 @@ def _write_plane(file: h5py.File, plane: PlaneData) -> str:
             "stats": schema.to_json({key: value for key, value in plane.stats.items() if "second" not in key}),
         },
     )
-    _write_maps(group, plane)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        _write_maps(group, plane, pool)
     curves = group_of(group, "curves", "curves")
     for index, curve in enumerate(plane.curves):
         write_curve(curves, f"{curve.kind}-{index}", curve)
@@ -196,7 +198,7 @@ def check_plane(plane: PlaneData) -> None:
         raise ValueError(f'plane "{plane.name}": `on` has {counts}')
 
 
-def _write_maps(group: h5py.Group, plane: PlaneData) -> None:
+def _write_maps(group: h5py.Group, plane: PlaneData, pool: Executor) -> None:
     """The NXdata group: scales first, then every map on them."""
     maps = group_of(group, "maps", "maps")
     x_name, y_name = plane.free
@@ -215,8 +217,11 @@ def _write_maps(group: h5py.Group, plane: PlaneData) -> None:
         put_attributes(scales[dimension], attributes)
     for name, data in plane.maps.items():
         about = schema.MAPS[name]
-        fill = -1 if about.integer else np.nan
-        dataset = put(maps, name, data, chunks=chunks(about.dimensions, data.shape), fill=fill)
+        if data.size:
+            fill = -1 if about.integer else np.nan
+            dataset = put_chunks(maps, name, data, chunks(about.dimensions, data.shape), fill, pool)
+        else:
+            dataset = put(maps, name, data)
         attach(dataset, [scales[dimension] for dimension in about.dimensions])
         put_attributes(dataset, {"long_name": about.long_name, "units": about.units})
         if about.flags:
@@ -238,9 +243,7 @@ def _about_axis(plane: PlaneData, index: int) -> dict[str, Any]:
     }
 
 
-def chunks(dimensions: Sequence[str], shape: Sequence[int]) -> tuple[int, ...] | None:
-    """(tile, tile, 1, n), cut to the shape; none for an empty array, which has no chunks."""
+def chunks(dimensions: Sequence[str], shape: Sequence[int]) -> tuple[int, ...]:
+    """(tile, tile, 1, n), cut to the shape."""
     sizes = {schema.Y: schema.TILE, schema.X: schema.TILE, schema.EQUILIBRIUM: 1}
-    if 0 in shape:
-        return None
     return tuple(min(sizes.get(dimension, size), size) for dimension, size in zip(dimensions, shape, strict=True))

@@ -42,7 +42,7 @@ ON_CURVE = 1e-2  # of the window: the polyline of a curve against the folds of t
 REASONS = {
     search.GUARD: "two equilibria may coincide, or the elimination does not hold at these parameters",
     search.LOST: "Newton left the interval in which a root was isolated",
-    sweep.SEARCHED: "the system is not polynomial in its states: equilibria were searched from many starts",
+    sweep.SEARCHED: "the system is not reduced to polynomials in one state: equilibria were searched from many starts",
     sweep.OVERFLOW: "more equilibria than a node has room for",
     -1: "two roots too close to be told apart in double precision",
     -2: "the leading coefficient may vanish: an equilibrium may lie at infinity",
@@ -147,12 +147,14 @@ def _verdicts(plane: PlaneSpec, sheets: Sheets, ledger: list[LedgerEntry]) -> tu
     for code, nodes in failed.items():
         reason = REASONS.get(code, "the number of equilibria held differs from the number proved")
         iy, ix = nodes[0]
-        ledger.append(
-            LedgerEntry(f"{len(nodes)} nodes, first [y, x] = [{iy}, {ix}]", "count", f"count_{code}", reason)
-        )
+        ledger.append(LedgerEntry(f"{len(nodes)} nodes, first [y, x] = [{iy}, {ix}]", "count", f"count_{code}", reason))
     alone = int((np.isfinite(sheets.state).all(axis=-1) & ~sheets.followed).sum())
     if alone:
-        ledger.append(LedgerEntry(f"{alone} equilibria", "tracing", "not_followed", "found at their node, but no traced branch passes"))
+        ledger.append(
+            LedgerEntry(
+                f"{alone} equilibria", "tracing", "not_followed", "found at their node, but no traced branch passes"
+            )
+        )
     if sheets.stats["unlocated"]:
         ledger.append(
             LedgerEntry(
@@ -298,7 +300,7 @@ def _regions(maps: dict[str, NDArray[Any]]) -> tuple[NDArray[np.int16], tuple[Re
 
 
 def _label(kinds: NDArray[np.int64]) -> str:
-    """"2 sinks, 1 saddle"."""
+    """ "2 sinks, 1 saddle"."""
     parts = []
     for code, name in enumerate(KINDS[1:], start=1):
         count = int((kinds == code).sum())
@@ -382,7 +384,9 @@ def _diagrams(plane: PlaneSpec) -> tuple[Diagram, ...]:
             parameters = {**_fixed(plane), name: value}
             parameters.pop(wanted.free)
             axis = axes[wanted.free]
-            found.append(trace(plane.system, parameters, free=wanted.free, span=axis.span, settings=Settings(scale=axis.scale)))
+            found.append(
+                trace(plane.system, parameters, free=wanted.free, span=axis.span, settings=Settings(scale=axis.scale))
+            )
     return tuple(found)
 
 

@@ -40,6 +40,7 @@ _RUN_DIMENSIONS = {
     "predicted_final": ("mode", "component"),
     "predicted": ("mode",),
     "observed": ("mode",),
+    "slot": ("mode",),
     "norm_time": ("checkpoint",),
     "norms": ("checkpoint", "norm"),
     "frozen": ("checkpoint", "mode"),
@@ -114,7 +115,8 @@ class Validation:
     index (iy, ix), `region` (c,), `curve_distance` (c,). `runs` holds columns of r runs: `cell`
     (index into points), `seed`, `learning_rate` (the mean), `steps`, `time`, `misalignment`, `reason` (text);
     `predicted` and `observed` (r, h), codes of `CLASSES`; `initial`, `final`, `predicted_final`
-    (r, h, n) in the states of the system. For a cosine plane also `norm_time` (r, m), `norms`
+    (r, h, n) in the states of the system; `slot` (r, h), the atlas's slot of the predicted sink or
+    -1. For a cosine plane, instead of `slot`, `norm_time` (r, m), `norms`
     (r, m, 3) along the run and `frozen` (r, m, h), the class that the frozen system gives there.
     """
 
@@ -178,6 +180,13 @@ class Validation:
         return float((self.runs["observed"] == INCONCLUSIVE).mean())
 
     @property
+    def not_in_atlas(self) -> int:
+        """Number of modes that the ODE takes to a sink which the atlas does not hold at the cell: 0, or it is wrong."""
+        if "slot" not in self.runs:
+            return 0
+        return int((np.isin(self.runs["predicted"], (COLLAPSED, NON_TRIVIAL)) & (self.runs["slot"] < 0)).sum())
+
+    @property
     def distance(self) -> NDArray[np.float64]:
         """(r, h) largest component of final minus predicted final state; NaN unless both are non-trivial."""
         both = (self.runs["predicted"] == NON_TRIVIAL) & (self.runs["observed"] == NON_TRIVIAL)
@@ -209,6 +218,7 @@ class Validation:
             "agreed": agreement.agreed,
             "judged": agreement.judged,
             "inconclusive": self.inconclusive,
+            "not_in_atlas": self.not_in_atlas,
             "confusion": self.confusion.counts.tolist(),
             "labels": list(CLASSES),
             "median_distance": float(np.median(gaps)) if gaps.size else None,

@@ -44,7 +44,7 @@ class Commands(click.Group):
             say("stopped; no file was changed, and the same command starts again")
             code = INTERRUPTED
         except (ValueError, OSError, ImportError) as error:
-            if os.environ.get("BIFUR_TRACEBACK"):
+            if os.environ.get("BIFUR_TRACEBACK") or not _is_sentence(error):
                 raise
             code = say(_sentence(error))
         sys.exit(code or DONE)
@@ -54,6 +54,19 @@ def say(sentence: str) -> int:
     """Print one line about wrong input to stderr."""
     click.echo("bifur: " + " ".join(sentence.split()), err=True)
     return WRONG_INPUT
+
+
+def _is_sentence(error: ValueError | OSError | ImportError) -> bool:
+    """Whether it speaks to the user: what numba or numpy raise in our own code is a fault of ours, with a traceback."""
+    if isinstance(error, OSError):
+        return True
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "bifur":
+        return False
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    home = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return str(home).partition(".")[0] in ("bifur", "bifur_gui")
 
 
 def _sentence(error: BaseException) -> str:

@@ -45,11 +45,19 @@ def trace(
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write a figure under a temporary name, then rename it: a picture is whole or not there."""
+    """Write a figure under a temporary name, then rename it: a picture is whole or not there.
+
+    Raises
+    ------
+    ValueError
+        matplotlib knows no such format.
+    """
     temporary = sibling(path)
     try:
         figure.savefig(temporary, dpi=150)
         temporary.replace(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -67,11 +67,7 @@ def trace_curve(
     problem = _problem(system, point, free, bounds, settings)
     z, row = _start(problem, point)
     forward, backward = _one(problem, z, row, 1.0), _one(problem, z, row, -1.0)
-    if forward.closed:
-        parts = [forward.z]
-    else:
-        parts = [backward.z[:0:-1], forward.z]
-    along = np.concatenate(parts)
+    along = forward.z if forward.closed else np.concatenate([backward.z[:0:-1], forward.z])
     special = forward.special if forward.closed else tuple(reversed(backward.special)) + forward.special
     return _curve(problem, along, special, (backward.stop, forward.stop), time.perf_counter() - began)
 

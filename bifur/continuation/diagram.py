@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +41,6 @@ SPREAD = 24  # sampled values where no elimination tells where to look
 def trace(
     system: System | str,
     parameters: Mapping[str, float] | None = None,
-    /,
     *,
     free: str,
     span: tuple[float, float],
@@ -94,7 +94,9 @@ def trace(
     else:
         pieces, completeness, notes = _from_start(problem, start, value)
     special = [
-        replace(point, branch=i) for i, piece in enumerate(pieces) for point in (*piece.special, *problem.located(piece, events))
+        replace(point, branch=i)
+        for i, piece in enumerate(pieces)
+        for point in (*piece.special, *problem.located(piece, events))
     ]
     notes += [note for i, piece in enumerate(pieces) for note in _doubts(i, piece)]
     return Diagram(
@@ -172,7 +174,9 @@ class _Problem:
 
     def equilibria(self, value: float) -> EquilibriumSet:
         return find_equilibria(
-            _unbounded(self.system), dict(zip(self.system.parameters, self.at(value), strict=True)), bounds=self._state_bounds()
+            _unbounded(self.system),
+            dict(zip(self.system.parameters, self.at(value), strict=True)),
+            bounds=self._state_bounds(),
         )
 
     def _state_bounds(self) -> dict[str, tuple[float, float]]:
@@ -214,7 +218,17 @@ class _Problem:
             middle = 0.5 * (lo + hi)
             z = ends[0] + middle * row
             step.correct(
-                step.EQUILIBRIUM, system.derived.kernels(), z, row, float(row @ z), np.ones(len(z)), free, logs, 0.9, 20, work
+                step.EQUILIBRIUM,
+                system.derived.kernels(),
+                z,
+                row,
+                float(row @ z),
+                np.ones(len(z)),
+                free,
+                logs,
+                0.9,
+                20,
+                work,
             )
             p = self.at(z[-1])
             value = float(event(tuple(z[:-1]), Values(dict(zip(system.parameters, p, strict=True)))))
@@ -288,7 +302,9 @@ def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
     if complete and not missed:
         return pieces, "proved", notes
     if critical is None:
-        notes.append("no elimination for this system: branches are those through equilibria found at evenly spread values")
+        notes.append(
+            "no elimination for this system: branches are those through equilibria found at evenly spread values"
+        )
     verdict: Completeness = "probable" if all(found.completeness != "unknown" for found in sets[1:-1]) else "unknown"
     return pieces, "unknown" if missed else verdict, notes
 
@@ -306,7 +322,7 @@ def _samples(problem: _Problem, critical: list[float] | None) -> NDArray[np.floa
         inner = np.linspace(low, high, SPREAD + 2)[1:-1].tolist()
     else:
         edges = [low, *(forward(value) for value in critical), high]
-        inner = [0.5 * (a + b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        inner = [0.5 * (a + b) for a, b in pairwise(edges)]
     values = [problem.span[0], *(back(value) for value in inner), problem.span[1]]
     return np.unique(np.array(values))
 
@@ -341,7 +357,8 @@ def _from_start(problem: _Problem, start: Start, value: float | None) -> tuple[l
     states = np.atleast_2d(np.asarray(start, float))
     if states.ndim != 2 or states.shape[1] != problem.system.dimension or not np.isfinite(states).all():
         raise ValueError(
-            f"`start` must be finite states ({', '.join(problem.system.states)}), a SpecialPoint or a Branch, not {start!r}"
+            f"`start` must be finite states ({', '.join(problem.system.states)}), a SpecialPoint or a Branch, "
+            f"not {start!r}"
         )
     first = problem.span[0] if value is None else problem.system.check_parameter(problem.free, value)
     if not problem.span[0] <= first <= problem.span[1]:
@@ -353,7 +370,9 @@ def _from_start(problem: _Problem, start: Start, value: float | None) -> tuple[l
         u = state.copy()
         code, _ = step.newton(problem.system.derived.kernels(), u, work, 50)
         if code != step.CONVERGED:
-            raise ValueError(f"`start` {state.tolist()}: Newton finds no equilibrium near it at {problem.free} = {first:g}")
+            raise ValueError(
+                f"`start` {state.tolist()}: Newton finds no equilibrium near it at {problem.free} = {first:g}"
+            )
         starts.append((u, first, None))
     return _pieces(problem, tracer, starts), "unknown", note
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,7 +39,6 @@ class _Found:
 def find_equilibria(
     system: System | str,
     parameters: Mapping[str, float] | None = None,
-    /,
     *,
     prove: bool = False,
     bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -105,7 +104,7 @@ def _inside(state: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[
 def _from_charts(
     system: System, p: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64], prove: bool
 ) -> _Found | None:
-    """From the real roots of the charts: in rigorous floating point, else exactly; None where the charts do not speak."""
+    """From the real roots of the charts, in rigorous floating point, else exactly; None where they do not speak."""
     derived = system.derived
     assert derived.variable is not None
     work = step.make_work(system.dimension, len(p))
@@ -161,9 +160,7 @@ def starts(n: int, count: int, low: NDArray[np.float64], high: NDArray[np.float6
     return np.ascontiguousarray(lower + unit * (upper - lower))
 
 
-def _from_starts(
-    system: System, p: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
-) -> _Found:
+def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> _Found:
     """Two independent halves of many starts; they agree, or they do not."""
     work = step.make_work(system.dimension, len(p))
     work.p[:] = p
@@ -187,7 +184,7 @@ def _from_starts(
             degenerate = "the Jacobian is singular at an equilibrium: the point lies on a fold or branch point"
         merged = [(s, r) for s, r in merged if not math.isnan(r)] + [(s, math.nan) for s in singular]
     reason = (
-        "not polynomial in its states: two independent searches agree"
+        "not reduced to polynomials in one state: two independent searches agree"
         if not system.derived.polynomial
         else "the elimination does not hold at these parameters: equilibria are not isolated, or two of them coincide"
     )

@@ -16,8 +16,8 @@ from bifur.continuation.diagram import _span as checked_span
 from bifur.continuation.equilibria import starts, state_bounds
 from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import MAX_SPECIAL, steps
-from bifur.kernels import branch as engine
-from bifur.kernels import search, step, sweep
+from bifur.kernels import arrays, search, step, sweep
+from bifur.kernels import branch as loop
 from bifur.systems.base import System, get_system
 
 if TYPE_CHECKING:
@@ -60,12 +60,11 @@ class Sheets:
 def trace_slices(
     system: System | str,
     parameters: Mapping[str, float] | None = None,
-    /,
     *,
     free: str,
     span: tuple[float, float],
-    over: tuple[str, Sequence[float]],
-    points: int | Sequence[float] = 256,
+    over: tuple[str, Sequence[float] | NDArray[np.float64]],
+    points: int | Sequence[float] | NDArray[np.float64] = 256,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     settings: Settings | None = None,
     threads: int | None = None,
@@ -107,7 +106,9 @@ def trace_slices(
     return sweeper.sheets(slices)
 
 
-def _nodes(span: tuple[float, float], points: int | Sequence[float], settings: Settings) -> NDArray[np.float64]:
+def _nodes(
+    span: tuple[float, float], points: int | Sequence[float] | NDArray[np.float64], settings: Settings
+) -> NDArray[np.float64]:
     if isinstance(points, int | np.integer):
         if points < 2:
             raise ValueError(f"`points` must be at least 2, not {points}")
@@ -140,7 +141,7 @@ class _Sweep:
         ends = np.array([math.log(v) if log else v for v in span])
         ends[0], ends[1] = min(ends[0], s[0]), max(ends[1], s[-1])
         n = system.dimension
-        self.problem = engine.Problem(
+        self.problem = arrays.Problem(
             free=np.array([self.at], np.int64),
             logs=np.array([int(log)], np.int64),
             span=ends,
@@ -176,8 +177,8 @@ class _Sweep:
         n, q, derived = self.system.dimension, len(self.p), self.system.derived
         work = step.make_work(n, q)
         charts = search.make_charts(max(self.charts, 1), derived.degree if self.charts else 1, len(derived.guards))
-        scratch = engine.make_scratch(n)
-        room = engine.make_trace(n, self.settings.max_steps + 1, MAX_SPECIAL, 8 * len(self.y))
+        scratch = arrays.make_scratch(n)
+        room = arrays.make_trace(n, self.settings.max_steps + 1, MAX_SPECIAL, 8 * len(self.y))
         axis = np.zeros(n + 1)
         axis[-1] = 1.0
         parent = np.zeros(sweep.MAX_ARCS, np.int64)
@@ -193,7 +194,9 @@ class _Sweep:
                         self.kernels, self.eliminant, self.charts, variable, charts, self.starts, self.problem, z, work
                     )
                 else:
-                    sweep.arcs(self.kernels, axis, parent, self.problem, self.steps, scratch, room, z, work)
+                    sweep.arcs(
+                        loop.engine, self.kernels, axis, parent, self.problem, self.steps, scratch, room, z, work
+                    )
             found.append(z)
         return found
 
@@ -206,10 +209,8 @@ class _Sweep:
         followed = np.stack([z.arc >= 0 for z in slices], axis=1)
         size = np.stack([z.size for z in slices], axis=1)
         filled = np.arange(ROOM) < size[..., None]
-        state, sheet, followed = _in_slots(state, np.where(filled, sheet, -1), followed)
-        folds = [
-            (i, fold.copy()) for i, z in enumerate(slices) for fold in z.fold[: z.folds[0]]
-        ]
+        state, identity, followed = _in_slots(state, np.where(filled, sheet, -1), followed)
+        folds = [(i, fold.copy()) for i, z in enumerate(slices) for fold in z.fold[: z.folds[0]]]
         parameters = np.tile(self.p, (len(folds), 1))
         for row, (i, fold) in zip(parameters, folds, strict=True):
             row[self.across], row[self.at] = self.x[i], fold[2 * n]
@@ -221,11 +222,13 @@ class _Sweep:
             x=self.x,
             y=self.y,
             parameters={
-                k: float(v) for k, v in zip(self.system.parameters, self.p, strict=True) if k not in (self.free, self.other)
+                k: float(v)
+                for k, v in zip(self.system.parameters, self.p, strict=True)
+                if k not in (self.free, self.other)
             },
             count=np.stack([z.count for z in slices], axis=1).reshape(ny, nx),
             state=state,
-            sheet=sheet,
+            sheet=identity,
             followed=followed,
             folds=parameters,
             fold_states=np.array([fold[:n] for _, fold in folds]).reshape(-1, n),
@@ -282,7 +285,7 @@ def _in_slots(
 
     An equilibrium that no branch passes is a sheet of its own.
     """
-    ny, nx, room, n = state.shape
+    ny, nx, _, n = state.shape
     valid = np.isfinite(state).all(axis=-1)
     alone = valid & (sheet < 0)
     sheet = sheet.copy()
@@ -313,12 +316,9 @@ def _slots(node: NDArray[np.int64], number: NDArray[np.int64], sheets: int, node
     slots = np.zeros(sheets, np.int64)
     for sheet in np.argsort(-size, kind="stable"):
         mine = by_sheet[sheet]
-        for slot, occupied in enumerate(taken):
-            if not occupied[mine].any():
-                break
-        else:
-            slot, occupied = len(taken), np.zeros(nodes, bool)
-            taken.append(occupied)
-        occupied[mine] = True
+        slot = next((k for k, occupied in enumerate(taken) if not occupied[mine].any()), len(taken))
+        if slot == len(taken):
+            taken.append(np.zeros(nodes, bool))
+        taken[slot][mine] = True
         slots[sheet] = slot
     return slots

@@ -10,9 +10,9 @@ import numpy as np
 
 from bifur.continuation.results import Branch, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
-from bifur.kernels import branch as engine
-from bifur.kernels import detect, step
-from bifur.kernels.branch import Problem, Steps
+from bifur.kernels import arrays, step
+from bifur.kernels import branch as loop
+from bifur.kernels.arrays import Problem, Steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,8 +81,8 @@ class Tracer:
         )
         self.kernels = system.derived.kernels()
         self.work = step.make_work(self.n, len(p))
-        self.scratch = engine.make_scratch(self.n)
-        self.room = engine.make_trace(
+        self.scratch = arrays.make_scratch(self.n)
+        self.room = arrays.make_trace(
             self.n, settings.max_steps + 1, MAX_SPECIAL, max(1000, 50 * len(grid)) if len(grid) else 1
         )
 
@@ -102,12 +102,15 @@ class Tracer:
         backward = self._one(state, value, start, -1.0)
         return forward if backward is None else _join(backward, forward)
 
-    def _one(self, state: NDArray[np.float64], value: float, row: NDArray[np.float64], direction: float) -> Piece | None:
+    def _one(
+        self, state: NDArray[np.float64], value: float, row: NDArray[np.float64], direction: float
+    ) -> Piece | None:
         room = self.room
         room.count[:] = 0
         self.work.p[:] = self.p
         s = np.log(value) if self.log else value
-        code = engine.trace_branch(
+        code = loop.trace_one(
+            loop.engine,
             self.kernels,
             np.array(state, float),
             float(s),
@@ -120,7 +123,7 @@ class Tracer:
             room,
             self.work,
         )
-        points, special, landed = (int(room.count[k]) for k in (engine.POINTS, engine.SPECIAL, engine.LANDED))
+        points, special, landed = (int(room.count[k]) for k in (arrays.POINTS, arrays.SPECIAL, arrays.LANDED))
         if points == 0:
             return None
         z = room.z[:points].copy()
@@ -128,7 +131,7 @@ class Tracer:
         tangent = room.tangent[:points].copy()
         if self.log:
             tangent[:, -1] *= parameter  # d(parameter) = parameter d(log)
-        if points and code in (engine.END_OF_SPAN,):  # the logarithm of the end is rounded, the end is not
+        if points and code in (arrays.END_OF_SPAN,):  # the logarithm of the end is rounded, the end is not
             ends = self.problem.span
             at = int(abs(z[-1, -1] - ends[1]) < abs(z[-1, -1] - ends[0]))
             parameter[-1] = self._span_value(at)
@@ -144,16 +147,16 @@ class Tracer:
             n_unstable=unstable,
             tangent=tangent,
             stop_reason=(STOPS[code], STOPS[code]),
-            closed=code == engine.CLOSED,
+            closed=code == arrays.CLOSED,
         )
         return Piece(
             branch=branch,
             special=tuple(self._special_point(k) for k in range(special)),
             landed=tuple((int(room.land_k[i]), room.land_u[i].copy()) for i in range(landed)),
-            rejected=int(room.count[engine.REJECTED]),
-            lost=int(room.count[engine.LOST_LANDINGS]),
-            unlocated=int(room.count[engine.UNLOCATED]),
-            newton=int(room.count[engine.NEWTON]),
+            rejected=int(room.count[arrays.REJECTED]),
+            lost=int(room.count[arrays.LOST_LANDINGS]),
+            unlocated=int(room.count[arrays.UNLOCATED]),
+            newton=int(room.count[arrays.NEWTON]),
         )
 
     def _span_value(self, end: int) -> float:
@@ -167,10 +170,10 @@ class Tracer:
         p[self.index] = x[2 * self.n]
         vector = x[self.n : 2 * self.n].copy()
         name, form = "BP", {}
-        if kind == detect.LP:
+        if kind == arrays.LP:
             name = "LP"
             form = {"quadratic": fold_coefficient(self.system, x[: self.n], p, vector)}
-        elif kind == detect.HB:
+        elif kind == arrays.HB:
             square = float(x[2 * self.n + 1])
             name = "HB" if square > 0 else "NS"
             form = {"omega": square**0.5, "period": 2 * np.pi / square**0.5} if square > 0 else {}
@@ -181,13 +184,11 @@ class Tracer:
             residual=float(self.room.special_residual[k]),
             normal_form=form,
             system=self.system,
-            null_vector=vector if kind == detect.LP else None,
+            null_vector=vector if kind == arrays.LP else None,
         )
 
 
-def fold_coefficient(
-    system: System, u: NDArray[np.float64], p: NDArray[np.float64], v: NDArray[np.float64]
-) -> float:
+def fold_coefficient(system: System, u: NDArray[np.float64], p: NDArray[np.float64], v: NDArray[np.float64]) -> float:
     """a = <w, B(v, v)> / 2 with J v = 0, J^T w = 0, |v| = 1, <w, v> = 1 (Kuznetsov 2004, eq. 5.32)."""
     n = system.dimension
     J = system.derived.evaluate("jacobian", system, u, dict(zip(system.parameters, p, strict=True)))
@@ -203,7 +204,8 @@ def _join(backward: Piece, forward: Piece) -> Piece:
     a, b = backward.branch, forward.branch
 
     def joined(x: NDArray[np.generic], y: NDArray[np.generic], sign: int = 1) -> NDArray[np.generic]:
-        return np.concatenate([sign * x[:0:-1], y])
+        turned = x[:0:-1]  # times 1 would make integers of booleans
+        return np.concatenate([turned if sign == 1 else -turned, y])
 
     branch = Branch(
         what="equilibria",

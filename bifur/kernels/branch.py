@@ -10,123 +10,49 @@ branch or of a pair of points inside one step.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numba import types
 
-from bifur._jit import inline, kernel
+from bifur._jit import callback, inline, kernel
 from bifur.kernels import linalg
-from bifur.kernels.detect import BP, HB, LP, hopf_test, locate
+from bifur.kernels.arrays import (
+    BOUND,
+    BP,
+    CLOSED,
+    END_OF_SPAN,
+    ENGINE,
+    ESCAPED,
+    HB,
+    HUGE,
+    LAND,
+    LANDED,
+    LOCATE,
+    LOOP,
+    LOST_LANDINGS,
+    LP,
+    NEWTON,
+    POINTS,
+    PROBLEM,
+    REJECTED,
+    SCRATCH,
+    SPECIAL,
+    STEP_TOO_SMALL,
+    STEPS,
+    STOP_NOT_FINITE,
+    STOP_SINGULAR,
+    TOO_MANY_STEPS,
+    TRACE,
+    UNLOCATED,
+    Engine,
+    Parts,
+)
+from bifur.kernels.detect import hopf_test, locate
 from bifur.kernels.step import CONVERGED, EQUILIBRIUM, WORK, correct, evaluate, newton, tangent
-from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
+from bifur.kernels.types import F8, I8, KERNELS, MATRIX, VECTOR
 
-# why it stopped; the order is that of continuation.results.Stop
-END_OF_SPAN, BOUND, CLOSED, MET, STEP_TOO_SMALL, TOO_MANY_STEPS, STOP_NOT_FINITE, ESCAPED, STOP_SINGULAR = range(9)
-
-# places in Trace.count
-POINTS, SPECIAL, LANDED, REJECTED, LOST_LANDINGS, UNLOCATED, NEWTON = range(7)
-HUGE = 1e8
 GROWTH = 1.6
 EASY_NEWTON = 3
-
-
-class Steps(NamedTuple):
-    """Step control, in units in which the span and states of size one have length 1."""
-
-    ds: float
-    ds_min: float
-    ds_max: float
-    contraction: float
-    turn: float  # largest angle between tangents, radians
-    max_newton: int
-
-
-STEPS = types.NamedTuple([F8, F8, F8, F8, F8, I8], Steps)
-
-
-class Problem(NamedTuple):
-    """One free parameter over its span: s is the parameter or its logarithm."""
-
-    free: np.ndarray  # (1,) index
-    logs: np.ndarray  # (1,) 0 or 1
-    span: np.ndarray  # (2,) of s
-    low: np.ndarray  # (n,) bounds of the states
-    high: np.ndarray
-    weight: np.ndarray  # (n,) of the states
-    grid: np.ndarray  # increasing values of s to land on
-    values: np.ndarray  # the same as parameter values
-
-
-PROBLEM = types.NamedTuple([INTS, INTS, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR], Problem)
-
-
-class Trace(NamedTuple):
-    """What is written: points, special points after point `special_at`, landings on grid index `land_k`."""
-
-    z: np.ndarray
-    tangent: np.ndarray
-    re: np.ndarray
-    im: np.ndarray
-    unstable: np.ndarray
-    special_kind: np.ndarray
-    special_at: np.ndarray
-    special_x: np.ndarray
-    special_residual: np.ndarray
-    land_k: np.ndarray
-    land_arc: np.ndarray
-    land_u: np.ndarray
-    count: np.ndarray
-
-
-TRACE = types.NamedTuple(
-    [MATRIX, MATRIX, MATRIX, MATRIX, INTS, INTS, INTS, MATRIX, VECTOR, INTS, INTS, MATRIX, INTS], Trace
-)
-
-
-class Scratch(NamedTuple):
-    """Vectors of the loop, length n + 1 (x, anchor: 2n + 3)."""
-
-    a: np.ndarray
-    b: np.ndarray
-    ta: np.ndarray
-    tb: np.ndarray
-    weight: np.ndarray
-    row: np.ndarray
-    start: np.ndarray
-    start_tangent: np.ndarray
-    fold: np.ndarray
-    fold_tangent: np.ndarray
-    guess: np.ndarray
-    x: np.ndarray
-    anchor: np.ndarray
-
-
-SCRATCH = types.NamedUniTuple(VECTOR, 13, Scratch)
-
-
-def make_trace(n: int, points: int, special: int, landed: int) -> Trace:
-    """Room for what one branch can hold."""
-    return Trace(
-        z=np.empty((points, n + 1)),
-        tangent=np.empty((points, n + 1)),
-        re=np.empty((points, n)),
-        im=np.empty((points, n)),
-        unstable=np.empty(points, np.int64),
-        special_kind=np.empty(special, np.int64),
-        special_at=np.empty(special, np.int64),
-        special_x=np.zeros((special, 2 * n + 2)),
-        special_residual=np.empty(special),
-        land_k=np.empty(landed, np.int64),
-        land_arc=np.empty(landed, np.int64),
-        land_u=np.empty((landed, n)),
-        count=np.zeros(7, np.int64),
-    )
-
-
-def make_scratch(n: int) -> Scratch:
-    """Vectors of the loop."""
-    return Scratch(*(np.zeros(n + 1) for _ in range(11)), x=np.zeros(2 * n + 3), anchor=np.zeros(2 * n + 3))
 
 
 @inline
@@ -230,64 +156,44 @@ def _land_between(K, a, b, ta, tb, sign, arc, k, P, S, T, W):
     return True
 
 
-@kernel(types.void(KERNELS, VECTOR, VECTOR, VECTOR, VECTOR, F8, I8, PROBLEM, SCRATCH, TRACE, WORK))
-def _land(K, a, b, ta, tb, sign, arc, P, S, T, W):
+@inline
+def _first_above(grid, s):
+    """Index of the first grid value above s."""
+    low, high = 0, len(grid)
+    while low < high:
+        middle = (low + high) // 2
+        if grid[middle] <= s:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@callback(LAND)
+def land(K, a, b, ta, tb, sign, arc, P, S, T, W):
     """Land on every grid value in (a, b], in the order of the branch."""
     n = len(W.u)
     if len(P.grid) == 0 or a[n] == b[n]:
         return
     if b[n] > a[n]:
-        k = np.searchsorted(P.grid, a[n], side="right")
+        k = _first_above(P.grid, a[n])
         while k < len(P.grid) and P.grid[k] <= b[n]:
             if not _land_between(K, a, b, ta, tb, sign, arc, k, P, S, T, W):
                 T.count[LOST_LANDINGS] += 1
             k += 1
     else:
-        k = np.searchsorted(P.grid, a[n], side="left") - 1
+        k = _first_above(P.grid, a[n]) - 1
+        if k >= 0 and P.grid[k] == a[n]:
+            k -= 1
         while k >= 0 and P.grid[k] >= b[n]:
             if not _land_between(K, a, b, ta, tb, sign, arc, k, P, S, T, W):
                 T.count[LOST_LANDINGS] += 1
             k -= 1
 
 
-@kernel(types.void(MATRIX, I8, types.boolean, VECTOR, WORK))
-def null_vector(M, n, left, v, W):
-    """An approximate null vector of a nearly singular M (of its transpose where `left`), by inverse iteration."""
-    for i in range(n):
-        v[i] = 1.0 / (1.0 + i)
-    scale = 0.0
-    for i in range(n):
-        for j in range(n):
-            scale = max(scale, abs(M[i, j]))
-    for attempt in range(2):
-        for i in range(n):
-            for j in range(n):
-                W.A[i, j] = M[i, j]
-            W.A[i, i] += attempt * 1e-10 * (scale + 1e-30)
-        if linalg.factor(W.A, n, W.pivots) != 0.0:
-            break
-    for _ in range(4):
-        if left:
-            linalg.solve_transposed(W.A, n, W.pivots, v)
-        else:
-            linalg.solve(W.A, n, W.pivots, v)
-        norm = 0.0
-        for i in range(n):
-            norm = max(norm, abs(v[i]))
-        if not (norm > 0.0 and norm < np.inf):
-            v[0] = 1.0
-            return
-        square = 0.0
-        for i in range(n):
-            v[i] /= norm
-            square += v[i] * v[i]
-        for i in range(n):
-            v[i] /= math.sqrt(square)
-
-
-@kernel(types.boolean(I8, KERNELS, VECTOR, VECTOR, F8, PROBLEM, SCRATCH, TRACE, WORK))
+@callback(LOCATE)
 def special(kind, K, ta, tb, tau, P, S, T, W):
-    """Locate a special point near the fraction tau of the step from S.a to S.b and record it; False where it is not there."""
+    """Locate and record a special point near the fraction tau of the step from S.a to S.b; False: not there."""
     n = len(W.u)
     x, index = S.x, T.count[SPECIAL]
     if index == len(T.special_kind):
@@ -309,7 +215,7 @@ def special(kind, K, ta, tb, tau, P, S, T, W):
         for i in range(n):
             v[i] /= math.sqrt(norm)
     elif kind == BP:
-        null_vector(W.J, n, True, v, W)
+        linalg.null_vector(W.J, n, True, v, W.A, W.pivots)
     else:
         linalg.eigenvalues(W.J, n, W.A, W.re, W.im)
         best, square = math.inf, 0.0
@@ -320,10 +226,10 @@ def special(kind, K, ta, tb, tau, P, S, T, W):
                     best, square = size, W.re[i] * W.re[j] - W.im[i] * W.im[j]
         for i in range(n):
             for j in range(n):
-                W.second[i, j] = square if i == j else 0.0
+                W.H[i, j] = square if i == j else 0.0
                 for r in range(n):
-                    W.second[i, j] += W.J[i, r] * W.J[r, j]
-        null_vector(W.second[:, :n].copy(), n, False, v, W)
+                    W.H[i, j] += W.J[i, r] * W.J[r, j]
+        linalg.null_vector(W.H, n, False, v, W.A, W.pivots)
         x[2 * n + 1] = square
         along = 0.0
         for i in range(n):
@@ -351,7 +257,7 @@ def special(kind, K, ta, tb, tau, P, S, T, W):
 
 
 @inline
-def _cut(K, P, S, W, row_index, target, st):
+def _cut(K, P, S, W, row_index, target):
     """Move S.b onto the plane z[row_index] = target; its code."""
     n = len(W.u)
     tau = (target - S.a[row_index]) / (S.b[row_index] - S.a[row_index])
@@ -365,8 +271,8 @@ def _cut(K, P, S, W, row_index, target, st):
     return code
 
 
-@kernel(I8(KERNELS, VECTOR, F8, VECTOR, F8, I8, PROBLEM, STEPS, SCRATCH, TRACE, WORK))
-def trace_branch(K, u0, s0, row0, direction, arc0, P, st, S, T, W):
+@callback(LOOP)
+def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
     """Trace from the equilibrium (u0, s0) with the first tangent t such that direction * row0.t > 0; why it stopped.
 
     W.p holds the fixed parameters. Arcs are numbered from `arc0`, a new one after every fold.
@@ -407,11 +313,10 @@ def trace_branch(K, u0, s0, row0, direction, arc0, P, st, S, T, W):
         if code == CONVERGED:
             # 2. cut at the bounds of states and parameter
             for i in range(n):
-                if S.b[i] < P.low[i] or S.b[i] > P.high[i]:
-                    if code == CONVERGED:
-                        code, stop = _cut(K, P, S, W, i, P.low[i] if S.b[i] < P.low[i] else P.high[i], st), BOUND
+                if code == CONVERGED and not P.low[i] <= S.b[i] <= P.high[i]:
+                    code, stop = _cut(K, P, S, W, i, P.low[i] if S.b[i] < P.low[i] else P.high[i]), BOUND
             if code == CONVERGED and (S.b[n] < P.span[0] or S.b[n] > P.span[1]):
-                code, stop = _cut(K, P, S, W, n, P.span[0] if S.b[n] < P.span[0] else P.span[1], st), END_OF_SPAN
+                code, stop = _cut(K, P, S, W, n, P.span[0] if S.b[n] < P.span[0] else P.span[1]), END_OF_SPAN
         sign_b = 0.0
         good = code == CONVERGED
         if good:
@@ -437,7 +342,7 @@ def trace_branch(K, u0, s0, row0, direction, arc0, P, st, S, T, W):
             known = T.count[SPECIAL]
             explained = change <= lp + bp + 2 * hb and (change - lp - bp) % 2 == 0
             if lp:
-                explained = special(LP, K, S.ta, S.tb, S.ta[n] / (S.ta[n] - S.tb[n]), P, S, T, W) and explained
+                explained = parts.special(LP, K, S.ta, S.tb, S.ta[n] / (S.ta[n] - S.tb[n]), P, S, T, W) and explained
                 if explained:
                     for j in range(n + 1):
                         S.fold[j], S.fold_tangent[j] = S.guess[j], 0.0
@@ -450,9 +355,9 @@ def trace_branch(K, u0, s0, row0, direction, arc0, P, st, S, T, W):
                         for i in range(n):
                             S.fold_tangent[i] = -S.fold_tangent[i]
             if bp and explained:
-                explained = special(BP, K, S.ta, S.tb, 0.5, P, S, T, W)
+                explained = parts.special(BP, K, S.ta, S.tb, 0.5, P, S, T, W)
             if hb and explained:
-                explained = special(HB, K, S.ta, S.tb, hopf_a / (hopf_a - hopf_b), P, S, T, W)
+                explained = parts.special(HB, K, S.ta, S.tb, hopf_a / (hopf_a - hopf_b), P, S, T, W)
             if not explained:
                 good = ds <= 64 * st.ds_min
                 T.count[SPECIAL] = known
@@ -469,11 +374,11 @@ def trace_branch(K, u0, s0, row0, direction, arc0, P, st, S, T, W):
         T.count[POINTS] += 1
         taken += 1
         if lp:
-            _land(K, S.a, S.fold, S.ta, S.fold_tangent, sign_a * np.sign(S.ta[n]), arc, P, S, T, W)
+            parts.land(K, S.a, S.fold, S.ta, S.fold_tangent, sign_a * np.sign(S.ta[n]), arc, P, S, T, W)
             arc += 1
-            _land(K, S.fold, S.b, S.fold_tangent, S.tb, sign_b * np.sign(S.tb[n]), arc, P, S, T, W)
+            parts.land(K, S.fold, S.b, S.fold_tangent, S.tb, sign_b * np.sign(S.tb[n]), arc, P, S, T, W)
         else:
-            _land(K, S.a, S.b, S.ta, S.tb, 0.0 if bp else sign_a * np.sign(S.ta[n]), arc, P, S, T, W)
+            parts.land(K, S.a, S.b, S.ta, S.tb, 0.0 if bp else sign_a * np.sign(S.ta[n]), arc, P, S, T, W)
         if stop >= 0:
             return stop
         for i in range(n):
@@ -502,3 +407,12 @@ def trace_branch(K, u0, s0, row0, direction, arc0, P, st, S, T, W):
             ds = min(ds * GROWTH, st.ds_max)
         elif turn < math.cos(0.8 * st.turn):
             ds = max(0.7 * ds, st.ds_min)
+
+
+engine = Engine(trace_branch, Parts(special, land))
+
+
+@kernel(I8(ENGINE, KERNELS, VECTOR, F8, VECTOR, F8, I8, PROBLEM, STEPS, SCRATCH, TRACE, WORK))
+def trace_one(E, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
+    """`trace_branch`, as Python calls it."""
+    return E.trace_branch(E.parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W)

@@ -15,7 +15,8 @@ import numpy as np
 from numba import types
 
 from bifur._jit import inline, kernel
-from bifur.kernels.branch import (
+from bifur.kernels import linalg
+from bifur.kernels.arrays import (
     BOUND,
     CLOSED,
     END_OF_SPAN,
@@ -26,7 +27,6 @@ from bifur.kernels.branch import (
     STOP_NOT_FINITE,
     STOP_SINGULAR,
     TOO_MANY_STEPS,
-    null_vector,
 )
 from bifur.kernels.step import CONVERGED, FOLD, WORK, correct, evaluate, tangent
 from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
@@ -106,8 +106,9 @@ def _weights(z, P, n, weight):
 def tests(K, z, w, follow, out, W):
     """w.B(v, v) and w.v, w of length 1, oriented like its value on entry where `follow`. W.J, W.second belong to z."""
     n = len(W.u)
-    W.f[:n] = w
-    null_vector(W.J, n, True, w, W)
+    for i in range(n):
+        W.f[i] = w[i]
+    linalg.null_vector(W.J, n, True, w, W.A, W.pivots)
     along = 0.0
     for i in range(n):
         along += w[i] * W.f[i]

@@ -16,16 +16,16 @@ from numba import types
 
 from bifur._jit import inline, kernel
 from bifur.kernels import linalg
+from bifur.kernels.arrays import BP, LP
 from bifur.kernels.step import CONVERGED, DIVERGED, NOT_FINITE, SINGULAR, WORK
 from bifur.kernels.types import F8, I8, KERNELS, VECTOR
 
-LP, BP, HB = 1, 2, 3
 MAX_NEWTON = 20
 
 
 @inline
 def hopf_test(re, im, n):
-    """The product of the sums of all pairs of eigenvalues, each by its magnitude: zero at a Hopf point or neutral saddle."""
+    """The product of the sums of all pairs of eigenvalues, by their size: zero at Hopf points, neutral saddles."""
     product_re, product_im = 1.0, 0.0
     for i in range(n):
         for j in range(i):

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import types
 
 from bifur._jit import inline, kernel
 from bifur.kernels.types import F8, I8, INTS, MATRIX, VECTOR
-from numba import types
 
 MAX_QR = 60
 
@@ -177,8 +177,12 @@ def francis(A, n, re, im):
         w = A[last, last - 1] * A[last - 1, last]
         if low == last - 1:
             _eigenvalues_2(
-                A[last - 1, last - 1] + shift, A[last - 1, last], A[last, last - 1], A[last, last] + shift,
-                re[last - 1 : last + 1], im[last - 1 : last + 1],
+                A[last - 1, last - 1] + shift,
+                A[last - 1, last],
+                A[last, last - 1],
+                A[last, last] + shift,
+                re[last - 1 : last + 1],
+                im[last - 1 : last + 1],
             )
             last -= 2
             iterations = 0
@@ -279,3 +283,38 @@ def determinant(A, m, pivots):
     for k in range(m):
         value *= A[k, k]
     return value
+
+
+@kernel(types.void(MATRIX, I8, types.boolean, VECTOR, MATRIX, INTS))
+def null_vector(M, n, left, v, A, pivots):
+    """An approximate null vector of a nearly singular M (of its transpose where `left`), by inverse iteration."""
+    for i in range(n):
+        v[i] = 1.0 / (1.0 + i)
+    scale = 0.0
+    for i in range(n):
+        for j in range(n):
+            scale = max(scale, abs(M[i, j]))
+    for attempt in range(2):
+        for i in range(n):
+            for j in range(n):
+                A[i, j] = M[i, j]
+            A[i, i] += attempt * 1e-10 * (scale + 1e-30)
+        if factor(A, n, pivots) != 0.0:
+            break
+    for _ in range(4):
+        if left:
+            solve_transposed(A, n, pivots, v)
+        else:
+            solve(A, n, pivots, v)
+        norm = 0.0
+        for i in range(n):
+            norm = max(norm, abs(v[i]))
+        if not (norm > 0.0 and norm < np.inf):
+            v[0] = 1.0
+            return
+        square = 0.0
+        for i in range(n):
+            v[i] /= norm
+            square += v[i] * v[i]
+        for i in range(n):
+            v[i] /= math.sqrt(square)

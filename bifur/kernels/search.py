@@ -55,7 +55,6 @@ def from_charts(K, E, charts, variable, C, out, W):
 
     With a negative code nothing is proved, and the rows written so far are not returned.
     """
-    n = len(W.u)
     E.guards(W.u, W.p, C.guards)
     for k in range(C.guards.shape[1]):
         if not abs(C.guards[0, k]) > C.guards[1, k]:

@@ -52,7 +52,23 @@ class Work(NamedTuple):
 
 
 WORK = types.NamedTuple(
-    [VECTOR, VECTOR, VECTOR, MATRIX, VECTOR, MATRIX, MATRIX, VECTOR, MATRIX, VECTOR, MATRIX, VECTOR, INTS, VECTOR, VECTOR],
+    [
+        VECTOR,
+        VECTOR,
+        VECTOR,
+        MATRIX,
+        VECTOR,
+        MATRIX,
+        MATRIX,
+        VECTOR,
+        MATRIX,
+        VECTOR,
+        MATRIX,
+        VECTOR,
+        INTS,
+        VECTOR,
+        VECTOR,
+    ],
     Work,
 )
 
@@ -213,7 +229,7 @@ def correct(kind, K, z, row, target, weight, free, logs, contraction, max_newton
 
 @kernel(F8(I8, VECTOR, VECTOR, VECTOR, WORK))
 def tangent(kind, row, weight, t, W):
-    """The tangent with row.t > 0 and weighted norm 1, from W.H; the sign of the bordered determinant, 0 where singular."""
+    """The tangent with row.t > 0 and weighted norm 1, from W.H; the sign of the bordered determinant, 0: singular."""
     size = unknowns(kind, len(W.u))
     sign = bordered(W, row, size)
     if sign == 0.0:

@@ -1,7 +1,7 @@
 """Many slices of a plane: all equilibria at every node, and the arcs that connect them along the slice.
 
 Per slice (one value of x, the free parameter y on its grid):
-1. All equilibria at every node, independently of each other: from the charts, with a proved number, or from many starts.
+1. All equilibria at every node, each on its own: from the charts, with a proved number, or from many starts.
 2. Tracing: each equilibrium that no branch has landed on starts one. Every landing is matched with an equilibrium of
    step 1, which gets the number of the arc: a piece of branch between two folds.
 So nothing is missed that either of the two finds, and where they disagree the node says so.
@@ -17,9 +17,11 @@ from numba import types
 
 from bifur._jit import inline, kernel
 from bifur.kernels import linalg
-from bifur.kernels.branch import (
+from bifur.kernels.arrays import (
+    ENGINE,
     LANDED,
     LOST_LANDINGS,
+    LP,
     POINTS,
     PROBLEM,
     REJECTED,
@@ -28,9 +30,7 @@ from bifur.kernels.branch import (
     STEPS,
     TRACE,
     UNLOCATED,
-    trace_branch,
 )
-from bifur.kernels.detect import LP
 from bifur.kernels.search import CHARTS, from_charts, from_starts
 from bifur.kernels.step import WORK
 from bifur.kernels.types import ELIMINANT, F8, I8, KERNELS, MATRIX, VECTOR
@@ -49,7 +49,7 @@ INT_TENSOR = types.int64[:, :, ::1]
 
 
 class Slice(NamedTuple):
-    """One slice: `count` (ny,) proved number or a code, `size` (ny,) equilibria held, `state` (ny, k, n), `arc` (ny, k)."""
+    """One slice: `count` (ny,) proved number or a code, `size` (ny,) held, `state` (ny, k, n), `arc` (ny, k)."""
 
     count: np.ndarray
     size: np.ndarray
@@ -183,13 +183,10 @@ def _match(Z, j, u):
     return -1 if best > 1e-5 * max(1.0, size) else -2
 
 
-@kernel(I8(KERNELS, VECTOR, I8, F8, I8, VECTOR, types.int64[::1], PROBLEM, STEPS, SCRATCH, TRACE, SLICE, WORK))
-def follow(K, u, j, direction, arc0, axis, parent, P, st, S, T, Z, W):
-    """Trace one branch from node j and give its arcs to the equilibria it lands on; the next free arc number."""
-    n = len(u)
-    for k in range(len(T.count)):
-        T.count[k] = 0
-    trace_branch(K, u, P.grid[j], axis, direction, arc0, P, st, S, T, W)
+@kernel(I8(I8, types.int64[::1], TRACE, SLICE))
+def take(arc0, parent, T, Z):
+    """Give the arcs of a branch to the equilibria that it landed on, keep its folds; the next free arc number."""
+    n = T.land_u.shape[1]
     Z.info[STEPS_TAKEN] += T.count[POINTS]
     Z.info[REJECTIONS] += T.count[REJECTED]
     Z.info[LOST] += T.count[LOST_LANDINGS]
@@ -229,10 +226,9 @@ def follow(K, u, j, direction, arc0, axis, parent, P, st, S, T, Z, W):
     return top
 
 
-@kernel(types.void(KERNELS, VECTOR, types.int64[::1], PROBLEM, STEPS, SCRATCH, TRACE, SLICE, WORK))
-def arcs(K, axis, parent, P, st, S, T, Z, W):
+@kernel(types.void(ENGINE, KERNELS, VECTOR, types.int64[::1], PROBLEM, STEPS, SCRATCH, TRACE, SLICE, WORK))
+def arcs(E, K, axis, parent, P, st, S, T, Z, W):
     """Step 2: trace until every equilibrium of the slice lies on an arc."""
-    n = len(W.u)
     for a in range(MAX_ARCS):
         parent[a] = a
     next_arc = 0
@@ -240,15 +236,15 @@ def arcs(K, axis, parent, P, st, S, T, Z, W):
         for c in range(Z.size[j]):
             if Z.arc[j, c] >= 0 or Z.info[TRACES] >= MAX_TRACES or next_arc >= MAX_ARCS - 2:
                 continue
-            for i in range(n):
-                S.fold[i] = Z.state[j, c, i]
-            u = S.fold[:n].copy()
-            first = next_arc
+            first, back = next_arc, next_arc
             Z.arc[j, c] = first
             Z.info[TRACES] += 1
-            next_arc = follow(K, u, j, 1.0, first, axis, parent, P, st, S, T, Z, W)
-            back = min(next_arc, MAX_ARCS - 1)
-            next_arc = follow(K, u, j, -1.0, back, axis, parent, P, st, S, T, Z, W)
+            for direction in (1.0, -1.0):
+                for k in range(len(T.count)):
+                    T.count[k] = 0
+                back = min(next_arc, MAX_ARCS - 1)
+                E.trace_branch(E.parts, K, Z.state[j, c], P.grid[j], axis, direction, back, P, st, S, T, W)
+                next_arc = take(back, parent, T, Z)
             a, b = _find(parent, first), _find(parent, back)
             parent[max(a, b)] = min(a, b)
     for j in range(len(P.values)):
@@ -297,7 +293,9 @@ def link(K, free, values, p, across, state_a, arc_a, state_b, arc_b, dx, votes, 
                 votes[arc_a[j, a], arc_b[j, index]] += 1
 
 
-@kernel(types.void(KERNELS, MATRIX, INT_MATRIX, TENSOR, TENSOR, TENSOR, INT_MATRIX, INT_MATRIX, INT_MATRIX, MATRIX, WORK))
+@kernel(
+    types.void(KERNELS, MATRIX, INT_MATRIX, TENSOR, TENSOR, TENSOR, INT_MATRIX, INT_MATRIX, INT_MATRIX, MATRIX, WORK)
+)
 def describe(K, parameters, filled, state, re, im, kind, unstable, oscillatory, residual, W):
     """Spectrum, kind and residual of every filled slot of a row of nodes; kind codes as in atlas.plane.KINDS."""
     n, room = state.shape[2], state.shape[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ _VALUES = {
     "curve_distance": "distance to the nearest special curve",
     "max_learning_rate": "largest stable learning rate",
 }
+# of these, the ones whose ratios matter
+_BY_DECADE = ("relaxation_rate", "max_learning_rate")
 _SHOWN = ("region", "completeness", *_COUNTS, *_VALUES, "leading_state")
 
 
@@ -53,7 +56,7 @@ def plot_atlas(atlas: Atlas, planes: Iterable[str] | None = None, *, map: str = 
         for ax in axes[len(chosen) :]:
             ax.remove()
         if atlas.title:
-            figure.suptitle(atlas.title, fontsize=12)
+            figure.suptitle(textwrap.fill(atlas.title, 36 * columns), fontsize=12)
     return figure
 
 
@@ -107,7 +110,7 @@ def _set_axes(ax: Axes, plane: Plane) -> None:
     ax.set_ylim(plane.y[0], plane.y[-1])
     ax.set_xlabel(style.label(plane.system, plane.free[0]))
     ax.set_ylabel(style.label(plane.system, plane.free[1]))
-    ax.set_title(plane.title)
+    ax.set_title(textwrap.fill(plane.title, 44))
 
 
 def region_colours(planes: Sequence[Plane]) -> dict[str, str]:
@@ -174,9 +177,9 @@ def _draw_values(ax: Axes, plane: Plane, name: str, component: str | None) -> li
         values = values[:, :, states.index(component)]
         text = f"{style.label(plane.system, component)} of the leading non-collapsed sink"
     finite = values[np.isfinite(values)]
-    norm = LogNorm() if finite.size and style.wide(float(finite.min()), float(finite.max())) else Normalize()
-    if not finite.size:
-        norm = Normalize(0, 1)
+    norm = Normalize(0, 1) if not finite.size else Normalize()
+    if name in _BY_DECADE and finite.size and 0 < 10 * finite.min() < finite.max():
+        norm = LogNorm()
     image = _image(ax, plane, np.ma.masked_invalid(values), cmap="cividis", norm=norm)
     ax.set_facecolor(style.AREAS[0])
     colourbar = ax.figure.colorbar(image, ax=ax, pad=0.02)
@@ -191,7 +194,7 @@ def draw_curves(ax: Axes, plane: Plane) -> list[Any]:
     for curve in plane.curves:
         x, y = (curve.parameters[:, curve.free.index(name)] for name in plane.free)
         name, _, colour, line = style.special(curve.kind)
-        ax.plot(x, y, line, color=colour, lw=1.4, zorder=3)
+        ax.plot(x, y, line, color=colour, lw=1.4, zorder=3, path_effects=[style.halo(3.0)])
         handles[curve.kind] = Line2D([], [], color=colour, ls=line, lw=1.4, label=f"{name} ({curve.kind})")
         for point in curve.special_points:
             text, marker, edge, _ = style.special(point.kind)

@@ -148,6 +148,11 @@ def runs(values: Sequence[Any] | NDArray[Any]) -> Iterator[tuple[int, int, Any]]
         yield first, last, values[first]
 
 
+def halo(width: float) -> withStroke:
+    """A white edge that keeps lines and text apart from what lies under them."""
+    return withStroke(linewidth=width, foreground="white", alpha=0.8)
+
+
 OFFSETS = ((8, 6), (-8, 6), (8, -14), (-8, -14), (0, 12), (0, -20), (18, 16), (-18, 16), (18, -24), (-18, -24))
 
 
@@ -172,7 +177,7 @@ def place_labels(ax: Axes, labels: Sequence[tuple[float, float, str, str]]) -> N
         shown = ax.annotate(
             text, (x, y), OFFSETS[best], textcoords="offset points", ha=side, fontsize=8, color=colour, zorder=6
         )
-        shown.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+        shown.set_path_effects([halo(2.5)])
 
 
 # left, bottom, right, top in points

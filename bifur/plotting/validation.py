@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,6 +54,6 @@ def plot_validation(validation: Validation, plane: Plane, *, map: str = "region"
         bar = ax.figure.colorbar(dots, ax=ax, pad=0.02)
         bar.set_label("share of modes that training left non-trivial")
         bar.outline.set_linewidth(0.6)
-        ax.set_title(f"{plane.title}\nagreement: {validation.agreement}", fontsize=9)
+        ax.set_title(f"{textwrap.fill(plane.title, 60)}\nagreement: {validation.agreement}", fontsize=9)
         ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, columnspacing=1.2)
     return figure

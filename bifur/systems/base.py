@@ -151,7 +151,10 @@ class System:
             components = [expression.number(component) for component in components]
         except Exception as error:
             place = _place_in(error, field)
-            raise ValueError(f"system {self.name!r}: the definition fails{place}: {error}") from error
+            hint = (
+                "; it may use + - * / ** and the functions of bifur.systems.ops" if isinstance(error, TypeError) else ""
+            )
+            raise ValueError(f"system {self.name!r}: the definition fails{place}: {error}{hint}") from error
         if len(components) != self.dimension:
             raise ValueError(
                 f"system {self.name!r}: the definition returns {len(components)} components "
@@ -212,7 +215,7 @@ class System:
 
     # ---- values -------------------------------------------------------------------------
 
-    def values(self, parameters: Mapping[str, Any] | None = None, /, **more: Any) -> NDArray[np.float64]:
+    def values(self, parameters: Mapping[str, Any] | None = None, **more: Any) -> NDArray[np.float64]:
         """All parameters in the system's order: the defaults, with those given replaced.
 
         Raises
@@ -241,30 +244,33 @@ class System:
             raise ValueError(f"`{key}` of {self.name} must lie in [{low:g}, {high:g}], not at {result:g}")
         return result
 
-    def field(self, u: Any, parameters: Mapping[str, Any] | None = None, /, **more: Any) -> Any:
+    def field(self, u: Any, parameters: Mapping[str, Any] | None = None, **more: Any) -> Any:
         """f(u; p), in whatever arithmetic `u` and the parameters have.
 
         Numbers and arrays give an array of shape (n, ...); symbols and tensors a tuple of n.
         """
         given = {**(parameters or {}), **more}
-        for key in given:
-            if key not in self.parameters:
-                raise ValueError(f"system {self.name!r}: {unknown('parameter', key, self.parameters)}")
-        if len(u) != self.dimension:
-            raise ValueError(f"`u` has {len(u)} components; {self.name} has the states {', '.join(self.states)}")
+        self._check_call(u, given)
         components = self.definition(tuple(u), Values({**self.parameters, **given}))
         components = components if isinstance(components, tuple | list) else (components,)
         if all(isinstance(c, np.ndarray | np.generic | float | complex | int) for c in components):
             return np.stack(np.broadcast_arrays(*components)) if components else np.empty(0)
         return tuple(components)
 
+    def _check_call(self, u: Any, given: Mapping[str, Any]) -> None:
+        for key in given:
+            if key not in self.parameters:
+                raise ValueError(f"system {self.name!r}: {unknown('parameter', key, self.parameters)}")
+        if len(u) != self.dimension:
+            raise ValueError(f"`u` has {len(u)} components; {self.name} has the states {', '.join(self.states)}")
+
     def jacobian(
-        self, u: Any, parameters: Mapping[str, Any] | None = None, /, _check: bool = True, **more: Any
+        self, u: Any, parameters: Mapping[str, Any] | None = None, _check: bool = True, **more: Any
     ) -> NDArray[Any]:
         """df_i/du_j, shape (n, n, ...), for real or complex numbers and arrays."""
         given = {**(parameters or {}), **more}
         if _check:
-            self.values({k: 1.0 for k in given if k not in self.parameters})
+            self._check_call(u, given)
         return self.derived.evaluate("jacobian", self, u, {**self.parameters, **given})
 
 
@@ -419,5 +425,3 @@ def _place_in(error: BaseException, field: Field) -> str:
     if code is None or not error.__traceback__:
         return ""
     return _line_in(error, code.co_filename).replace(", ", " in ", 1)
-
-

@@ -23,7 +23,7 @@ BOUNDS = {**L2_BOUNDS, "N_phi": (SMALLEST_NORM, math.inf), "N_psi": (SMALLEST_NO
 
 
 def field(u: Any, p: Any) -> Any:
-    """p' = -(2 C1 p^6 + C2 p^3 - C3 p^2) / a - rho p, with C1 = C3 / N_psi^2, C2 = C3 N_cross, C3 = 1 / (N_phi N_psi)."""
+    """p' = -(2 C1 p^6 + C2 p^3 - C3 p^2) / a - rho p; C3 = 1 / (N_phi N_psi), C1 = C3 / N_psi^2, C2 = C3 N_cross."""
     (x,) = u
     a = 1 + p.sigma2
     norms = p.N_phi * p.N_psi

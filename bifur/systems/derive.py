@@ -11,6 +11,7 @@ import importlib.util
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -36,6 +37,7 @@ _VERSION = _cache.sources_digest([_HERE / "derive.py", _HERE / "eliminate.py", _
 # rounding unit of one operation (twice 2^-53, for the rounding of the bound itself), and what underflow may lose
 UNIT = 2.3e-16
 TINY = 1e-300
+_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Derived:
         self.q = len(system.parameters)
         self.module = module
         self.variable: int | None = module.VARIABLE
-        self.charts = tuple(ChartText(tuple(c), tuple(l)) for c, l in module.CHARTS)
+        self.charts = tuple(ChartText(tuple(coefficients), tuple(lifts)) for coefficients, lifts in module.CHARTS)
         self.guards: tuple[str, ...] = module.GUARDS
         self._kernels: Kernels | None = None
 
@@ -66,7 +68,7 @@ class Derived:
     @property
     def degree(self) -> int:
         """The largest degree of a chart."""
-        return max(len(chart.coefficients) for chart in self.charts) - 1
+        return max((len(chart.coefficients) for chart in self.charts), default=2) - 1
 
     def kernels(self) -> Kernels:
         """The compiled function pointers."""
@@ -129,20 +131,26 @@ class Derived:
 def derived(system: System) -> Derived:
     """The generated module of a system, from the cache or made now."""
     path = _cache.FOLDER / "systems" / f"system_{system.digest[:20]}_{_VERSION}.py"
+    with _lock:
+        return Derived(system, _module(system, path))
+
+
+def _module(system: System, path: Path) -> ModuleType:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(_Writer(system).module())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     module = sys.modules.get(path.stem)
     if module is None:
         spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = module  # numba's cached code names the module that it came from
         spec.loader.exec_module(module)
-    return Derived(system, module)
+    return module
 
 
 def latex(system: System) -> str:
@@ -195,7 +203,9 @@ class _Writer:
             f"JACOBIAN = {[[sp.pycode(e, fully_qualified_modules=False) for e in row] for row in jacobian.tolist()]!r}",
             self.field(),
             self.matrix("jacobian", jacobian),
-            self.matrix("parameter_jacobian", sp.Matrix(self.f).jacobian(self.p)),
+            self.matrix(
+                "parameter_jacobian", sp.Matrix(self.f).jacobian(self.p) if self.p else sp.zeros(len(self.f), 0)
+            ),
             self.matrix("second", along.jacobian([*self.u, *self.p]), ("u", "p", "v")),
             self.magnitude(),
             self.eliminant(),
@@ -216,7 +226,10 @@ class _Writer:
         lines = self.head("field", ("u", "p"))
         for i, component in enumerate(self.system.expressions):
             renamed = expression.evaluate(
-                [component], {k: expression.name(v) for k, v in self.renamed.items()}, expression.number, expression.call
+                [component],
+                {k: expression.name(v) for k, v in self.renamed.items()},
+                expression.number,
+                expression.call,
             )[0]
             lines.append(f"    out[{i}] = {expression.text(renamed)}")
         return "\n".join(lines)

@@ -13,6 +13,7 @@ Reference: Cox, Little & O'Shea, Ideals, Varieties, and Algorithms, chapter 3 (e
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -31,7 +32,7 @@ class BudgetError(Exception):
 
 @dataclass
 class Chart:
-    """g(x) = sum coefficients[k] x^k, and states in the order in which they are found: (state, numerator, denominator)."""
+    """g(x) = sum coefficients[k] x^k, and the other states in their order: (state, numerator, denominator)."""
 
     coefficients: list[sp.Expr]
     lifts: list[tuple[sp.Symbol, sp.Expr, sp.Expr]]
@@ -57,7 +58,7 @@ def eliminate(
     components: Sequence[sp.Expr], states: Sequence[sp.Symbol], parameters: Sequence[sp.Symbol]
 ) -> Eliminant | None:
     """Charts of f = 0 over one of the states, or None where f is no polynomial or the budget runs out."""
-    if len(states) > MAX_STATES:
+    if len(states) > MAX_STATES or sum(_expanded_terms(component) for component in components) > 2 * MAX_TERMS:
         return None
     poles: list[sp.Expr] = []
     equations = []
@@ -79,6 +80,18 @@ def eliminate(
         if size <= FEW_TERMS:  # few guards: few parameter values for which the charts do not speak
             break
     return best[1] if best else None
+
+
+def _expanded_terms(expression: sp.Expr) -> int:
+    """A bound of the number of terms after expansion, seen before it is tried."""
+    if expression.is_Add:
+        return sum(map(_expanded_terms, expression.args))
+    if expression.is_Mul:
+        return math.prod(map(_expanded_terms, expression.args))
+    if expression.is_Pow and expression.exp.is_Integer:
+        exponent = abs(int(expression.exp))
+        return math.comb(_expanded_terms(expression.base) + exponent - 1, exponent)
+    return 1
 
 
 def _state_factors(expression: sp.Expr, states: Iterable[sp.Symbol]) -> list[sp.Expr]:
@@ -225,10 +238,13 @@ class _Elimination:
     def without_multiples(self, equations: list[sp.Expr]) -> list[sp.Expr]:
         kept: list[sp.Expr] = []
         for equation in sorted(set(equations), key=lambda e: (sp.Poly(e, *self.states).total_degree(), str(e))):
-            gens = sorted(equation.free_symbols, key=str)
-            if not any(sp.reduced(equation, [k], *gens)[1] == 0 for k in kept):
+            if not any(self.divides(k, equation) for k in kept):
                 kept.append(equation)
         return kept
+
+    def divides(self, divisor: sp.Expr, equation: sp.Expr) -> bool:
+        gens = sorted(divisor.free_symbols | equation.free_symbols, key=str)  # what is no generator counts as a unit
+        return bool(sp.reduced(equation, [divisor], *gens)[1] == 0)
 
     def with_s_polynomials(self, equations: list[sp.Expr]) -> list[sp.Expr]:
         """Add combinations of two equations in which their leading terms cancel, where these are simpler."""
@@ -256,7 +272,11 @@ class _Elimination:
                 if poly.degree() != 1:
                     continue
                 leading, constant = poly.all_coeffs()
-                cost = (bool(leading.free_symbols & self.states), sp.count_ops(leading) + sp.count_ops(constant), str(y))
+                cost = (
+                    bool(leading.free_symbols & self.states),
+                    sp.count_ops(leading) + sp.count_ops(constant),
+                    str(y),
+                )
                 if best is None or cost < best[0]:
                     best = (cost, (i, y, leading, constant))
         return best[1] if best else None

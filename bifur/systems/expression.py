@@ -23,6 +23,7 @@ FUNCTIONS = ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", 
 MAX_TEXT = 20_000
 MAX_DEPTH = 200
 MAX_EXPONENT = 64
+MAX_WEIGHT = 512  # a bound of the degree of all states and parameters together
 MAX_DIGITS = 40
 
 
@@ -216,7 +217,49 @@ def parse(source: str, names: Sequence[str]) -> Expression:
         tree = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError(f"{source[:60]!r} is not an arithmetic expression") from None
-    return _read(tree, frozenset(names), 0)
+    found = _read(tree, frozenset(names), 0)
+    if _weight(found) > MAX_WEIGHT:
+        raise ValueError(f"an expression of degree above {MAX_WEIGHT} is not read")
+    return found
+
+
+def _weight(node: Expression) -> int:
+    """A bound of the degree; a number counts as a name, so that powers of numbers stay small too."""
+    arguments = node.arguments
+    if node.operator in ("number", "name"):
+        return 1
+    weights = [_weight(argument) for argument in arguments]
+    if node.operator == "**" and arguments[1].operator == "number":
+        return weights[0] * max(1, math.ceil(abs(arguments[1].arguments[0])))
+    return sum(weights) if node.operator in ("*", "/", "**") else max(weights)
+
+
+def _checked_exponent(exponent: Expression) -> Expression:
+    """A number up to MAX_EXPONENT, or a short term with names: nothing whose value grows without limit."""
+    if exponent.operator == "neg" and exponent.arguments[0].operator == "number":
+        exponent = number(-exponent.arguments[0].arguments[0])
+    if exponent.operator == "/" and all(part.operator == "number" for part in exponent.arguments):
+        top, bottom = (part.arguments[0] for part in exponent.arguments)
+        exponent = number(top / bottom) if bottom else exponent
+    nodes, parts = 0, [exponent]
+    while parts:
+        part = parts.pop()
+        nodes += 1
+        if part.operator == "number":
+            size = abs(part.arguments[0])
+            small = size <= MAX_EXPONENT and (exponent is part or size == 0 or size * MAX_EXPONENT >= 1)
+        else:
+            small = part.operator in ("name", "+", "-", "*", "/", "neg")
+            parts += part.arguments if part.operator != "name" else ()
+        if not small or nodes > 8:
+            raise ValueError(f"an exponent is read as a number up to {MAX_EXPONENT}, or a short term with names")
+    if nodes > 1 and not _names(exponent):
+        raise ValueError("an exponent without names is read as a number only")
+    return exponent
+
+
+def _names(node: Expression) -> bool:
+    return node.operator == "name" or (node.operator != "number" and any(_names(part) for part in node.arguments))
 
 
 _OPERATORS: dict[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
@@ -227,20 +270,24 @@ def _read(node: ast.AST, names: frozenset[str], depth: int) -> Expression:
         raise ValueError(f"an expression nested more than {5 * MAX_DEPTH} deep is not read")
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-            if isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
+            if not abs(value) < 10**MAX_DIGITS:
                 raise ValueError(f"a number of more than {MAX_DIGITS} digits is not read")
             return number(value)
         case ast.Name(id=symbol):
             if symbol not in names:
-                raise ValueError(f"unknown name {symbol[:60]!r} in an expression: it may use {', '.join(sorted(names))}")
+                raise ValueError(
+                    f"unknown name {symbol[:60]!r} in an expression: it may use {', '.join(sorted(names))}"
+                )
             return name(symbol)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_read(operand, names, depth + 1)
         case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OPERATORS:
             exponent = _read(right, names, depth + 1)
-            if isinstance(operator, ast.Pow) and exponent.operator == "number" and exponent.arguments[0] > MAX_EXPONENT:
-                raise ValueError(f"an exponent above {MAX_EXPONENT} is not read")
+            if isinstance(operator, ast.Pow):
+                exponent = _checked_exponent(exponent)
             return Expression(_OPERATORS[type(operator)], _read(left, names, depth + 1), exponent)
         case ast.Call(func=ast.Name(id=function), args=[argument], keywords=[]) if function in FUNCTIONS:
             return call(function, _read(argument, names, depth + 1))
-    raise ValueError(f"{ast.unparse(node)[:60]!r} is not accepted in an expression: + - * / ** and {', '.join(FUNCTIONS)} are")
+    raise ValueError(
+        f"{ast.unparse(node)[:60]!r} is not accepted in an expression: + - * / ** and {', '.join(FUNCTIONS)} are"
+    )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bifur.systems import System
 
 FOREVER = 1e15  # a duration in which every sink is reached unless its rate is below round-off
+SAME = 1e-8  # the atlas's sink and the ODE's, both by Newton, agree to this
 NOTHING = 1e-9  # a predicted eigenvalue below this is the collapsed one: the other sinks are larger by far
 
 
@@ -39,6 +40,23 @@ def predict(system: System, initial: NDArray[np.float64], parameters: NDArray[np
     label[arrived & ~vanished] = NON_TRIVIAL
     label[reasons == Reason.BLEW_UP] = DIVERGED
     return Prediction(label.reshape(r, h), final.reshape(r, h, n))
+
+
+def slots(
+    states: NDArray[np.float64], sinks: NDArray[np.bool_], prediction: Prediction, cell: NDArray[np.int64]
+) -> NDArray[np.int16]:
+    """(r, h) the atlas's slot of each predicted sink, -1 where the atlas has no such sink or the ODE ends in none.
+
+    `states` (c, k, n) of the slots at the cells, `sinks` (c, k), `cell` (r,).
+    """
+    held = np.where(sinks[..., None], states, np.inf)[cell][:, None]
+    final = prediction.final[:, :, None]
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(held - final).max(axis=-1)
+        near = gap < SAME * (1 + np.abs(final).max(axis=-1))
+    slot = np.where(near.any(axis=-1), np.argmin(gap, axis=-1), -1)
+    slot[~np.isin(prediction.label, (COLLAPSED, NON_TRIVIAL))] = -1
+    return slot.astype(np.int16)
 
 
 def curvature(system: System, states: NDArray[np.float64], parameters: NDArray[np.float64]) -> NDArray[np.float64]:

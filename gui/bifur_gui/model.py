@@ -1,10 +1,10 @@
 """What is selected and what was computed for it: the state behind the window, without Qt.
 
-Views read this model and subscribe to it. A change is published as one word, an event; the sender
-of a change is skipped. Whatever takes time is handed to `tasks`, whose answers come back on the
-thread of the window.
+Views read this model and subscribe to it. A change is published as one word, an event, to everyone:
+views change the model only when the user acts, never when they draw, so nothing runs in circles.
+Whatever takes time is handed to `tasks`, whose answers come back on the thread of the window.
 
-    atlas      another file             plane    another plane: everything is new
+    plane      another plane, or file: everything is new
     map        another map is shown     cross    another node; column and marks are up to date
     column     the equilibria of the column were read, or those at the cross were proved
     diagram    the diagram through the cross was traced, or is gone
@@ -26,7 +26,8 @@ import numpy as np
 
 import bifur
 from bifur.atlas.plane import COMPLETENESS, KINDS
-from bifur_gui.columns import Columns
+from bifur_gui.columns import Columns, Strip
+from bifur_gui.maps import REGIONS, MapChoice, choices_of, value_words, values_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from bifur.atlas.validation import Validation
     from bifur.continuation.results import Diagram, EquilibriumSet
     from bifur.dynamics.trajectory import Trajectory
+    from bifur.systems.base import System
 
 Callback = Callable[[str], None]
 MOST_STARTS = 40
@@ -78,30 +80,21 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class MapChoice:
-    """A map that can be shown: `name` in the file, the state component if it has one, words for people."""
+class _Entry:
+    """A plane as it is read before it is shown."""
 
-    name: str
-    words: str
-    component: int | None = None
-    flat: bool = False
-
-
-_WORDS = {
-    "region": "regions",
-    "n_stable": "number of stable equilibria",
-    "n_equilibria": "number of equilibria",
-    "completeness": "proof of the count",
-    "relaxation_rate": "relaxation rate",
-    "curve_distance": "distance to the nearest curve",
-    "basin_share": "share of starts that escape collapse",
-    "max_learning_rate": "largest stable learning rate",
-}
-_FLAT = ("region", "n_stable", "n_equilibria", "completeness")
+    plane: Plane
+    system: System
+    choices: tuple[MapChoice, ...]
+    choice: MapChoice
+    values: NDArray[Any]
+    sure: NDArray[Any]
 
 
 class Model:
     """The selection and the results that follow from it."""
+
+    system: System  # that of the plane; reading it from the file takes time
 
     def __init__(self, tasks: Tasks | None = None) -> None:
         self.tasks: Tasks = tasks or Inline()
@@ -112,7 +105,8 @@ class Model:
         self.node = (0, 0)
         self._stood: tuple[float, float] | None = None  # (x, y) of the cross, kept from plane to plane
         self._sure: NDArray[Any] = np.zeros((0, 0))
-        self.choice = MapChoice("region", "regions", flat=True)
+        self.choices: tuple[MapChoice, ...] = ()
+        self.choice = REGIONS
         self.values: NDArray[Any] = np.zeros((0, 0))
         self.component = 0
         self.columns: Columns | None = None
@@ -127,17 +121,16 @@ class Model:
     # ---- events -------------------------------------------------------------------------
 
     def subscribe(self, callback: Callback, owner: object = None) -> None:
-        """Call `callback(event)` at every change that `owner` did not make itself."""
+        """Call `callback(event)` at every change; `owner` gives the name for a failure of it."""
         self._subscribers.append((owner, callback))
 
-    def publish(self, event: str, sender: object = None) -> None:
-        """Tell everyone but the sender; one that fails is named in the notice, the others go on."""
+    def publish(self, event: str) -> None:
+        """Tell everyone; one that fails is named in the notice, the others go on."""
         for owner, callback in list(self._subscribers):
-            if sender is None or owner is not sender:
-                try:
-                    callback(event)
-                except Exception as error:
-                    self.fault(getattr(owner, "title", type(owner).__name__), error)
+            try:
+                callback(event)
+            except Exception as error:
+                self.fault(getattr(owner, "title", type(owner).__name__), error)
 
     def say(self, sentence: str) -> None:
         """Show one sentence; an empty one takes it away."""
@@ -152,7 +145,7 @@ class Model:
         ours = isinstance(error, ValueError | ImportError)
         self.say(str(error) if ours else f"{what}: {type(error).__name__}: {error}")
 
-    def _submit(self, kind: str, job: Callable[[], Any], done: Callable[[Any], None], what: str) -> None:
+    def ask(self, kind: str, job: Callable[[], Any], done: Callable[[Any], None], what: str) -> None:
         """Run a job for the present plane; an answer or error that comes after another plane was chosen is dropped."""
         plane = self.plane
 
@@ -176,17 +169,15 @@ class Model:
     def show(self, atlas: Atlas) -> bool:
         """Show an open atlas, which belongs to the model from now on."""
         before = self.atlas
-        keep = self.plane.name if self.plane is not None and self.plane.name in atlas else atlas.planes[0]
         try:
-            plane = self._whole(atlas, keep)
+            entry = self._read_plane(atlas, self.plane.name if self.plane and self.plane.name in atlas else None)
         except (ValueError, OSError) as error:
             atlas.close()
             self.fault(str(atlas.path), error)
             return False
         self.atlas = atlas
         self.say("")
-        self.publish("atlas")
-        self._enter(plane)
+        self._enter(entry)
         if before is not None:
             before.close()
         return True
@@ -198,88 +189,71 @@ class Model:
 
     # ---- the plane ----------------------------------------------------------------------
 
-    def choose_plane(self, name: str, sender: object = None) -> None:
+    def choose_plane(self, name: str) -> None:
         """Show another plane of the atlas; one that cannot be read leaves the present one."""
         if self.atlas is None:
             return
         try:
-            plane = self._whole(self.atlas, name)
+            entry = self._read_plane(self.atlas, name)
         except (ValueError, OSError) as error:
             self.fault(name, error)
             return
-        self._enter(plane, sender)
+        self._enter(entry)
 
-    @staticmethod
-    def _whole(atlas: Atlas, name: str) -> Plane:
-        """A plane whose parts have been read once, so that damage shows before it is entered."""
-        plane = atlas[name]
-        for part in ("regions", "curves", "system"):
-            getattr(plane, part)
-        plane.map("region"), plane.map("completeness")
-        return plane
+    def _read_plane(self, atlas: Atlas, name: str | None) -> _Entry:
+        """All that a plane needs to be entered, so that damage shows before anything has changed."""
+        plane = atlas[name or atlas.planes[0]]
+        system = plane.system
+        for other in atlas.planes:  # the colours are those of all regions
+            _ = atlas[other].regions
+        _ = plane.curves
+        choices = choices_of(plane, system)
+        choice = next((c for c in choices if c == self.choice), choices[0])
+        return _Entry(plane, system, tuple(choices), choice, values_of(plane, choice), plane.map("completeness"))
 
-    def _enter(self, plane: Plane, sender: object = None) -> None:
-        before = self.plane
-        self.plane = plane
+    def _enter(self, entry: _Entry) -> None:
+        before, plane = self.plane, entry.plane
+        self.plane, self.choices, self.choice = plane, entry.choices, entry.choice
+        self.values, self._sure = entry.values, entry.sure
+        if before is None or self.system is not entry.system:
+            self.component = 0
+        self.system = entry.system
         self.columns = Columns(plane)
         self._diagrams, self.diagram, self.found = {}, None, None
         self.starts, self.trajectories, self.validation = (), (), None
-        names = [choice.name for choice in self.choices()]
-        same = before is not None and before.system is plane.system
-        if not same or self.choice.name not in names:
-            self.component = 0
-            self.choice = self.choices()[0]
-        self.values = self._read(self.choice)
         ny, nx = plane.shape
-        self._sure = plane.map("completeness")
         if before is not None and before.free == plane.free and self._stood is not None:
             self.node = plane.nearest(*self._inside(*self._stood))
         else:
             self.node = (ny // 2, nx // 4)
         self._look()
-        self.publish("plane", sender)
+        self.publish("plane")
         self._fetch(0)
-        self._submit("validation", lambda: plane.validations, self._take_validations, "training runs")
+        self.ask("validation", lambda: plane.validations, self._take_validations, "training runs")
         self.settle()
 
     def _take_validations(self, runs: Sequence[Validation]) -> None:
         self.validation = runs[-1] if runs else None
         self.publish("validation")
 
-    def choices(self) -> list[MapChoice]:
-        """The maps of this plane that can be shown, the regions first."""
-        if self.plane is None:
-            return []
-        states = self.plane.system.states
-        found = []
-        for name in (*_WORDS, "leading_state"):
-            if name in self.plane.maps and name in _WORDS:
-                found.append(MapChoice(name, _WORDS[name], flat=name in _FLAT))
-            elif name in self.plane.maps:
-                found += [MapChoice(name, f"{state} of the leading sink", i) for i, state in enumerate(states)]
-        return found
-
-    def set_map(self, choice: MapChoice, sender: object = None) -> None:
+    def set_map(self, choice: MapChoice) -> None:
         """Show another map; one that cannot be read leaves the present one."""
+        if self.plane is None:
+            return
         try:
-            values = self._read(choice)
+            values = values_of(self.plane, choice)
         except (ValueError, OSError) as error:
             self.fault(choice.words, error)
             return
         self.choice, self.values = choice, values
-        self.publish("map", sender)
+        self.publish("map")
 
-    def _read(self, choice: MapChoice) -> NDArray[Any]:
-        assert self.plane is not None
-        values = self.plane.map(choice.name)
-        return values if choice.component is None else values[:, :, choice.component]
-
-    def set_component(self, index: int, sender: object = None) -> None:
+    def set_component(self, index: int) -> None:
         """The state component that the diagram shows."""
-        if self.plane is None or not 0 <= index < self.plane.system.dimension:
+        if self.plane is None or not 0 <= index < self.system.dimension:
             return
         self.component = index
-        self.publish("component", sender)
+        self.publish("component")
 
     # ---- the cross ----------------------------------------------------------------------
 
@@ -294,34 +268,34 @@ class Model:
         """All parameters at the cross."""
         assert self.plane is not None
         free = dict(zip(self.plane.free, self.cross, strict=True))
-        return {**self.plane.system.parameters, **self.plane.fixed, **free}
+        return {**self.system.parameters, **self.plane.fixed, **free}
 
-    def move_to(self, x: float, y: float, sender: object = None) -> None:
+    def move_to(self, x: float, y: float) -> None:
         """Put the cross on the node nearest to (x, y)."""
         if self.plane is None or not (math.isfinite(x) and math.isfinite(y)):
             return
-        self.move_to_node(*self.plane.nearest(*self._inside(x, y)), sender=sender)
+        self.move_to_node(*self.plane.nearest(*self._inside(x, y)))
 
     def _inside(self, x: float, y: float) -> tuple[float, float]:
         assert self.plane is not None
         nodes = self.plane.x, self.plane.y
         return tuple(float(np.clip(v, n[0], n[-1])) for v, n in zip((x, y), nodes, strict=True))  # type: ignore[return-value]
 
-    def step(self, dx: int, dy: int, sender: object = None) -> None:
+    def step(self, dx: int, dy: int) -> None:
         """Move the cross by nodes."""
         if self.plane is not None:
             ny, nx = self.plane.shape
             iy, ix = self.node[0] + dy, self.node[1] + dx
-            self.move_to_node(min(max(iy, 0), ny - 1), min(max(ix, 0), nx - 1), sender=sender)
+            self.move_to_node(min(max(iy, 0), ny - 1), min(max(ix, 0), nx - 1))
 
-    def move_to_node(self, iy: int, ix: int, sender: object = None) -> None:
+    def move_to_node(self, iy: int, ix: int) -> None:
         """Put the cross on a node; what belongs to it follows, from the atlas at once."""
         if (iy, ix) == self.node:
             return
         self.node = (iy, ix)
         self.found = None
         self._look()
-        self.publish("cross", sender)
+        self.publish("cross")
         self._integrate()
 
     def _look(self) -> None:
@@ -333,16 +307,20 @@ class Model:
         self.column = self.columns.get(ix)
         if self.column is None:
             columns = self.columns
-            self._submit("column", lambda: columns.load(columns.strip(ix)), self._take_columns, "reading the atlas")
 
-    def _take_columns(self, loaded: Any) -> None:
+            def done(loaded: Strip) -> None:
+                self._take(loaded)
+                if self.column is None:  # the cross went on while this was read
+                    self._look()
+
+            self.ask("column", lambda: columns.load(columns.strip(ix)), done, "reading the atlas")
+
+    def _take(self, loaded: Strip) -> None:
         assert self.columns is not None
         self.columns.keep(loaded)
         if self.column is None:
             self.column = self.columns.get(self.node[1])
-            if self.column is None:  # the cross went on while this was read
-                self._look()
-            else:
+            if self.column is not None:
                 self.publish("column")
 
     def _fetch(self, strip: int) -> None:
@@ -351,11 +329,11 @@ class Model:
         if columns is None or not columns.all_fit or strip >= columns.count:
             return
 
-        def done(loaded: Any) -> None:
-            self._take_columns(loaded)
+        def done(loaded: Strip) -> None:
+            self._take(loaded)
             self._fetch(strip + 1)
 
-        self._submit("ahead", lambda: columns.load(strip), done, "reading the atlas")
+        self.ask("ahead", lambda: columns.load(strip), done, "reading the atlas")
 
     @property
     def marks(self) -> tuple[Mark, ...]:
@@ -384,7 +362,7 @@ class Model:
         """The cross rests: trace the diagram through it and prove the equilibria at it."""
         if self.plane is None:
             return
-        plane, point, node = self.plane, self.point, self.node
+        plane, system, point, node = self.plane, self.system, self.point, self.node
         if self.found is None:
 
             def proved(found: EquilibriumSet) -> None:
@@ -392,9 +370,7 @@ class Model:
                     self.found = found
                     self.publish("column")
 
-            self._submit(
-                "equilibria", lambda: bifur.find_equilibria(plane.system, point, prove=True), proved, "equilibria"
-            )
+            self.ask("equilibria", lambda: bifur.find_equilibria(system, point, prove=True), proved, "equilibria")
         if self.diagram is None:
 
             def traced(diagram: Diagram) -> None:
@@ -405,12 +381,12 @@ class Model:
                     self.diagram = diagram
                     self.publish("diagram")
 
-            self._submit("diagram", lambda: trace_column(plane, point), traced, "the diagram")
+            self.ask("diagram", lambda: trace_column(plane, system, point), traced, "the diagram")
 
-    def start_at(self, state: Sequence[float], sender: object = None) -> None:
+    def start_at(self, state: Sequence[float]) -> None:
         """Start a trajectory; it is followed anew wherever the cross goes."""
         start = np.asarray(state, dtype=np.float64)
-        if self.plane is not None and start.shape == (self.plane.system.dimension,) and np.isfinite(start).all():
+        if self.plane is not None and start.shape == (self.system.dimension,) and np.isfinite(start).all():
             self.starts = (*self.starts, start)[-MOST_STARTS:]
             self._integrate()
 
@@ -422,7 +398,7 @@ class Model:
     def _integrate(self) -> None:
         if self.plane is None or not self.starts:
             return
-        system, point, starts = self.plane.system, self.point, self.starts
+        system, point, starts = self.system, self.point, self.starts
 
         def job() -> tuple[Trajectory, ...]:
             return tuple(bifur.integrate(system, start, DURATION, point, max_steps=20_000) for start in starts)
@@ -432,7 +408,7 @@ class Model:
                 self.trajectories = found
                 self.publish("trajectories")
 
-        self._submit("trajectories", job, done, "trajectories")
+        self.ask("trajectories", job, done, "trajectories")
 
     # ---- words --------------------------------------------------------------------------
 
@@ -443,35 +419,16 @@ class Model:
             return ""
         iy, ix = plane.nearest(x, y)
         place = ", ".join(
-            f"{plane.system.label(name)} = {value:.4g}"
+            f"{self.system.label(name)} = {value:.4g}"
             for name, value in zip(plane.free, (plane.x[ix], plane.y[iy]), strict=True)
         )
-        return f"{place}:  {self.value_words(self.values[iy, ix])}"
-
-    def value_words(self, value: Any) -> str:
-        """One value of the map shown."""
-        assert self.plane is not None
-        name = self.choice.name
-        if self.choice.flat:
-            if value < 0:
-                return "not computed"
-            if name == "region":
-                return self.plane.regions[int(value)].label
-            return COMPLETENESS[int(value)] if name == "completeness" else f"{self.choice.words} {int(value)}"
-        units = self.plane.maps[name].units
-        units = "" if units == "1" else f" {units}"
-        return f"{self.choice.words} {value:.4g}{units}" if np.isfinite(value) else f"no {self.choice.words} there"
+        return f"{place}:  {value_words(plane, self.choice, self.values[iy, ix])}"
 
 
-def trace_column(plane: Plane, point: dict[str, float]) -> Diagram:
+def trace_column(plane: Plane, system: System, point: dict[str, float]) -> Diagram:
     """The diagram along y through a point of the plane, over the whole window."""
     free = plane.free[1]
     scale: Any = plane.scales[1]
     others = {name: value for name, value in point.items() if name != free}
-    return bifur.trace(
-        plane.system,
-        free=free,
-        span=(float(plane.y[0]), float(plane.y[-1])),
-        settings=bifur.Settings(scale=scale),
-        parameters=others,
-    )
+    span = float(plane.y[0]), float(plane.y[-1])
+    return bifur.trace(system, others, free=free, span=span, settings=bifur.Settings(scale=scale))

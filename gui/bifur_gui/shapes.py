@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def _runs(values: NDArray[np.generic]) -> list[tuple[int, int]]:
         return []
     cuts = np.flatnonzero(values[1:] != values[:-1]) + 1
     edges = [0, *cuts.tolist(), len(values)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def _lines(parts: Mapping[bool, Sequence[Line]]) -> Lines:
@@ -107,18 +108,19 @@ def span_of(values: NDArray[np.float64], margin: float = 0.08) -> tuple[float, f
 
 
 def fit_window(window: Spans | None, marks: Sequence[Mark], dimension: int) -> Spans:
-    """A window on the equilibria: the one given as long as it holds them and they fill a quarter of it."""
+    """A window on the equilibria: the one given as long as it holds them and they fill a good part of it."""
     spans = []
     for axis in range(dimension):
         # the origin belongs to every portrait, so that a lone equilibrium is seen in its place
         found = np.array([0.0, *(mark.state[axis] for mark in marks)])
         low, high = float(found.min()), float(found.max())
-        room = 0.25 * (high - low) or 1.0
-        ideal = low - room, high + room
+        room = 0.25 * (high - low)
+        ideal = (low - room, high + room) if room else (low - 0.5, low + 0.5)
         if window is not None:
             before = window[axis]
             size = before[1] - before[0]
             inside = before[0] + 0.03 * size <= low and high <= before[1] - 0.03 * size
+            # a lone equilibrium at the origin asks for no window of its own
             if inside and (ideal[1] - ideal[0] > 0.3 * size or high == low):
                 ideal = before
         spans.append(ideal)
@@ -139,10 +141,16 @@ class Portrait:
     curve: Line | None = None
 
 
-def portrait(system: System, parameters: Mapping[str, float], spans: Spans, pixels: tuple[float, float]) -> Portrait:
+def portrait(
+    system: System,
+    parameters: Mapping[str, float],
+    spans: Spans,
+    pixels: tuple[float, float],
+    marks: Sequence[Mark] = (),
+) -> Portrait:
     """The flow of a system of one or two states in a window that is drawn `pixels` wide and high."""
     if system.dimension == 1:
-        return _line_portrait(system, parameters, spans, pixels)
+        return _line_portrait(system, parameters, spans, pixels, marks)
     x, y = (np.linspace(*span, GRID) for span in spans)
     field = field_over(system, np.meshgrid(x, y), parameters)
     nullclines = tuple(_zero_lines(x, y, component) for component in field)
@@ -194,11 +202,15 @@ def _strokes(
 
 
 def _line_portrait(
-    system: System, parameters: Mapping[str, float], spans: Spans, pixels: tuple[float, float]
+    system: System,
+    parameters: Mapping[str, float],
+    spans: Spans,
+    pixels: tuple[float, float],
+    marks: Sequence[Mark],
 ) -> Portrait:
     u = np.linspace(*spans[0], 801)
     rate = field_over(system, (u,), parameters)[0]
-    low, high = span_of(rate)
+    low, high = _height(u, rate, marks)
     count = int(np.clip(pixels[0] // 45, 4, 40))
     places = spans[0][0] + (np.arange(count) + 0.5) * (spans[0][1] - spans[0][0]) / count
     sign = np.sign(field_over(system, (places,), parameters)[0])
@@ -207,6 +219,15 @@ def _line_portrait(
     scale = np.array([spans[0][1] - spans[0][0], high - low]) / np.maximum(pixels, 1.0)
     direction = np.stack([sign[there], np.zeros(there.sum())])
     return Portrait((spans[0], (low, high)), _strokes(centre, direction, scale, 9.0), curve=(u, rate))
+
+
+def _height(u: NDArray[np.float64], rate: NDArray[np.float64], marks: Sequence[Mark]) -> tuple[float, float]:
+    """Where u' is seen: what happens between the equilibria matters, not the steep ends beyond them."""
+    low, high = span_of(rate)
+    places = [float(mark.state[0]) for mark in marks]
+    between = rate[(u >= min(places)) & (u <= max(places))] if len(places) > 1 else rate[:0]
+    peak = float(np.nanmax(np.abs(between))) if np.isfinite(between).any() else 0.0
+    return (max(low, -4 * peak), min(high, 4 * peak)) if peak > 0 else (low, high)
 
 
 def trajectory_line(system: System, parameters: Mapping[str, float], state: NDArray[np.float64]) -> Line:

@@ -86,7 +86,9 @@ def number(value: float) -> str:
 
 def swatch(colour: str, words: str) -> str:
     """An entry of a legend: a field of colour and what it means."""
-    return f"<span style='background-color:{colour}'>&nbsp;&nbsp;&nbsp;&nbsp;</span>&nbsp;{words.replace(' ', '&nbsp;')}"
+    return (
+        f"<span style='background-color:{colour}'>&nbsp;&nbsp;&nbsp;&nbsp;</span>&nbsp;{words.replace(' ', '&nbsp;')}"
+    )
 
 
 def region_colours(planes: Iterable[Plane]) -> dict[str, str]:

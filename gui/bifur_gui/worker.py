@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -27,6 +28,7 @@ class Worker(QObject):
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="bifur")
         self._running: set[str] = set()
         self._waiting: dict[str, Job] = {}
+        self._futures: list[Future[None]] = []
         self._closed = False
         self._answered.connect(self._deliver)
 
@@ -47,7 +49,8 @@ class Worker(QObject):
 
     def _start(self, kind: str) -> None:
         self._running.add(kind)
-        self._pool.submit(self._run, kind, *self._waiting.pop(kind))
+        self._futures = [future for future in self._futures if not future.done()]
+        self._futures.append(self._pool.submit(self._run, kind, *self._waiting.pop(kind)))
 
     def _run(
         self, kind: str, job: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[Exception], None]
@@ -74,8 +77,13 @@ class Worker(QObject):
             if not self._running:
                 self.idle.emit()
 
-    def close(self) -> None:
-        """Take no more jobs, and wait for those that run."""
+    def close(self, patience: float = 2.0) -> bool:
+        """Take no more jobs and wait for those that run, at most `patience` seconds; whether all have ended."""
         self._closed = True
         self._waiting.clear()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        end = time.monotonic() + patience
+        for future in self._futures:
+            with suppress(TimeoutError, CancelledError):
+                future.result(max(0.0, end - time.monotonic()))
+        return all(future.done() for future in self._futures)

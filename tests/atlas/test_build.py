@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import h5py
+import numpy as np
 import pytest
 
 import bifur
@@ -53,6 +54,42 @@ def test_another_spec_is_refused_and_named(tmp_path, computed):
     assert path.read_bytes() == before
     with build_atlas(synthetic.spec(12), path, restart=True) as atlas:
         assert atlas["l2"].shape == (17, 12)
+
+
+PHINET = """
+[[plane]]
+name = "phinet"
+system = "phinet"
+x = {parameter = "sigma2", span = [0, 1], points = 5}
+y = {parameter = "rho", span = [1e-4, 1], points = 33, scale = "log"}
+slices = [{free = "rho", at = {sigma2 = [0.5]}}]
+"""
+
+
+def test_a_computed_atlas_says_what_the_solver_says(tmp_path):
+    """Every node of a small plane of `phinet`; the published folds at sigma2 = 0.5; the same again, array by array."""
+    with build_atlas(PHINET, tmp_path / "one.h5") as one, build_atlas(PHINET, tmp_path / "other.h5") as other:
+        plane = one["phinet"]
+        for x in plane.x:
+            for y in plane.y:
+                cell = plane.at(sigma2=x, rho=y)
+                exact = plane.at(sigma2=x, rho=y, exact=True)
+                assert cell.completeness == "proved"
+                assert cell.index == exact.index
+                found = sorted(cell.equilibria, key=lambda e: tuple(e.state))
+                for here, there in zip(found, exact.equilibria, strict=True):
+                    np.testing.assert_allclose(here.state, there.state, rtol=1e-9, atol=1e-13)
+                    np.testing.assert_allclose(here.eigenvalues, there.eigenvalues, rtol=1e-7, atol=1e-12)
+                    assert (here.kind, here.n_unstable, here.collapsed) == (
+                        there.kind,
+                        there.n_unstable,
+                        there.collapsed,
+                    )
+        folds = sorted(point.parameters["rho"] for point in plane.slices[0].special_points)
+        np.testing.assert_allclose(folds, [0.0007209513807555604, 0.25585359015991643], rtol=1e-10)
+        assert [region.label for region in plane.regions].count("3 sinks, 2 saddles") == 1
+        for name in plane.maps:
+            np.testing.assert_array_equal(plane.map(name), other["phinet"].map(name))
 
 
 @pytest.mark.parametrize("restart", [False, True])

@@ -108,6 +108,8 @@ def test_parts_of_maps(plane):
     np.testing.assert_array_equal(column.state, whole[:, 4])
     np.testing.assert_array_equal(column.eigenvalues.real, plane.map("eigenvalues_real")[:, 4])
     np.testing.assert_array_equal(column.sheet, plane.map("sheet")[:, 4])
+    with pytest.raises(IndexError, match="out of range"):
+        plane.maps["state"][999]
     with pytest.raises(ValueError, match=r"`ix` is 9; the plane has columns 0 ... 8"):
         plane.column(9)
 

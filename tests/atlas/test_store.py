@@ -142,9 +142,12 @@ def test_only_what_the_format_allows(path):
 def test_maps_are_packed_in_tiles(tmp_path):
     about = synthetic.plane_spec(100, 130)
     path = tmp_path / "a.h5"
-    write_atlas(path, bifur.AtlasSpec("", (about,)), [synthetic.plane_data(about)])
+    data = synthetic.plane_data(about)
+    write_atlas(path, bifur.AtlasSpec("", (about,)), [data])
     with h5py.File(path) as file:
         maps = file["planes/l2/maps"]
+        for name, values in data.maps.items():
+            np.testing.assert_array_equal(maps[name][()], values)
         assert maps["state"].chunks == (schema.TILE, schema.TILE, 1, 1)
         assert maps["kind"].chunks == (schema.TILE, schema.TILE, 1)
         assert maps["region"].chunks == (schema.TILE, schema.TILE)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import bifur
 from bifur.cli import main
 
 
@@ -119,6 +121,22 @@ def test_a_wrong_spec(text, sentence, tmp_path):
     assert sentence in line
     assert str(spec) in line
     assert list(tmp_path.iterdir()) == [spec]
+
+
+def test_a_picture_of_no_known_format(tmp_path):
+    picture = tmp_path / "diagram.txt"
+    line = refused("trace", "l2", "--free", "rho", "--span", "0.01", "1", "--plot", picture)
+    assert line.startswith(f"bifur: {picture}: Format 'txt' is not supported")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_of_ours_is_not_called_bad_input(monkeypatch):
+    def faulty(*_args, **_options):
+        np.zeros(3).reshape(2, 2)
+
+    monkeypatch.setattr(bifur, "find_equilibria", faulty)
+    with pytest.raises(ValueError, match="cannot reshape"):
+        CliRunner().invoke(main, ["equilibria", "l2"], catch_exceptions=False)
 
 
 @pytest.fixture

@@ -50,8 +50,10 @@ def test_the_window_names_missing_libraries(monkeypatch):
         window.refuse_without_libraries(x11=False)
 
 
-def test_the_window_names_a_missing_screen(monkeypatch):
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(OSError, match="the window needs a screen"):
-        window.refuse_without_screen()
+def test_the_window_names_a_missing_screen():
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    bare = {name: value for name, value in os.environ.items() if name not in screens}
+    result = subprocess.run([sys.executable, "-m", "bifur", "gui"], capture_output=True, text=True, env=bare)
+    assert result.returncode == 2
+    assert result.stderr.startswith("bifur: the window needs a screen")
+    assert result.stderr.count("\n") == 1

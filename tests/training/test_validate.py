@@ -86,7 +86,7 @@ def test_sampled_batches_agree_with_the_population(atlas):
     assert result.settings["loss"] == "sampled"
     assert result.agreement > 0.97
     assert result.agreement.judged > 0.7 * result.runs["predicted"].size
-    assert 1e-6 < result.runs["misalignment"].max()
+    assert result.runs["misalignment"].max() > 1e-6
 
 
 @pytest.fixture(scope="module")

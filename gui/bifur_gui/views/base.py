@@ -104,11 +104,13 @@ class ValueAxis(pg.AxisItem):
         self.log = False
         self.enableAutoSIPrefix(False)
         # numbers come and go without moving the picture
-        self.setStyle(autoExpandTextSpace=False, autoReduceTextSpace=False, tickTextHeight=14)
+        self.setStyle(
+            autoExpandTextSpace=False, autoReduceTextSpace=False, tickTextHeight=14, hideOverlappingLabels=False
+        )
         if orientation in ("left", "right"):
             self.setWidth(62)
         else:
-            self.setHeight(40)
+            self.setHeight(38)
 
     def shown(self, values: Any) -> Any:
         """True values as they are drawn."""
@@ -119,7 +121,7 @@ class ValueAxis(pg.AxisItem):
 
     def true(self, value: float) -> float:
         """The inverse of `shown`."""
-        return 10.0**value if self.log else value
+        return 10.0 ** min(max(value, -300.0), 300.0) if self.log else value
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, Sequence[float]]]:
         """Decades, 1-2-5 within few of them, or evenly spaced."""
@@ -163,7 +165,7 @@ def make_plot(box: pg.ViewBox) -> pg.PlotItem:
         axis = plot.getAxis(side)
         axis.setStyle(showValues=False, tickLength=0)
         axis.setPen(style.INK)
-    plot.layout.setContentsMargins(4, 4, 10, 2)
+    plot.layout.setContentsMargins(4, 8, 16, 0)
     return plot
 
 

@@ -68,14 +68,16 @@ class DiagramView(View):
         if event == "plane":
             self._zoomed = False
             self.axis.log = plane.scales[1] == "log"
-            self.axis.setLabel(style.axis_label(plane.system, plane.free[1]))
-            if [self.states.itemText(i) for i in range(self.states.count())] != list(plane.system.states):
+            self.axis.setLabel(style.axis_label(self.model.system, plane.free[1]))
+            if [self.states.itemText(i) for i in range(self.states.count())] != list(self.model.system.states):
                 self.states.clear()
-                self.states.addItems(list(plane.system.states))
+                self.states.addItems(list(self.model.system.states))
         if event in ("plane", "component"):
             self._zoomed = False
             self.states.setCurrentIndex(self.model.component)
-            self.plot.getAxis("left").setLabel(style.axis_label(plane.system, plane.system.states[self.model.component]))
+            self.plot.getAxis("left").setLabel(
+                style.axis_label(self.model.system, self.model.system.states[self.model.component])
+            )
         self._draw_lines()
         self._draw_now()
 
@@ -93,8 +95,8 @@ class DiagramView(View):
                 item.setData(self.axis.shown(x), y)
             self._fit(lines)
         self._draw_points()
-        name = style.html(plane.system, plane.free[0])
-        shown = "" if model.diagram is None else ", traced"
+        name = style.html(self.model.system, plane.free[0])
+        shown = ", from the atlas" if model.diagram is None else ", traced"
         self.heading.setText(f"at {name} = {style.number(model.cross[0])}{shown}")
 
     def _fit(self, lines: Lines) -> None:
@@ -105,6 +107,7 @@ class DiagramView(View):
         assert plane is not None
         ends = [float(self.axis.shown(plane.y[i])) for i in (0, -1)]
         low, high = span_of(self._column_states(lines))
+        self.box.setLimits(maxXRange=2 * (ends[1] - ends[0]))
         self.plot.setRange(xRange=ends, yRange=(low, high), padding=0)
 
     def _column_states(self, lines: Lines) -> np.ndarray:
@@ -124,7 +127,11 @@ class DiagramView(View):
             _, symbol, colour = style.special(point.kind)
             x, y = float(self.axis.shown(point.parameters[diagram.free])), float(point.state[component])  # type: ignore[union-attr]
             spots.append({"pos": (x, y), "symbol": symbol, "pen": pen(colour, 1.8)})
-            label = pg.TextItem(point.kind, color=colour, anchor=(1.0, 1.0))
+            # most folds open to the left: the right is free, but at the edge
+            left, right = self.box.viewRange()[0]
+            label = pg.TextItem(
+                point.kind, color=colour, anchor=(-0.25 if x < right - 0.06 * (right - left) else 1.25, 0.5)
+            )
             label.setPos(x, y)
             label.setZValue(9)
             self.plot.addItem(label, ignoreBounds=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QLabel, QPushButton
+from PySide6.QtWidgets import QLabel, QToolButton
 
 from bifur_gui import style
 from bifur_gui.shapes import Portrait, Spans, fit_window, joined, portrait, trajectory_line
@@ -29,8 +29,13 @@ class PhaseView(View):
     def __init__(self, model: Model) -> None:
         super().__init__(model)
         self.legend = QLabel()
-        self.clear = QPushButton("Clear")
+        self.clear = QToolButton()
+        self.clear.setText("✕")
         self.clear.setToolTip("forget the trajectories (Esc)")
+        self.clear.setAutoRaise(True)
+        policy = self.clear.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.clear.setSizePolicy(policy)
         self.clear.setVisible(False)
         self.clear.clicked.connect(quietly(model.clear_trajectories))
         self.bar.addWidget(self.heading, 1)
@@ -79,12 +84,12 @@ class PhaseView(View):
             return
         if event == "plane":
             self._enter()
-        if plane.system.dimension > 2:
+        if self.model.system.dimension > 2:
             self._write_states()
             return
         if event in ("plane", "cross", "column"):
-            if not self._zoomed:
-                spans = fit_window(self.window_spans, self.model.marks, plane.system.dimension)
+            if not self._zoomed and self.model.marks:
+                spans = fit_window(self.window_spans, self.model.marks, self.model.system.dimension)
                 if spans != self.window_spans:
                     self._set_window(spans)
             self._draw_marks()
@@ -96,7 +101,7 @@ class PhaseView(View):
     def _enter(self) -> None:
         plane = self.model.plane
         assert plane is not None
-        system, n = plane.system, plane.system.dimension
+        system, n = self.model.system, self.model.system.dimension
         self._zoomed, self.window_spans, self.shown = False, None, None
         self.canvas.setVisible(n <= 2)
         self.words.setVisible(n > 2)
@@ -111,13 +116,17 @@ class PhaseView(View):
                 f"<b style='color:{colour}'>━</b>&nbsp;{name}{PRIME}&nbsp;=&nbsp;0"
                 for colour, name in zip(NULLCLINES, names, strict=True)
             ]
-        kinds = "●&nbsp;sink&nbsp;&nbsp;◇&nbsp;saddle&nbsp;&nbsp;○&nbsp;source" if n == 2 else "●&nbsp;sink&nbsp;&nbsp;○&nbsp;source"
+        kinds = (
+            "●&nbsp;sink&nbsp;&nbsp;◇&nbsp;saddle&nbsp;&nbsp;○&nbsp;source"
+            if n == 2
+            else "●&nbsp;sink&nbsp;&nbsp;○&nbsp;source"
+        )
         self.legend.setText("&nbsp;&nbsp;".join([*lines, kinds]) if n <= 2 else "")
 
     def _heading(self) -> str:
         plane, model = self.model.plane, self.model
         assert plane is not None
-        name = style.html(plane.system, plane.free[1])
+        name = style.html(self.model.system, plane.free[1])
         count = len(model.marks)
         found = f"{count} equilibri{'um' if count == 1 else 'a'}, {model.verdict}"
         return f"at {name} = {style.number(model.cross[1])}: {found}"
@@ -144,12 +153,12 @@ class PhaseView(View):
     def _ask(self) -> None:
         """The flow in the window that is seen, worked out elsewhere."""
         plane = self.model.plane
-        if plane is None or plane.system.dimension > 2 or not self.isVisible():
+        if plane is None or self.model.system.dimension > 2 or not self.isVisible():
             return
         spans: Spans = tuple((float(low), float(high)) for low, high in self.box.viewRange())
         pixels = (max(self.box.width(), 1.0), max(self.box.height(), 1.0))
-        system, point = plane.system, self.model.point
-        self.model._submit("portrait", lambda: portrait(system, point, spans, pixels), self._draw_flow, self.title)
+        system, point, marks = self.model.system, self.model.point, self.model.marks
+        self.model.ask("portrait", lambda: portrait(system, point, spans, pixels, marks), self._draw_flow, self.title)
 
     def _draw_flow(self, found: Portrait) -> None:
         self.shown = found
@@ -166,7 +175,7 @@ class PhaseView(View):
     def _draw_paths(self) -> None:
         model, plane = self.model, self.model.plane
         assert plane is not None
-        lines = [trajectory_line(plane.system, run.parameters, run.state) for run in model.trajectories]
+        lines = [trajectory_line(self.model.system, run.parameters, run.state) for run in model.trajectories]
         self.paths.setData(*joined(lines))
         firsts = np.array([(x[0], y[0]) for x, y in lines]).reshape(-1, 2)
         self.starts.setData(firsts[:, 0], firsts[:, 1])
@@ -180,9 +189,9 @@ class PhaseView(View):
         rows = "<br>".join(
             f"({', '.join(style.number(float(v)) for v in mark.state)})&nbsp; {mark.kind}" for mark in self.model.marks
         )
-        states = ", ".join(style.html(plane.system, name) for name in plane.system.states)
+        states = ", ".join(style.html(self.model.system, name) for name in self.model.system.states)
         self.words.setText(
-            f"{plane.system.name} has {plane.system.dimension} states: a portrait shows one or two, "
+            f"{self.model.system.name} has {self.model.system.dimension} states: a portrait shows one or two, "
             f"sections through more come later.<br><br>({states})<br>{rows}"
         )
 
@@ -190,8 +199,8 @@ class PhaseView(View):
 
     def _start(self, x: float, y: float, _: bool) -> None:
         plane = self.model.plane
-        if plane is not None and plane.system.dimension <= 2:
-            self.model.start_at((x, y)[: plane.system.dimension])
+        if plane is not None and self.model.system.dimension <= 2:
+            self.model.start_at((x, y)[: self.model.system.dimension])
 
     def _zoom(self, *_: object) -> None:
         self._zoomed = True

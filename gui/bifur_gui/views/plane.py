@@ -60,7 +60,7 @@ class PlaneView(View):
     """A map of the plane with the cross; the left button moves it."""
 
     title = "the plane"
-    hears = frozenset({"atlas", "map", "cross", "validation"})
+    hears = frozenset({"map", "cross", "validation"})
     hovered = Signal(str)
 
     def __init__(self, model: Model) -> None:
@@ -76,7 +76,12 @@ class PlaneView(View):
         self.image.setCacheMode(pg.ImageItem.CacheMode.DeviceCoordinateCache)
         self.hatch = Hatch()
         self.dots = TrainingDots()
-        self.lines = [pg.InfiniteLine(angle=angle, pen=pen(style.INK, 1.2)) for angle in (90, 0)]
+        # a pale line under the dark one is seen on dark colours too
+        self.lines = [
+            pg.InfiniteLine(angle=angle, pen=pen(colour, width))
+            for colour, width in (("#FFFFFFB0", 3.5), (style.INK, 1.2))
+            for angle in (90, 0)
+        ]
         self.centre = pg.ScatterPlotItem(size=13, symbol="o", pen=pen(style.INK, 2), brush=pg.mkBrush("#FFFFFFC0"))
         self.curves: list[pg.PlotDataItem] = []
         for z, item in enumerate((self.image, self.hatch, self.dots, *self.lines, self.centre)):
@@ -89,7 +94,7 @@ class PlaneView(View):
         self.legend.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.legend.setContentsMargins(12, 0, 8, 6)
         self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.legend.setFixedHeight(62)
+        self.legend.setFixedHeight(46)
         self.body.addWidget(self.canvas, 1)
         self.body.addWidget(self.legend)
         self.box.pointed.connect(lambda x, y, _: self._point_at(x, y))
@@ -121,9 +126,9 @@ class PlaneView(View):
             self.scale.getAxis(side).setStyle(showValues=False, tickLength=0)
             self.scale.getAxis(side).setPen(style.INK)
         self.scale.getAxis("left").setWidth(1)
-        self.scale.getAxis("bottom").setHeight(40)
+        self.scale.getAxis("bottom").setHeight(38)
         self.scale.showAxis("right")
-        self.scale.layout.setContentsMargins(0, 4, 2, 2)
+        self.scale.layout.setContentsMargins(0, 8, 2, 0)
         self.scale_image = pg.ImageItem(np.arange(256)[:, None])
         self.scale.addItem(self.scale_image, ignoreBounds=True)
         self.scale.setFixedWidth(84)
@@ -136,7 +141,7 @@ class PlaneView(View):
         """Draw what has changed."""
         if self.model.plane is None:
             return
-        if event in ("atlas", "plane"):
+        if event == "plane":
             self._draw_plane()
         if event in ("plane", "map"):
             self._draw_map()
@@ -157,7 +162,7 @@ class PlaneView(View):
         self._fill(self.planes, [(name, name) for name in model.atlas.planes], plane.name)
         for axis, name, scale in zip(self.axes, plane.free, plane.scales, strict=True):
             axis.log = scale == "log"
-            axis.setLabel(style.axis_label(plane.system, name))
+            axis.setLabel(style.axis_label(self.model.system, name))
             axis.picture = None
         for item in self.curves:
             self.plot.removeItem(item)
@@ -178,8 +183,7 @@ class PlaneView(View):
         for point in curve.special_points:
             _, symbol, edge = style.special(point.kind)
             place = [
-                axis.shown(point.parameters[name])
-                for axis, name in zip(self.axes, self.model.plane.free, strict=True)
+                axis.shown(point.parameters[name]) for axis, name in zip(self.axes, self.model.plane.free, strict=True)
             ]
             items.append(
                 pg.ScatterPlotItem([place[0]], [place[1]], symbol=symbol, size=9, pen=pen(edge, 1.5), brush="w")
@@ -202,7 +206,7 @@ class PlaneView(View):
 
     def _draw_map(self) -> None:
         model = self.model
-        choices = [(choice.words, choice) for choice in model.choices()]
+        choices = [(choice.words, choice) for choice in model.choices]
         self._fill(self.maps, choices, model.choice)
         entries = self._draw_flat() if model.choice.flat else self._draw_values()
         self.image.setRect(self._rect())
@@ -223,6 +227,9 @@ class PlaneView(View):
         values = np.asarray(model.values)
         present = np.unique(values[values >= 0]).tolist()
         name = model.choice.name
+        if name == "region":  # few equilibria first, as in the figures
+            order = list(self.region_colours)
+            present.sort(key=lambda value: order.index(plane.regions[value].signature))
         table: dict[int, tuple[str, str]] = {}
         for value in present:
             if name == "region":
@@ -285,8 +292,8 @@ class PlaneView(View):
 
     def _draw_cross(self) -> None:
         x, y = (float(axis.shown(v)) for axis, v in zip(self.axes, self.model.cross, strict=True))
-        self.lines[0].setValue(x)
-        self.lines[1].setValue(y)
+        for line, value in zip(self.lines, (x, y, x, y), strict=True):
+            line.setValue(value)
         self.centre.setData([x], [y])
 
     @staticmethod
@@ -300,7 +307,9 @@ class PlaneView(View):
     def reset(self) -> None:
         """The whole plane."""
         if self.model.plane is not None:
-            self.plot.setRange(self._rect(), padding=0)
+            rect = self._rect()
+            self.box.setLimits(maxXRange=2 * rect.width(), maxYRange=2 * rect.height())
+            self.plot.setRange(rect, padding=0)
 
     # ---- the mouse ----------------------------------------------------------------------
 

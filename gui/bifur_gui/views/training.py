@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TrainingDots(pg.ScatterPlotItem):
-    """A dot per trained cell: black where training ended non-trivial, white where it collapsed, ringed where it erred."""
+    """A dot per trained cell: black for non-trivial ends, white for collapse, ringed where not as predicted."""
 
     legend = (
         "●&nbsp;trained:&nbsp;non-trivial",

@@ -1,0 +1,121 @@
+"""The polynomial form: charts are the published polynomials, lifts solve the field exactly, guards see the exceptions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import bifur
+from bifur.continuation import exact
+from bifur.systems import derive, eliminate
+from tests.known import ssl
+from tests.known.families import ALL, system
+
+POLYNOMIAL = [name for name in ALL if name not in ("pp2", "abc")]
+
+
+def symbols(name):
+    writer = derive._Writer(system(name))
+    return writer, eliminate.eliminate(writer.f, writer.u, writer.p)
+
+
+@pytest.mark.parametrize("name", POLYNOMIAL)
+def test_lifts_solve_the_field_at_the_roots(name):
+    """Each component of the field, with the lifts put in, is a multiple of the chart (exactly, as polynomials)."""
+    writer, found = symbols(name)
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        point = {p: sp.Rational(int(rng.integers(1, 30)), int(rng.integers(1, 30))) for p in writer.p}
+        for chart in found.charts:
+            polynomial = sp.Poly(sum(c * found.variable**k for k, c in enumerate(chart.coefficients)).subs(point), found.variable)
+            states = {found.variable: found.variable}
+            for state, numerator, denominator in chart.lifts:
+                states[state] = sp.cancel((numerator / denominator).subs(point).subs(states))
+            for component in writer.f:
+                numerator, denominator = sp.fraction(sp.cancel(component.subs(point).subs(states)))
+                assert sp.rem(sp.Poly(numerator, found.variable), polynomial).is_zero
+                assert sp.gcd(sp.Poly(denominator, found.variable), polynomial).degree() <= 0
+
+
+@pytest.mark.parametrize("name", list(ssl.POLYNOMIALS))
+def test_charts_are_the_published_polynomials(name):
+    """One chart is the origin, the other the polynomial typed by hand, up to a factor."""
+    writer, found = symbols(name)
+    rng = np.random.default_rng(2)
+    names = list(system(name).parameters)
+    for _ in range(5):
+        values = {key: Fraction(int(rng.integers(1, 40)), int(rng.integers(1, 40))) for key in names}
+        point = {p: sp.Rational(values[key].numerator, values[key].denominator) for p, key in zip(writer.p, names, strict=True)}
+        charts = sorted(
+            ([Fraction(*map(int, sp.fraction(sp.sympify(c).subs(point)))) for c in chart.coefficients] for chart in found.charts),
+            key=len,
+        )
+        assert len(charts) == 2
+        assert [bool(c) for c in charts[0]] == [False, True]
+        expected = ssl.POLYNOMIALS[name](**values)
+        assert len(charts[1]) == len(expected)
+        factor = Fraction(charts[1][0]) / Fraction(expected[0])
+        assert factor != 0
+        assert charts[1] == [factor * e for e in expected]
+
+
+@pytest.mark.parametrize("name", ["l2", "l2-full", "cosine", "phinet", "phinet-talk"])
+def test_guards_hold_where_rho_is_positive_and_fail_at_zero(name):
+    s = system(name)
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        assert exact.guards_hold(s.derived, s.values(sigma2=rng.uniform(0, 3), rho=rng.uniform(1e-6, 1)))
+    assert not exact.guards_hold(s.derived, s.values(sigma2=0.5, rho=0.0))
+
+
+def cuts(field, states, **parameters):
+    return bifur.System("cuts", field, states=states, parameters=parameters)
+
+
+def test_independent_equations_give_all_combinations():
+    """x and y decouple, and equilibria share their x: a chart over x alone cannot tell them apart, the search can."""
+    s = cuts(lambda u, p: (u[0] ** 2 - p.a, u[1] * (u[1] - p.b)), ("x", "y"), a=4.0, b=3.0)
+    found = bifur.find_equilibria(s, prove=True)
+    assert found.completeness == "probable"
+    assert [tuple(e.state) for e in found] == [(-2, 0), (-2, 3), (2, 0), (2, 3)]
+
+
+def test_a_chain_of_integrators_is_reduced():
+    s = cuts(lambda u, p: (u[1], u[2], u[0] ** 2 - p.a - u[2]), ("x", "y", "z"), a=4.0)
+    found = bifur.find_equilibria(s, prove=True)
+    assert found.completeness == "proved"
+    assert [tuple(e.state) for e in found] == [(-2, 0, 0), (2, 0, 0)]
+
+
+def test_roots_at_poles_are_left_out():
+    """x' = (x^2 - 1) / (x - r): at r = 1 the root x = 1 is cancelled by the pole."""
+    s = cuts(lambda u, p: ((u[0] ** 2 - 1) / (u[0] - p.r),), ("x",), r=3.0)
+    assert [e.state[0] for e in bifur.find_equilibria(s, prove=True)] == [-1, 1]
+    at_the_pole = bifur.find_equilibria(s, r=1.0, prove=True)
+    assert [e.state[0] for e in at_the_pole] == [-1]
+    assert at_the_pole.completeness != "proved"
+
+
+def test_a_field_without_zeros_has_no_equilibria():
+    s = cuts(lambda u, p: (1 + 0 * u[0] * p.a,), ("x",), a=1.0)
+    found = bifur.find_equilibria(s, prove=True)
+    assert (len(found), found.completeness) == (0, "proved")
+
+
+def test_what_would_take_too_long_is_left_to_the_search():
+    power = cuts(lambda u, p: ((1 + u[0] + u[1] + p.a) ** 60, u[0] - u[1]), ("x", "y"), a=1.0)
+    assert not power.derived.polynomial
+
+
+def test_two_circles_meet_where_they_meet():
+    """No state is linear: a subresultant. x^2 + y^2 = 4 and (x - 1)^2 + y^2 = 4 meet at x = 1/2."""
+    s = cuts(
+        lambda u, p: (u[0] ** 2 + u[1] ** 2 - p.r, (u[0] - 1) ** 2 + u[1] ** 2 - p.r + (u[1] - u[0]) ** 3 * p.e),
+        ("x", "y"), r=4.0, e=0.0,
+    )  # fmt: skip
+    found = bifur.find_equilibria(s, e=0.0, prove=True)
+    assert found.completeness == "probable"
+    np.testing.assert_allclose(sorted((e.state for e in found), key=lambda u: u[1]), [[0.5, -np.sqrt(3.75)], [0.5, np.sqrt(3.75)]], rtol=1e-14)
