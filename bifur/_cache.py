@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -39,3 +40,21 @@ def folder() -> Path:
 
 
 FOLDER = folder()
+
+
+def compile_side_by_side(*programs: str) -> None:
+    """On a first run, fill the cache from several processes at once: numba compiles one function at a time in each.
+
+    `programs` are lines of Python that import what is to be compiled. Where one of them fails nothing is lost: what
+    is not in the cache is compiled when it is needed.
+    """
+    marker = FOLDER / "filled"
+    if marker.exists() or os.environ.get("NUMBA_DISABLE_JIT") == "1":
+        return
+    running = [subprocess.Popen([sys.executable, "-c", program]) for program in programs]
+    try:
+        if not any([process.wait() for process in running]):
+            marker.touch()
+    finally:
+        for process in running:
+            process.kill()

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import h5py
 
+from bifur._cache import compile_side_by_side
 from bifur.atlas import schema
 from bifur.atlas.reader import Atlas, open_atlas
 from bifur.atlas.spec import AtlasSpec
 from bifur.atlas.spec_text import differences
 from bifur.atlas.store import write_atlas
+from bifur.systems.base import list_systems
 
 if TYPE_CHECKING:
     from bifur.atlas.plane import PlaneData
@@ -90,6 +92,14 @@ def _planes(spec: AtlasSpec, progress: Progress | None) -> Iterator[PlaneData]:
     total = sum(plane.x.points * plane.y.points for plane in spec.planes)
     if progress is not None:
         progress(0, total, "loading the kernels, which the first run compiles")
+    bundled = sorted({plane.system.name for plane in spec.planes} & set(list_systems()))
+    compile_side_by_side(
+        "import bifur.kernels.branch",
+        # what needs no linear algebra first, so that the other process has compiled that by then
+        "from bifur.systems import get_system; import bifur.kernels.roots; "
+        f"[(d.kernels(), d.eliminant_kernels) for d in (get_system(name).derived for name in {bundled!r})]; "
+        "import bifur.kernels.sweep, bifur.kernels.curve",
+    )
     from bifur.atlas.tile import compute_plane
 
     before = 0

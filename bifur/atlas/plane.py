@@ -25,7 +25,8 @@ NOT_COMPUTED = -1
 class Region:
     """A connected class of nodes with the same multiset of unstable dimensions.
 
-    `label` for people ("2 sinks, 1 saddle"), `signature` the sorted unstable dimensions as text ("0 0 1"), `nodes` their number.
+    `label` for people ("2 sinks, 1 saddle"), `signature` the sorted unstable dimensions as text ("0 0 1"), `nodes`
+    their number.
     """
 
     label: str
@@ -35,7 +36,7 @@ class Region:
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """What failed or is doubtful: where (text), the stage and code of the engine, a sentence, the worst residual (or NaN)."""
+    """What failed or is doubtful: where, the stage and code of the engine, a sentence, the worst residual (or NaN)."""
 
     where: str
     stage: str

@@ -172,7 +172,7 @@ def _node_maps(plane: PlaneSpec, sheets: Sheets) -> dict[str, NDArray[Any]]:
     system = sheets.system
     ny, nx, k, n = sheets.state.shape
     state = np.ascontiguousarray(sheets.state)
-    filled = np.isfinite(state).all(axis=-1).astype(np.int64)
+    filled = np.asarray(np.isfinite(state).all(axis=-1), np.int64)
     re, im = np.full(state.shape, np.nan), np.full(state.shape, np.nan)
     kind, unstable, oscillatory = (np.zeros((ny, nx, k), np.int64) for _ in range(3))
     residual = np.full((ny, nx, k), np.nan)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from bifur.atlas.plane_view import Plane
+
 CLASSES = ("collapsed", "non-trivial", "inconclusive", "diverged")
 COLLAPSED, NON_TRIVIAL, INCONCLUSIVE, DIVERGED = range(4)
 CONCLUSIVE = (COLLAPSED, NON_TRIVIAL, DIVERGED)
@@ -251,6 +253,10 @@ class Validation:
             for k, state in enumerate(self.states):
                 columns[f"{name}_{state}"] = self.runs[name][:, :, k].ravel()
         return pandas.DataFrame(columns)
+
+    def plot(self, plane: Plane, **options: Any) -> Any:
+        """Draw the cells over their plane with matplotlib (needs the extra `plot`)."""
+        return _late.plotting().plot_validation(self, plane, **options)
 
     def __repr__(self) -> str:
         return f"Validation({self.plane!r}, {len(self.points)} cells, {len(self.runs['cell'])} runs, {self.agreement})"

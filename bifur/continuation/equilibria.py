@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 UNDECIDED = 1e-12
 # a state below this counts as vanished: Newton brings a state that is exactly zero far below it
 VANISHED = 1e-12
+SET_RESIDUAL = 1e-26
 STARTS = 256
 MOST = 256
 SCALES = (0.3, 3.0, 30.0)
@@ -91,7 +92,7 @@ def state_bounds(
             from bifur._say import unknown
 
             raise ValueError(f"`bounds`: {unknown('name', name, (*system.states, *system.parameters))}")
-        if len(tuple(pair)) != 2 or not pair[0] < pair[1]:
+        if np.shape(pair) != (2,) or not pair[0] < pair[1]:
             raise ValueError(f"`bounds` of {name} must be (low, high) with low < high, not {pair}")
     pairs = [given.get(state, (-math.inf, math.inf)) for state in system.states]
     return np.array([pair[0] for pair in pairs], float), np.array([pair[1] for pair in pairs], float)
@@ -211,9 +212,9 @@ def _dimension_of_set(system: System, work: step.Work, points: list[NDArray[np.f
             for _ in range(20):
                 residual = np.asarray(system.field(u, parameters), float)
                 u = u - np.linalg.lstsq(np.asarray(system.jacobian(u, parameters), float), residual, rcond=1e-6)[0]
-            work.magnitude[:] = 0.0
+            vanished = np.abs(system.field(u, parameters)).max() <= SET_RESIDUAL  # where all terms are that small
             moved += bool(
-                step.relative_residual(system.derived.kernels(), u, work) < 1e-8
+                (vanished or step.relative_residual(system.derived.kernels(), u, work) < 1e-8)
                 and abs((u - point) @ direction) > 1e-3 * max(1e-2, np.abs(point).max())
             )
         best = max(best, moved)

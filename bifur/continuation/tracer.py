@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -203,7 +203,7 @@ def _join(backward: Piece, forward: Piece) -> Piece:
     """Two directions from one start, as one branch; the start is kept once."""
     a, b = backward.branch, forward.branch
 
-    def joined(x: NDArray[np.generic], y: NDArray[np.generic], sign: int = 1) -> NDArray[np.generic]:
+    def joined(x: NDArray[Any], y: NDArray[Any], sign: int = 1) -> NDArray[Any]:
         turned = x[:0:-1]  # times 1 would make integers of booleans
         return np.concatenate([turned if sign == 1 else -turned, y])
 

@@ -124,20 +124,20 @@ def integrate(
     wanted = _times(times, duration)
     span = _duration(duration if duration is not None else (wanted[-1] if wanted.size else None))
     options = _options(rtol, atol, max_steps, arrival.AT_END if wanted.size else arrival.WHEN_NEAR)
-    work = stepper.make_work(system.dimension)
-    clock = np.array([0.0, 0.0, abs(span), math.copysign(1.0, span), 1e-4, max(1.0, float(np.abs(u).max()))])
-    counts = np.zeros(8, np.int64)
-    kernels = system.derived.kernels()
-    first = u.copy()
+    states, codes = u[None].copy(), np.array([flow.FULL])
+    clocks, counts = flow.make_clocks(states, span), np.zeros((1, 8), np.int64)
+    work, kernels = stepper.make_work(system.dimension), system.derived.kernels()
     size = wanted.size or CHUNK
     blocks: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
     if not wanted.size:
-        blocks.append((np.zeros(1), first[None]))
-    code = flow.FULL
-    while code == flow.FULL:
+        blocks.append((np.zeros(1), u[None]))
+    while codes[0] == flow.FULL:
         t_out, u_out = np.empty(size), np.empty((size, system.dimension))
-        code, filled = flow.march(kernels, p, u, clock, counts, options, work, wanted, t_out, u_out)
+        counts[0, stepper.NEXT] = 0
+        flow.march(kernels, p[None], states, clocks, counts, options, work, wanted, t_out, u_out, codes)
+        filled = int(counts[0, stepper.NEXT])
         blocks.append((t_out[:filled], u_out[:filled]))
+    code, counted = int(codes[0]), counts[0]
     return Trajectory(
         system,
         dict(zip(system.parameters, p.tolist(), strict=True)),
@@ -146,11 +146,11 @@ def integrate(
         _REASONS[code],
         work.limit.copy() if code == flow.ARRIVED else None,
         {
-            "accepted": int(counts[stepper.ACCEPTED]),
-            "rejected": int(counts[stepper.REJECTED]),
-            "stiff": int(counts[stepper.METHOD] == stepper.RODAS),
-            "fields": int(counts[stepper.FIELDS]),
-            "jacobians": int(counts[stepper.JACOBIANS]),
+            "accepted": int(counted[stepper.ACCEPTED]),
+            "rejected": int(counted[stepper.REJECTED]),
+            "stiff": int(counted[stepper.METHOD] == stepper.RODAS),
+            "fields": int(counted[stepper.FIELDS]),
+            "jacobians": int(counted[stepper.JACOBIANS]),
             "seconds": time.perf_counter() - start,
         },
     )
@@ -194,21 +194,18 @@ def integrate_batch(
     span = _duration(duration)
     options = _options(rtol, atol, max_steps, arrival.WHEN_CERTAIN)
     kernels = system.derived.kernels()
-    codes = np.zeros(len(states), np.int64)
-    ends = np.zeros(len(states))
+    codes, clocks = np.zeros(len(states), np.int64), flow.make_clocks(states, span)
+    nothing = np.empty(0), np.empty(0), np.empty((0, system.dimension))
 
     def part(low: int) -> None:
         rest = slice(low, low + SHARE)
-        work, clock, counts = stepper.make_work(system.dimension), np.zeros(6), np.zeros(8, np.int64)
-        flow.march_many(
-            kernels, rows[rest], states[rest], abs(span), math.copysign(1.0, span), options,
-            work, clock, counts, np.empty(0), ends[rest], codes[rest],
-        )  # fmt: skip
+        counts, work = np.zeros((len(states[rest]), 8), np.int64), stepper.make_work(system.dimension)
+        flow.march(kernels, rows[rest], states[rest], clocks[rest], counts, options, work, *nothing, codes[rest])
 
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 32)) as pool:
         list(pool.map(part, range(0, len(states), SHARE)))
     reasons = np.array([_REASONS[int(code)] for code in codes], dtype=object)
-    return states, reasons, math.copysign(1.0, span) * ends
+    return states, reasons, math.copysign(1.0, span) * clocks[:, stepper.T]
 
 
 def _shape(value: Any) -> str:

@@ -5,12 +5,14 @@ A run starts with DOPRI5 and goes over to RODAS for good when the step is held d
 
 from __future__ import annotations
 
+import numpy as np
 from numba import types
 
 from bifur._jit import inline, kernel
-from bifur.kernels.arrival import arrives
+from bifur.kernels.arrival import WHEN_CERTAIN, arrives
 from bifur.kernels.stepper import (
     ACCEPTED,
+    ARRIVAL,
     ATOL,
     DIRECTION,
     DOPRI5,
@@ -41,7 +43,9 @@ from bifur.kernels.stepper import (
     step_dopri,
     step_rodas,
 )
-from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
+from bifur.kernels.types import INTS, KERNELS, MATRIX, VECTOR
+
+INT_MATRIX = types.int64[:, ::1]
 
 # codes of `march`
 FULL, END, ARRIVED, BLEW_UP, STEP_TOO_SMALL, TOO_MANY_STEPS, NOT_FINITE = range(7)
@@ -140,13 +144,9 @@ def _why_no_step(h, last, filled, clock, counts, options, times, t_out, u, work)
     return -1
 
 
-@kernel(types.UniTuple(I8, 2)(KERNELS, VECTOR, VECTOR, VECTOR, INTS, VECTOR, WORK, VECTOR, VECTOR, MATRIX))
-def march(kernels, p, u, clock, counts, options, work, times, t_out, u_out):
-    """Go on from (clock, u) until something ends the run or the output is full; (code, rows filled).
-
-    `times` (m,) since the start, increasing, or empty: then every accepted step is put out, or
-    nothing where `t_out` is empty. On ARRIVED, work.limit holds the equilibrium.
-    """
+@inline
+def _run(kernels, p, u, clock, counts, options, work, times, t_out, u_out):
+    """Go on from (clock, u) until something ends the run or the output is full; (code, rows filled)."""
     filled = counts[NEXT]
     field_at(kernels, u, p, clock, counts, work.slope)
     if not finite(work.slope):
@@ -187,26 +187,27 @@ def march(kernels, p, u, clock, counts, options, work, times, t_out, u_out):
             return ARRIVED, filled
 
 
-@kernel(types.void(KERNELS, MATRIX, MATRIX, F8, F8, VECTOR, WORK, VECTOR, INTS, VECTOR, VECTOR, INTS))
-def march_many(
-    kernels, parameters, states, duration, direction, options, work, clock, counts, times, arrived_at, codes
-):
-    """Each row of `states` (b, n) to its end, in place; `parameters` (b, q), `arrived_at` (b,), `codes` (b,).
+@kernel(types.void(KERNELS, MATRIX, MATRIX, MATRIX, INT_MATRIX, VECTOR, WORK, VECTOR, VECTOR, MATRIX, INTS))
+def march(kernels, parameters, states, clocks, counts, options, work, times, t_out, u_out, codes):
+    """Each row of `states` (b, n) goes on, in place, from its clock (b, 6) and counts (b, 8), to its code (b,).
 
-    A run that arrives ends on the equilibrium itself.
+    Output is for a single run: `times` (m,) since the start, increasing, or empty: then every
+    accepted step is put out, or nothing where `t_out` is empty. counts[NEXT] is the number of rows
+    put out so far. A run that arrives leaves the equilibrium in work.limit; where certainty is
+    enough, it ends on the equilibrium itself.
     """
     for row in range(states.shape[0]):
         u = states[row]
-        clock[:] = 0.0
-        counts[:] = 0
-        clock[DURATION] = duration
-        clock[DIRECTION] = direction
-        clock[ERROR] = 1e-4
-        clock[SCALE] = 1.0
-        for value in u:
-            clock[SCALE] = max(clock[SCALE], abs(value))
-        code, _ = march(kernels, parameters[row], u, clock, counts, options, work, times, times, work.dense[:0])
-        if code == ARRIVED:
+        code, filled = _run(kernels, parameters[row], u, clocks[row], counts[row], options, work, times, t_out, u_out)
+        counts[row, NEXT] = filled
+        if code == ARRIVED and options[ARRIVAL] == WHEN_CERTAIN:
             u[:] = work.limit
         codes[row] = code
-        arrived_at[row] = clock[T]
+
+
+def make_clocks(states, duration):
+    """Clocks (b, 6) at the start of runs from `states` (b, n) over a signed duration."""
+    clocks = np.zeros((len(states), 6))
+    clocks[:, DURATION], clocks[:, DIRECTION] = abs(duration), np.sign(duration)
+    clocks[:, ERROR], clocks[:, SCALE] = 1e-4, np.abs(states).max(axis=1, initial=1.0)
+    return clocks

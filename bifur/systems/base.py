@@ -386,7 +386,7 @@ def load_system(path: str | Path, name: str | None = None) -> System:
                 return system
         raise ValueError(f"{path}: {unknown('system', name, [system.name for system in found])}")
     if isinstance(getattr(module, "system", None), System):
-        return module.system  # type: ignore[no-any-return]
+        return module.system
     if len(found) == 1:
         return found[0]
     if not found:

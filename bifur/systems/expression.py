@@ -77,7 +77,7 @@ class Expression:
     def _refuse(self, *_: Any) -> Any:
         raise TypeError("a definition must be plain arithmetic: it cannot compare or branch on its values")
 
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __abs__ = _refuse  # type: ignore[assignment]
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __abs__ = _refuse
     __float__ = __int__ = __len__ = __iter__ = _refuse
 
     def __repr__(self) -> str:
@@ -91,7 +91,7 @@ def number(value: Any) -> Expression:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"a definition may use numbers, states and parameters, not {type(value).__name__}")
     if isinstance(value, numbers.Rational):
-        return Expression("number", Fraction(value.numerator, value.denominator))
+        return Expression("number", Fraction(int(value.numerator), int(value.denominator)))
     if not math.isfinite(value):
         raise TypeError(f"a definition may not contain {float(value)}")
     return Expression("number", Fraction(repr(float(value))))

@@ -173,7 +173,8 @@ class Model:
             entry = self._read_plane(atlas, self.plane.name if self.plane and self.plane.name in atlas else None)
         except (ValueError, OSError) as error:
             atlas.close()
-            self.fault(str(atlas.path), error)
+            place = "" if str(error).startswith(str(atlas.path)) else f"{atlas.path}: "
+            self.say(f"{place}{error}")
             return False
         self.atlas = atlas
         self.say("")

@@ -36,7 +36,10 @@ def l2_polynomial(sigma2, rho):
     return [rho, -1, 1 + sigma2]
 
 
-def cosine_polynomial(sigma2, rho, N_phi=1, N_psi=1, N_cross=1, p6=1):
+ONE = flint.fmpq(1)
+
+
+def cosine_polynomial(sigma2, rho, N_phi=ONE, N_psi=ONE, N_cross=ONE, p6=ONE):
     """q(p) = c p^5 + n p^2 - p + R with c = 2 p6 / N_psi^2, n = N_cross, R = rho a N_phi N_psi."""
     return [rho * (1 + sigma2) * N_phi * N_psi, -1, N_cross, 0, 0, 2 * p6 / N_psi**2]
 
@@ -76,9 +79,7 @@ def folds(name: str, span: tuple[float, float], **parameters: float) -> list[flo
     """All rho in the span at which two real roots of the polynomial merge: exactly, from its discriminant."""
     context = flint.fmpq_mpoly_ctx.get(("x", "r"), flint.Ordering.lex)
     x, r = context.gens()
-    exact = {k: context.constant(rational(v)) for k, v in parameters.items()}
-    if name == "cosine":  # N_psi divides
-        exact = {k: rational(v) for k, v in parameters.items()}
+    exact = {k: rational(v) for k, v in parameters.items()}
     coefficients = POLYNOMIALS[name](rho=r, **exact)
     polynomial = sum((context.constant(0) + c) * x**k for k, c in enumerate(coefficients))
     terms = polynomial.discriminant("x").to_dict()

@@ -1,0 +1,219 @@
+"""The model without a window: what follows from a selection, and what happens when a file is wrong."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+import bifur
+from bifur.atlas.schema import TILE
+from bifur_gui import columns
+from bifur_gui.model import Model
+
+
+@pytest.fixture
+def model(atlas_path):
+    made = Model()
+    assert made.open(atlas_path)
+    yield made
+    made.close()
+
+
+def states(things):
+    return np.array(sorted(tuple(thing.state) for thing in things))
+
+
+def test_the_model_needs_no_qt(atlas_path):
+    code = f"""
+import sys
+from bifur_gui.model import Model
+model = Model()
+assert model.open({str(atlas_path)!r})
+model.step(1, 1)
+model.settle()
+assert model.found and model.diagram.branches and model.marks
+assert not [name for name in sys.modules if name.startswith(("PySide6", "pyqtgraph"))]
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_marks_from_the_atlas_are_the_equilibria(model):
+    rng = np.random.default_rng(1)
+    for iy, ix in zip(rng.integers(0, 32, 40), rng.integers(0, 24, 40), strict=True):
+        model.move_to_node(int(iy), int(ix))
+        assert model.found is None or (iy, ix) == model.node
+        found = bifur.find_equilibria("phinet", model.point)
+        np.testing.assert_allclose(states(model.marks), states(found), rtol=1e-12, atol=1e-15)
+        assert sorted(mark.kind for mark in model.marks) == sorted(e.kind for e in found)
+
+
+def test_at_rest_the_equilibria_are_proved_and_the_diagram_is_that_of_trace(model):
+    model.move_to(0.5, 1e-4)
+    model.settle()
+    sigma2, rho = model.cross
+    assert model.verdict == "proved"
+    assert len(model.marks) == 5
+    traced = bifur.trace("phinet", free="rho", span=(1e-5, 1.0), sigma2=sigma2)
+    folds = sorted(point.parameters["rho"] for point in model.diagram.special_points)
+    assert folds == pytest.approx(sorted(point.parameters["rho"] for point in traced.special_points), rel=1e-12)
+    assert len(folds) == 2
+    assert model.point == {"sigma2": sigma2, "rho": rho}
+
+
+def test_the_cross_stands_on_nodes_and_stays_on_the_plane(model):
+    model.move_to(0.51, 0.0123)
+    assert model.node == model.plane.nearest(0.51, 0.0123)
+    model.move_to(-5.0, 1e-9)
+    assert model.node == (0, 0)
+    model.step(-3, -3)
+    assert model.node == (0, 0)
+    model.step(1000, 1000)
+    assert model.cross == (2.0, 1.0)
+    model.move_to(float("nan"), 0.1)
+    assert model.cross == (2.0, 1.0)
+
+
+def test_another_plane_keeps_the_place_of_the_cross(model):
+    model.move_to(0.5, 0.02)
+    model.choose_plane("l2")
+    assert model.cross == pytest.approx((0.5, 0.02), rel=0.4)
+    assert model.system.name == "l2"
+    assert model.component == 0
+    model.choose_plane("there is none")
+    assert "there is none" in model.notice
+    assert model.plane.name == "l2"
+
+
+def test_a_plane_larger_than_memory_is_read_in_strips(atlas_path, tmp_path, monkeypatch):
+    wide = tmp_path / "wide.h5"
+    spec = f"""
+format = 1
+title = "wide"
+[[plane]]
+name = "l2"
+system = "l2"
+x = {{parameter = "sigma2", span = [0, 2], points = {2 * TILE + 7}}}
+y = {{parameter = "rho", span = [0.01, 1], points = 5, scale = "log"}}
+maps = []
+"""
+    bifur.build_atlas(spec, wide).close()
+    monkeypatch.setattr(columns, "MOST_BYTES", 1)
+    model = Model()
+    assert model.open(wide)
+    assert not model.columns.all_fit
+    for ix in (0, TILE, 2 * TILE + 6, TILE - 1):
+        model.move_to_node(2, ix)
+        want = model.plane.column(ix)
+        for name in ("state", "kind", "sheet", "n_unstable", "eigenvalues"):
+            np.testing.assert_array_equal(getattr(model.column, name), getattr(want, name))
+        assert len(model.columns._strips) == 1
+    model.close()
+
+
+def test_trajectories_follow_the_cross(model):
+    model.move_to(0.5, 0.1)
+    model.start_at((0.6, 0.1))
+    assert len(model.trajectories) == 1
+    at_first = model.trajectories[0].state[-1]
+    assert at_first == pytest.approx(max(states(bifur.find_equilibria("phinet", model.point)).tolist()), rel=1e-6)
+    model.move_to(0.5, 1.0)
+    assert np.abs(model.trajectories[0].state[-1]).max() < 1e-6
+    model.clear_trajectories()
+    assert model.trajectories == () == model.starts
+
+
+def test_one_view_that_fails_leaves_the_others(model):
+    heard = []
+
+    def broken(event):
+        raise ZeroDivisionError("a plot went wrong")
+
+    model.subscribe(broken)
+    model.subscribe(heard.append)
+    model.step(1, 0)
+    assert "cross" in heard
+    assert "notice" in heard
+    assert "a plot went wrong" in model.notice
+
+
+def test_a_notice_that_cannot_be_shown_is_no_endless_loop(model):
+    def broken(event):
+        raise ZeroDivisionError(event)
+
+    model.subscribe(broken)
+    model.step(1, 0)
+    assert model.notice
+
+
+def damage(path, how):
+    if how == "missing":
+        path.unlink()
+    elif how == "no HDF5":
+        path.write_text("not an atlas")
+    elif how == "truncated":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif how == "foreign":
+        with h5py.File(path, "w") as file:
+            file["x"] = 1
+    elif how == "no verdicts":
+        with h5py.File(path, "r+") as file:
+            del file["planes/phinet/maps/completeness"]
+    elif how == "no system":
+        with h5py.File(path, "r+") as file:
+            file["systems/phinet"].attrs["expressions"] = '["__import__(1)", "2"]'
+
+
+@pytest.mark.parametrize("how", ["missing", "no HDF5", "truncated", "foreign", "no verdicts", "no system"])
+def test_a_bad_file_gives_a_sentence_and_keeps_the_atlas(model, atlas_path, tmp_path, how):
+    bad = tmp_path / "bad.h5"
+    shutil.copy(atlas_path, bad)
+    damage(bad, how)
+    model.move_to(0.5, 0.1)
+    before = model.atlas, model.plane, model.cross, model.marks
+    assert not model.open(bad)
+    assert str(bad) in model.notice
+    assert "\n" not in model.notice
+    assert (model.atlas, model.plane, model.cross) == before[:3]
+    model.step(0, -1)
+    np.testing.assert_allclose(states(model.marks), states(bifur.find_equilibria("phinet", model.point)), rtol=1e-12)
+
+
+def test_damage_in_another_plane_keeps_this_one(atlas_path, tmp_path):
+    bad = tmp_path / "bad.h5"
+    shutil.copy(atlas_path, bad)
+    with h5py.File(bad, "r+") as file:
+        del file["planes/l2/maps/completeness"]
+    model = Model()
+    assert model.open(bad)
+    model.choose_plane("l2")
+    assert "completeness" in model.notice
+    assert model.plane.name == "phinet"
+    model.close()
+
+
+def test_states_that_cannot_be_read_are_told_while_the_map_stays(atlas_path, tmp_path):
+    bad = tmp_path / "bad.h5"
+    shutil.copy(atlas_path, bad)
+    with h5py.File(bad, "r+") as file:
+        del file["planes/phinet/maps/kind"]
+    model = Model()
+    model.open(bad)
+    assert "kind" in model.notice
+    assert model.values.shape == (32, 24)
+    model.close()
+
+
+def test_values_in_words(model):
+    words = model.describe(0.0, 1.0)
+    assert "σ² = 0" in words
+    assert words.endswith("1 sink")
+    rate = next(choice for choice in model.choices if choice.name == "relaxation_rate")
+    model.set_map(rate)
+    assert "no relaxation rate there" in model.describe(0.0, 1.0)
+    assert "relaxation rate" in model.describe(0.5, 0.01)
+    assert model.describe(5.0, 0.1) == ""

@@ -1,0 +1,400 @@
+"""The window, driven as a person drives it: what every view shows, and what happens when something fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
+
+import bifur
+from bifur_gui import first
+from bifur_gui.views.base import ValueAxis
+from bifur_gui.window import make_window
+from tests.gui.conftest import rest
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def at(view, x, y):
+    """The pixel of the view's canvas at (x, y) in drawn coordinates."""
+    return view.canvas.mapFromScene(view.box.mapViewToScene(QPointF(x, y)))
+
+
+def press(qtbot, window, key, modifier=Qt.KeyboardModifier.NoModifier):
+    qtbot.keyClick(window, key, modifier)
+
+
+def spots(scatter):
+    x, y = scatter.getData()
+    return np.array(sorted(zip(x, y, strict=True))).reshape(-1, 2)
+
+
+def picture(window):
+    """Everything that the views show of the cross, as numbers."""
+    phase, diagram, plane = window.phase, window.diagram, window.plane
+    return {
+        "plane: cross": np.array([line.value() for line in plane.lines]),
+        "diagram: lines": np.concatenate([diagram.stable.yData, diagram.unstable.yData]),
+        "diagram: now": np.array(diagram.now.value()),
+        "diagram: equilibria": spots(diagram.marks),
+        "diagram: special points": spots(diagram.points),
+        "phase: equilibria": spots(phase.marks),
+        "phase: arrows": np.array(phase.arrows.getData()),
+        "phase: nullclines": np.concatenate([line.yData for line in phase.nullclines]),
+        "phase: trajectories": phase.paths.yData,
+        "status": np.array([window.about.text()]),
+    }
+
+
+def check_against_find_equilibria(window):
+    """What the views show equals `bifur.find_equilibria` at the cross."""
+    model = window.model
+    found = bifur.find_equilibria(model.system, model.point)
+    states = np.array([e.state for e in found])
+    rho = np.log10(model.cross[1])
+    if model.system.dimension == 2:
+        np.testing.assert_allclose(spots(window.phase.marks), np.array(sorted(states.tolist())), rtol=1e-9, atol=1e-14)
+    shown = spots(window.diagram.marks)
+    np.testing.assert_allclose(shown[:, 0], rho)
+    np.testing.assert_allclose(shown[:, 1], np.sort(states[:, model.component]), rtol=1e-9, atol=1e-14)
+    for e in found:  # and a line of the right kind passes there
+        line = window.diagram.stable if e.kind == "sink" else window.diagram.unstable
+        crossings = [
+            np.interp(rho, sorted(pair_x), np.array(pair_y)[np.argsort(pair_x)])
+            for pair_x, pair_y in zip(
+                np.lib.stride_tricks.sliding_window_view(line.xData, 2),
+                np.lib.stride_tricks.sliding_window_view(line.yData, 2),
+                strict=True,
+            )
+            if min(pair_x) <= rho <= max(pair_x)
+        ]
+        assert np.abs(np.array(crossings) - e.state[model.component]).min() < 2e-2
+    assert f"{len(found)} equilibri" in window.phase.heading.text()
+
+
+def test_it_opens_on_an_atlas(window):
+    assert window.windowTitle() == "small.h5 – small – bifur"
+    assert window.notice.isHidden()
+    assert [window.plane.planes.itemText(i) for i in range(3)] == ["phinet", "l2", "three"]
+    assert len(window.plane.curves) == len(window.model.plane.curves) > 0
+    assert "proved" in window.phase.heading.text()
+    check_against_find_equilibria(window)
+
+
+def test_dragging_the_cross_changes_every_view(qtbot, window):
+    window.model.start_at((0.6, -1.0))
+    rest(qtbot, window)
+    before = picture(window)
+    plane, canvas = window.plane, window.plane.canvas.viewport()
+    axes = plane.axes
+    path = [(0.4, 2e-3), (0.9, 1e-3), (1.3, 3e-4), (1.6, 4e-5)]
+    pixels = [at(plane, float(axes[0].shown(x)), float(axes[1].shown(y))) for x, y in path]
+    qtbot.mousePress(canvas, LEFT, pos=pixels[0])
+    for pixel in pixels[1:]:
+        for step in (pixel + QPoint(5, 5), pixel):
+            qtbot.mouseMove(canvas, step)
+            qtbot.wait(20)
+    qtbot.mouseRelease(canvas, LEFT, pos=pixels[-1])
+    assert window.model.node == window.model.plane.nearest(*path[-1])
+    check_against_find_equilibria(window)  # from the atlas, at once
+    rest(qtbot, window)
+    after = picture(window)
+    for name, value in before.items():
+        assert not np.array_equal(value, after[name], equal_nan=name != "status"), name
+    assert "traced" in window.diagram.heading.text()
+    check_against_find_equilibria(window)
+
+
+def test_a_click_and_keys_move_the_cross(qtbot, window):
+    plane = window.plane
+    x, y = (float(axis.shown(v)) for axis, v in zip(plane.axes, (0.8, 0.01), strict=True))
+    qtbot.mouseClick(plane.canvas.viewport(), LEFT, pos=at(plane, x, y))
+    assert window.model.node == window.model.plane.nearest(0.8, 0.01)
+    iy, ix = window.model.node
+    press(qtbot, window, Qt.Key.Key_Right)
+    press(qtbot, window, Qt.Key.Key_Down)
+    assert window.model.node == (iy - 1, ix + 1)
+    press(qtbot, window, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+    press(qtbot, window, Qt.Key.Key_Up, Qt.KeyboardModifier.ShiftModifier)
+    assert window.model.node == (iy + 9, ix - 9)
+    rest(qtbot, window)
+    check_against_find_equilibria(window)
+
+
+def test_the_line_in_the_diagram_moves_the_cross(qtbot, window):
+    x = window.model.cross[0]
+    diagram = window.diagram
+    height = np.mean(diagram.box.viewRange()[1])
+    qtbot.mouseClick(diagram.canvas.viewport(), LEFT, pos=at(diagram, -3.3, height))
+    assert window.model.cross[0] == x
+    assert window.model.node[0] == window.model.plane.nearest(x, 10**-3.3)[0]
+    rest(qtbot, window)
+    check_against_find_equilibria(window)
+
+
+def test_every_component_and_plane(qtbot, window):
+    for component in (1, 0):
+        window.diagram.states.activated.emit(component)
+        assert window.model.component == component
+        check_against_find_equilibria(window)
+    window.plane.planes.activated.emit(1)
+    rest(qtbot, window)
+    assert window.model.plane.name == "l2"
+    check_against_find_equilibria(window)
+    u, rate = window.phase.nullclines[0].getData()
+    a, rho = 1 + window.model.cross[0], window.model.cross[1]
+    np.testing.assert_allclose(rate, u**2 * (1 - a * u) - rho * u, atol=1e-13)
+
+
+def test_three_states_are_said_plainly(qtbot, window):
+    window.plane.planes.activated.emit(2)
+    rest(qtbot, window)
+    assert window.phase.canvas.isHidden()
+    assert "has 3 states" in window.phase.words.text()
+    for e in bifur.find_equilibria("phinet-full", window.model.point):
+        assert e.kind in window.phase.words.text()
+    check_against_find_equilibria(window)
+    before = window.phase.words.text()
+    press(qtbot, window, Qt.Key.Key_Down)
+    rest(qtbot, window)
+    assert window.phase.words.text() != before
+
+
+@pytest.mark.parametrize("plane", [0, 1])
+def test_a_click_in_the_portrait_starts_a_trajectory(qtbot, window, plane):
+    window.plane.planes.activated.emit(plane)
+    rest(qtbot, window)
+    phase = window.phase
+    (x0, x1), (y0, y1) = phase.box.viewRange()
+    start = x0 + 0.7 * (x1 - x0), y0 + 0.4 * (y1 - y0)
+    qtbot.mouseClick(phase.canvas.viewport(), LEFT, pos=at(phase, *start))
+    rest(qtbot, window)
+    model = window.model
+    assert len(model.trajectories) == 1
+    n = model.system.dimension
+    assert model.trajectories[0].state[0] == pytest.approx(start[:n], abs=0.01 * (x1 - x0 + y1 - y0))
+    sinks = np.array([e.state for e in bifur.find_equilibria(model.system, model.point) if e.kind == "sink"])
+    x, y = phase.paths.getData()
+    end = np.array([x[-2], y[-2]])[:n]  # after it the pen is lifted
+    assert np.abs(sinks - end).max(axis=1).min() < 1e-5
+    assert phase.clear.isVisible()
+    press(qtbot, window, Qt.Key.Key_Escape)
+    assert model.trajectories == ()
+    assert not phase.clear.isVisible()
+
+
+def test_maps_in_colour(qtbot, window):
+    plane = window.plane
+    colours = {tuple(c) for c in plane.image.image.reshape(-1, 3).tolist()}
+    assert len(colours) == len({region.signature for region in window.model.plane.regions}) == 3
+    for i, choice in enumerate(window.model.choices):
+        plane.maps.activated.emit(i)
+        assert window.model.choice == choice
+        assert plane.image.image.shape == (32, 24, 3)
+        assert (plane.scale.scene() is None) == choice.flat
+        QApplication.processEvents()
+    assert [choice.words for choice in window.model.choices][-1] == "p_g of the leading sink"
+    assert window.notice.isHidden()
+
+
+def test_the_image_lies_on_the_nodes(window):
+    """The centre of a cell of the picture is its node."""
+    plane, image = window.model.plane, window.plane.image
+    rect = image.mapRectToParent(image.boundingRect())
+    ny, nx = plane.shape
+    for i, (x, y) in ((0, (plane.x[0], plane.y[0])), (-1, (plane.x[-1], plane.y[-1]))):
+        shown = [float(axis.shown(v)) for axis, v in zip(window.plane.axes, (x, y), strict=True)]
+        cell = (rect.left() + (0.5 if i == 0 else nx - 0.5) * rect.width() / nx,
+                rect.top() + (0.5 if i == 0 else ny - 0.5) * rect.height() / ny)  # fmt: skip
+        assert cell == pytest.approx(shown, abs=1e-9)
+
+
+def test_the_value_under_the_pointer(qtbot, window):
+    plane = window.plane
+    x, y = (float(axis.shown(v)) for axis, v in zip(plane.axes, (0.5, 0.9), strict=True))
+    qtbot.mouseMove(plane.canvas.viewport(), at(plane, x, y))
+    qtbot.waitUntil(lambda: bool(window.readout.text()))
+    assert window.readout.text().endswith("1 sink")
+
+
+def test_a_hidden_view_does_not_refresh(qtbot, window, monkeypatch):
+    calls = []
+    refresh = window.diagram.refresh
+    monkeypatch.setattr(window.diagram, "refresh", lambda event: (calls.append(event), refresh(event)))
+    press(qtbot, window, Qt.Key.Key_2)
+    assert window.diagram.isHidden()
+    press(qtbot, window, Qt.Key.Key_Up)
+    rest(qtbot, window)
+    assert calls == []
+    press(qtbot, window, Qt.Key.Key_2)
+    assert calls == ["plane"]
+    check_against_find_equilibria(window)
+
+
+def test_zoom_is_kept_until_home(qtbot, window):
+    box = window.phase.box
+    box.scaleBy((0.2, 0.2))
+    box.sigRangeChangedManually.emit([True, True])
+    rest(qtbot, window)
+    zoomed = box.viewRange()
+    press(qtbot, window, Qt.Key.Key_Down)
+    rest(qtbot, window)
+    assert box.viewRange() == zoomed
+    assert window.phase.shown.spans == pytest.approx(np.array(zoomed))
+    press(qtbot, window, Qt.Key.Key_Home)
+    rest(qtbot, window)
+    (x0, x1), (y0, y1) = box.viewRange()
+    for mark in window.model.marks:
+        assert x0 < mark.state[0] < x1
+        assert y0 < mark.state[1] < y1
+
+
+def test_a_bad_file_shows_a_sentence_and_keeps_the_atlas(qtbot, window, tmp_path):
+    bad = tmp_path / "bad.h5"
+    bad.write_text("not an atlas")
+    window.model.open(bad)
+    assert window.notice.isVisible()
+    assert str(bad) in window.notice.label.text()
+    press(qtbot, window, Qt.Key.Key_Down)
+    rest(qtbot, window)
+    check_against_find_equilibria(window)
+
+
+def test_a_file_that_vanishes_is_said_and_the_picture_stays(qtbot, tmp_path, atlas_path):
+    path = tmp_path / "gone.h5"
+    shutil.copy(atlas_path, path)
+    window = make_window(path)
+    qtbot.addWidget(window)
+    window.show()
+    rest(qtbot, window)
+    path.unlink()
+    press(qtbot, window, Qt.Key.Key_F5)
+    assert window.notice.label.text() == f"{path}: no such file"
+    press(qtbot, window, Qt.Key.Key_Down)
+    rest(qtbot, window)
+    check_against_find_equilibria(window)
+
+
+def test_an_error_in_a_view_is_one_sentence(qtbot, window, monkeypatch):
+    def broken():
+        raise ZeroDivisionError("nothing to divide by")
+
+    monkeypatch.setattr(window.diagram, "_draw_lines", broken)
+    before = window.phase.heading.text()
+    press(qtbot, window, Qt.Key.Key_Down)
+    rest(qtbot, window)
+    assert window.notice.label.text() == "the diagram: ZeroDivisionError: nothing to divide by"
+    assert window.phase.heading.text() != before
+
+
+def test_pictures_and_keys(qtbot, window, tmp_path, monkeypatch):
+    target = tmp_path / "view"
+    monkeypatch.setattr(
+        "bifur_gui.window.QFileDialog.getSaveFileName", lambda *_, **__: (str(target), "PNG (*.png)")
+    )  # fmt: skip
+    press(qtbot, window, Qt.Key.Key_S)
+    saved = QImage(str(target) + ".png")
+    assert saved.width() >= 380
+    assert saved.pixelColor(3, saved.height() // 2).lightness() > 240
+    target = tmp_path / "no such folder" / "view.png"
+    press(qtbot, window, Qt.Key.Key_S)
+    assert "cannot write" in window.notice.label.text()
+    window.show_keys()
+    assert "move the cross" in window.keys.text()
+    window.keys.close()
+
+
+def test_training_runs_are_dots(qtbot, tmp_path, atlas_path):
+    from bifur.atlas.validation import Validation, save_validation
+
+    path = tmp_path / "trained.h5"
+    shutil.copy(atlas_path, path)
+    nodes = np.array([[5, 3], [20, 10], [30, 12]])
+    with bifur.open_atlas(path) as atlas:
+        plane, digest = atlas["phinet"], atlas.spec_digest
+        points = np.column_stack([plane.x[nodes[:, 1]], plane.y[nodes[:, 0]]])
+    blank = np.zeros((3, 1, 2))
+    runs = {
+        "cell": np.arange(3), "seed": np.zeros(3, int), "learning_rate": np.ones(3), "steps": np.ones(3, int),
+        "time": np.ones(3), "misalignment": np.zeros(3), "reason": np.array(["settled"] * 3),
+        "predicted": np.array([[1], [1], [0]]), "observed": np.array([[1], [0], [0]]),
+        "initial": blank, "final": blank, "predicted_final": blank,
+    }  # fmt: skip
+    about = {"plane": "phinet", "system": "phinet", "states": ("p_h", "p_g"), "free": ("sigma2", "rho")}
+    run = Validation(
+        **about, settings={}, points=points, nodes=nodes, region=np.zeros(3, int), curve_distance=np.ones(3),
+        runs=runs, spec_sha256=digest,
+    )  # fmt: skip
+    save_validation(run, path)
+    window = make_window(path)
+    qtbot.addWidget(window)
+    window.show()
+    rest(qtbot, window)
+    dots = window.plane.dots
+    np.testing.assert_allclose(spots(dots), np.column_stack([points[:, 0], np.log10(points[:, 1])]))
+    assert [brush.color().red() for brush in dots.data["brush"]] == [0, 255, 255]
+    assert dots.data["size"].tolist() == [6, 9, 6]  # the middle one was predicted to live, and collapsed
+    place = QPointF(points[1, 0], np.log10(points[1, 1]))
+    assert "0% ended non-trivial, 0% as predicted" in dots.words_near(place, window.plane.box)
+    assert window.plane.training.isVisible()
+    window.plane.training.setChecked(False)
+    assert not dots.isVisible()
+
+
+def test_unproved_cells_are_hatched(qtbot, window):
+    hatch = window.plane.hatch
+    assert hatch.boundingRect().isEmpty() == (window.model._sure == 2).all()
+    cells = np.zeros((32, 24), dtype=bool)
+    cells[4, 2:5] = cells[5, 4] = True
+    rect = window.plane._rect()
+    hatch.set_cells(cells, rect)
+    hatched = hatch.boundingRect()
+    assert hatched.width() == pytest.approx(3 * rect.width() / 24)
+    assert hatched.height() == pytest.approx(2 * rect.height() / 32)
+    window.plane.grab()
+
+
+def test_ticks_of_a_log_axis_are_true_values(qapp):
+    axis = ValueAxis("left")
+    axis.log = True
+    for low, high in ((-5.0, 0.0), (-0.2, 0.1), (-2.0, -1.2), (-300.0, 300.0)):
+        (_, major), *_ = axis.tickValues(low, high, 400.0)
+        texts = axis.tickStrings(major, 1.0, 1.0)
+        assert 2 <= len(major) <= 20
+        assert len(set(texts)) == len(texts)
+        for text, value in zip(texts, major, strict=True):
+            if "×" not in text and "0" <= text[-1] <= "9":
+                assert float(text) == pytest.approx(10.0**value, rel=1e-3)
+
+
+def test_without_a_file_a_small_atlas_is_built_and_kept(qtbot, tmp_path, monkeypatch):
+    monkeypatch.setattr(first, "user_cache_dir", lambda name: str(tmp_path))
+    monkeypatch.setattr(first, "packaged", lambda: None)
+    small = first.small_spec(8)
+    monkeypatch.setattr(first, "small_spec", lambda: small)
+    window = make_window()
+    qtbot.addWidget(window)
+    window.show()
+    assert "a small one is being built" in window.notice.label.text()
+    rest(qtbot, window)
+    assert window.model.plane.shape == (8, 8)
+    assert window.notice.isHidden()
+    check_against_find_equilibria(window)
+    assert [file.suffix for file in (tmp_path / "atlases").iterdir()] == [".h5"]
+
+
+def test_no_screen_is_one_sentence():
+    environment = {key: value for key, value in os.environ.items() if key not in ("QT_QPA_PLATFORM", "WAYLAND_DISPLAY")}
+    environment["DISPLAY"] = ":987"
+    code = "import sys; from bifur_gui.window import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("bifur: the window needs a screen")
+    assert done.stderr.count("\n") == 1

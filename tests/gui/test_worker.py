@@ -1,0 +1,86 @@
+"""Jobs in threads: the latest of a kind wins, answers come on the thread of the window."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import pytest
+from PySide6.QtCore import QRectF
+
+from bifur_gui.worker import Worker
+
+
+@pytest.fixture
+def worker(qapp):
+    made = Worker()
+    yield made
+    assert made.close()
+
+
+def test_void_qt_calls_keep_the_references_to_none():
+    rect = QRectF()
+    before = sys.getrefcount(None)
+    for i in range(1000):
+        rect.setLeft(float(i))
+    assert sys.getrefcount(None) > before - 500
+
+
+def test_the_latest_job_of_a_kind_wins(qtbot, worker):
+    gate, ran, answers = threading.Event(), [], []
+
+    def job(i):
+        gate.wait(5)
+        ran.append(i)
+        return i
+
+    for i in range(50):
+        worker.submit("trace", lambda i=i: job(i), answers.append, pytest.fail)
+    gate.set()
+    qtbot.waitUntil(lambda: not worker.busy)
+    assert ran == [0, 49]
+    assert answers == [0, 49]
+
+
+def test_kinds_do_not_wait_for_each_other(qtbot, worker):
+    gate, answers = threading.Event(), []
+    worker.submit("slow", lambda: gate.wait(5), answers.append, pytest.fail)
+    worker.submit("quick", lambda: "quick", answers.append, pytest.fail)
+    qtbot.waitUntil(lambda: answers == ["quick"])
+    gate.set()
+    qtbot.waitUntil(lambda: not worker.busy)
+    assert answers == ["quick", True]
+
+
+def test_jobs_run_elsewhere_and_answers_arrive_here(qtbot, worker):
+    threads = []
+    worker.submit(
+        "a", threading.get_ident, lambda other: threads.extend([other, threading.get_ident()]), pytest.fail
+    )  # fmt: skip
+    qtbot.waitUntil(lambda: len(threads) == 2)
+    assert threads[0] != threading.get_ident() == threads[1]
+
+
+def test_a_job_that_fails_tells_its_error(qtbot, worker):
+    errors = []
+    worker.submit("a", lambda: 1 / 0, pytest.fail, errors.append)
+    qtbot.waitUntil(lambda: bool(errors))
+    assert isinstance(errors[0], ZeroDivisionError)
+
+
+def test_after_closing_nothing_arrives(qtbot, qapp):
+    worker, answers = Worker(), []
+    worker.submit("a", lambda: time.sleep(0.1), answers.append, pytest.fail)
+    assert worker.close()
+    worker.submit("a", lambda: 1, answers.append, pytest.fail)
+    qtbot.wait(50)
+    assert answers == []
+
+
+def test_closing_does_not_wait_for_ever(qapp):
+    worker, gate = Worker(), threading.Event()
+    worker.submit("a", lambda: gate.wait(30), pytest.fail, pytest.fail)
+    assert not worker.close(patience=0.05)
+    gate.set()
+    assert worker.close()
