@@ -32,7 +32,7 @@ gui: $(VENV)/.with-gui
 
 test: export QT_QPA_PLATFORM := offscreen
 test: $(VENV)/.with-all
-	@$(BIN)/python -m bifur.cli.window
+	@$(BIN)/bifur gui --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -41,7 +41,7 @@ test: $(VENV)/.with-all
 
 test-long: export QT_QPA_PLATFORM := offscreen
 test-long: $(VENV)/.with-all
-	@$(BIN)/python -m bifur.cli.window
+	@$(BIN)/bifur gui --check
 	$(BIN)/python -m pytest -m long
 
 bench: export QT_QPA_PLATFORM := offscreen

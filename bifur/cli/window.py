@@ -1,4 +1,4 @@
-"""`bifur gui`, and the system libraries that Qt needs; `python -m bifur.cli.window` checks them alone."""
+"""`bifur gui`, and the system libraries that Qt needs; `bifur gui --check` looks for them alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from bifur import _late
-from bifur.cli.base import DONE, say
+from bifur.cli.base import DONE
 
 # shared library -> Debian package (Ubuntu 24.04 takes the same names)
 ANY_SCREEN = {
@@ -32,8 +32,12 @@ X11 = {
 
 @click.command(short_help="Browse an atlas in a window.")
 @click.argument("atlas", required=False, type=click.Path(path_type=Path, exists=True))
-def gui(atlas: Path | None) -> int:
+@click.option("--check", is_flag=True, help="Only look for the system libraries that Qt needs without a screen.")
+def gui(atlas: Path | None, check: bool) -> int:
     """Open the window, on ATLAS if one is given."""
+    if check:
+        refuse_without_libraries(x11=False)
+        return DONE
     refuse_without_libraries(x11="DISPLAY" in os.environ and "QT_QPA_PLATFORM" not in os.environ)
     return int(_late.gui().main(atlas))
 
@@ -55,11 +59,3 @@ def _loads(library: str) -> bool:
     except OSError:
         return False
     return True
-
-
-if __name__ == "__main__":
-    try:
-        refuse_without_libraries(x11=False)
-    except OSError as error:
-        sys.exit(say(str(error)))
-    sys.exit(DONE)

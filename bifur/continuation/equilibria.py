@@ -170,20 +170,22 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
     for half in (points[:STARTS], points[STARTS:]):
         out = np.empty((STARTS, system.dimension))
         count = search.from_starts(system.derived.kernels(), np.ascontiguousarray(half), low, high, out, work)
-        halves.append(_distinct(system, p, out[:count]))
+        halves.append(_distinct(system, p, np.array([_snapped(system, p, state) for state in out[:count]])))
     everything = np.array([state for half in halves for state, _ in half]).reshape(-1, system.dimension)
     merged = _distinct(system, p, everything)
     singular = [state for state, radius in merged if math.isnan(radius)]
     agreed = len(halves[0]) == len(halves[1]) == len(merged) and not singular
     degenerate = ""
     if singular:
+        merged = [(s, r) for s, r in merged if not math.isnan(r)]
+        singular = [_snapped(system, p, state, 1e-9) for state in singular]
         dimension = _dimension_of_set(system, work, singular)
         if dimension:
             degenerate = f"a set of equilibria of dimension {dimension}; one point of it is given"
             singular = [min(singular, key=lambda state: float(np.abs(state).max()))]
         else:
             degenerate = "the Jacobian is singular at an equilibrium: the point lies on a fold or branch point"
-        merged = [(s, r) for s, r in merged if not math.isnan(r)] + [(s, math.nan) for s in singular]
+        merged += [(s, math.nan) for s in singular]
     reason = (
         "not reduced to polynomials in one state: two independent searches agree"
         if not system.derived.polynomial
@@ -192,6 +194,17 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
     if not agreed and not degenerate and not system.derived.polynomial:
         reason = "two independent searches found different equilibria; narrow `bounds` to the region of interest"
     return _Found([state for state, _ in merged], False, agreed, reason, degenerate, tuple(singular))
+
+
+def _snapped(
+    system: System, p: NDArray[np.float64], state: NDArray[np.float64], near: float = 1e-14
+) -> NDArray[np.float64]:
+    """States that are zero but for rounding, as zero, where the field says so too."""
+    snapped = np.where(np.abs(state) <= near * max(1.0, np.abs(state).max()), 0.0, state)
+    parameters = dict(zip(system.parameters, p, strict=True))
+    with np.errstate(all="ignore"):
+        before, after = (np.abs(system.field(u, parameters)).max() for u in (state, snapped))
+    return snapped if after <= before else state
 
 
 def _dimension_of_set(system: System, work: step.Work, points: list[NDArray[np.float64]]) -> int:

@@ -145,50 +145,38 @@ def _why_no_step(h, last, filled, clock, counts, options, times, t_out, u, work)
 
 
 @inline
-def _run(kernels, p, u, clock, counts, options, work, times, t_out, u_out):
-    """Go on from (clock, u) until something ends the run or the output is full; (code, rows filled)."""
-    filled = counts[NEXT]
-    field_at(kernels, u, p, clock, counts, work.slope)
+def _look(kernels, p, u, moved, clock, counts, options, work):
+    """The code that ends the run at an accepted state, or -1."""
     if not finite(work.slope):
-        return NOT_FINITE, filled
-    if clock[H] <= 0.0:
-        if arrives(kernels, p, u, 0.0, clock, counts, options, work):
-            return ARRIVED, filled
-        clock[H] = first_step(kernels, p, u, clock, counts, options, work)
-    fresh = False
-    while True:
-        h = clock[H]
-        last = clock[T] + 1.01 * h >= clock[DURATION]
-        if last:
-            h = clock[DURATION] - clock[T]
-        code = _why_no_step(h, last, filled, clock, counts, options, times, t_out, u, work)
-        if code >= 0:
-            return code, filled
-        method = counts[METHOD]
-        error = _try_step(kernels, p, u, h, fresh, clock, counts, options, work)
-        clock[H] = next_step(method, h, error, clock)
-        if not error <= 1.0:
-            counts[REJECTED] += 1
-            fresh = True
-            continue
-        counts[ACCEPTED] += 1
-        clock[ERROR] = error
-        clock[T] = clock[DURATION] if last else clock[T] + h
-        moved, stiff = _accept(kernels, p, u, h, clock, counts, options, work, times.shape[0] > 0)
-        fresh = False
-        filled = _record(u, clock, counts, work, h, times, t_out, u_out, filled)
-        if method == DOPRI5:  # after the output, which belongs to the method of this step
-            _watch_stiffness(stiff, counts)
-        if not finite(work.slope):
-            return NOT_FINITE, filled
-        if _beyond(u, clock[SCALE]):
-            return BLEW_UP, filled
-        if arrives(kernels, p, u, moved, clock, counts, options, work):
-            return ARRIVED, filled
+        return NOT_FINITE
+    if _beyond(u, clock[SCALE]):
+        return BLEW_UP
+    if arrives(kernels, p, u, moved, clock, counts, options, work):
+        return ARRIVED
+    return -1
+
+
+@inline
+def _step(kernels, p, u, h, last, fresh, clock, counts, options, work, times, t_out, u_out, filled):
+    """Try one step; whether it is accepted, its length in tolerances, and the rows filled."""
+    method = counts[METHOD]
+    error = _try_step(kernels, p, u, h, fresh, clock, counts, options, work)
+    clock[H] = next_step(method, h, error, clock)
+    if not error <= 1.0:
+        counts[REJECTED] += 1
+        return False, np.inf, filled
+    counts[ACCEPTED] += 1
+    clock[ERROR] = error
+    clock[T] = clock[DURATION] if last else clock[T] + h
+    moved, stiff = _accept(kernels, p, u, h, clock, counts, options, work, times.shape[0] > 0)
+    filled = _record(u, clock, counts, work, h, times, t_out, u_out, filled)
+    if method == DOPRI5:  # after the output, which belongs to the method of this step
+        _watch_stiffness(stiff, counts)
+    return True, moved, filled
 
 
 @kernel(types.void(KERNELS, MATRIX, MATRIX, MATRIX, INT_MATRIX, VECTOR, WORK, VECTOR, VECTOR, MATRIX, INTS))
-def march(kernels, parameters, states, clocks, counts, options, work, times, t_out, u_out, codes):
+def march(kernels, parameters, states, clocks, all_counts, options, work, times, t_out, u_out, codes):
     """Each row of `states` (b, n) goes on, in place, from its clock (b, 6) and counts (b, 8), to its code (b,).
 
     Output is for a single run: `times` (m,) since the start, increasing, or empty: then every
@@ -197,9 +185,27 @@ def march(kernels, parameters, states, clocks, counts, options, work, times, t_o
     enough, it ends on the equilibrium itself.
     """
     for row in range(states.shape[0]):
-        u = states[row]
-        code, filled = _run(kernels, parameters[row], u, clocks[row], counts[row], options, work, times, t_out, u_out)
-        counts[row, NEXT] = filled
+        p, u, clock, counts = parameters[row], states[row], clocks[row], all_counts[row]
+        filled, code = counts[NEXT], -1
+        accepted, moved = True, 0.0 if clock[H] <= 0.0 else np.inf
+        field_at(kernels, u, p, clock, counts, work.slope)
+        while code < 0:
+            if accepted:
+                code = _look(kernels, p, u, moved, clock, counts, options, work)
+                if code >= 0:
+                    break
+                if clock[H] <= 0.0:
+                    clock[H] = first_step(kernels, p, u, clock, counts, options, work)
+            h = clock[H]
+            last = clock[T] + 1.01 * h >= clock[DURATION]
+            if last:
+                h = clock[DURATION] - clock[T]
+            code = _why_no_step(h, last, filled, clock, counts, options, times, t_out, u, work)
+            if code < 0:
+                accepted, moved, filled = _step(
+                    kernels, p, u, h, last, not accepted, clock, counts, options, work, times, t_out, u_out, filled
+                )
+        counts[NEXT] = filled
         if code == ARRIVED and options[ARRIVAL] == WHEN_CERTAIN:
             u[:] = work.limit
         codes[row] = code
