@@ -18,7 +18,7 @@ from bifur import _late
 from bifur._say import unknown
 from bifur.atlas import hdf, tables
 from bifur.atlas.plane import COMPLETENESS, KINDS, LedgerEntry, Region
-from bifur.continuation.results import Completeness, Curve, Diagram, Equilibrium, SpecialPoint
+from bifur.continuation.results import Completeness, Curve, Diagram, Equilibrium, SpecialPoint, collapsed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from bifur.systems.base import System
 
 Answer = TypeVar("Answer")
-
-# at or below this an equilibrium's state counts as zero; the smallest one that is not is of the order of rho
-ZERO = 1e-12
 
 
 def _guarded(read: Callable[[Plane], Answer]) -> Callable[[Plane], Answer]:
@@ -319,7 +316,6 @@ class Plane:
     def _equilibria(self, iy: int, ix: int, point: Mapping[str, float]) -> tuple[Equilibrium, ...]:
         cell = {name: self.maps[name][iy, ix] for name in ("state", "kind", "n_unstable", "residual")}
         eigenvalues = _complex(self.maps["eigenvalues_real"][iy, ix], self.maps["eigenvalues_imag"][iy, ix])
-        collapse = [self.system.states.index(name) for name in self.system.collapse]
         return tuple(
             Equilibrium(
                 state=cell["state"][k],
@@ -328,7 +324,7 @@ class Plane:
                 kind=KINDS[code],  # type: ignore[arg-type]
                 n_unstable=int(cell["n_unstable"][k]),
                 residual=float(cell["residual"][k]),
-                collapsed=bool(collapse) and bool(np.all(np.abs(cell["state"][k][collapse]) <= ZERO)),
+                collapsed=bool(collapsed(self.system, cell["state"][k])),
             )
             for k, code in enumerate(cell["kind"].tolist())
             if code > 0

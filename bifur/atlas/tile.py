@@ -20,8 +20,8 @@ import numpy as np
 from bifur.atlas.plane import KINDS, LedgerEntry, PlaneData, Region
 from bifur.continuation.curves import trace_curve
 from bifur.continuation.diagram import trace
-from bifur.continuation.equilibria import VANISHED, find_equilibria
-from bifur.continuation.results import Curve, Diagram, SpecialPoint
+from bifur.continuation.equilibria import find_equilibria
+from bifur.continuation.results import Curve, Diagram, SpecialPoint, collapsed
 from bifur.continuation.settings import Settings
 from bifur.continuation.slices import Sheets, trace_slices
 from bifur.kernels import search, step, sweep
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bifur.atlas.spec import PlaneSpec
-    from bifur.systems.base import System
 
 Progress = Callable[[int, int, str], None]
 
@@ -316,7 +315,7 @@ def _float_maps(plane: PlaneSpec, maps: dict[str, NDArray[Any]], curves: tuple[C
     The leading sink is, of the sinks that are no collapse, the one that attracts fastest.
     """
     re, im = maps["eigenvalues_real"], maps["eigenvalues_imag"]
-    sinks = (maps["kind"] == SINK) & ~_collapsed(plane.system, maps["state"])
+    sinks = (maps["kind"] == SINK) & ~collapsed(plane.system, maps["state"])
     rate = np.where(sinks, -re[..., 0], -np.inf)
     leading = rate.argmax(axis=-1)[..., None]
     exists = np.isfinite(rate.max(axis=-1))
@@ -333,13 +332,6 @@ def _float_maps(plane: PlaneSpec, maps: dict[str, NDArray[Any]], curves: tuple[C
         maps["max_learning_rate"] = np.where(exists, limit, np.nan)
     if "curve_distance" in plane.maps:
         maps["curve_distance"] = _curve_distance(plane, curves)
-
-
-def _collapsed(system: System, state: NDArray[np.float64]) -> NDArray[np.bool_]:
-    indices = [system.states.index(name) for name in system.collapse]
-    if not indices:
-        return np.zeros(state.shape[:-1], bool)
-    return np.all(np.abs(state[..., indices]) <= VANISHED, axis=-1)
 
 
 def _curve_distance(plane: PlaneSpec, curves: tuple[Curve, ...]) -> NDArray[np.float64]:

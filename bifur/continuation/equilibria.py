@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bifur.continuation import exact
-from bifur.continuation.results import Completeness, Equilibrium, EquilibriumSet, Kind
+from bifur.continuation.results import Completeness, Equilibrium, EquilibriumSet, Kind, collapsed
 from bifur.kernels import search, step
 from bifur.systems.base import System, get_system
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 # a real part below this times the largest entry of J cannot be told from zero in double precision
 UNDECIDED = 1e-12
-# a state below this counts as vanished: Newton brings a state that is exactly zero far below it
-VANISHED = 1e-12
 SET_RESIDUAL = 1e-26
 STARTS = 256
 MOST = 256
@@ -290,7 +288,7 @@ def equilibrium(system: System, p: NDArray[np.float64], state: NDArray[np.float6
         kind=kind_of(re, size),
         n_unstable=int((re > 0).sum()),
         residual=float(step.relative_residual(kernels, state, work)),
-        collapsed=collapsed(system, state),
+        collapsed=bool(collapsed(system, state)),
         radius=exact.krawczyk_radius(system, state, p) if prove else math.nan,
     )
 
@@ -306,9 +304,3 @@ def kind_of(re: NDArray[np.float64], size: float) -> Kind:
     if np.all(re < 0):
         return "sink"
     return "source" if np.all(re > 0) else "saddle"
-
-
-def collapsed(system: System, state: NDArray[np.float64]) -> bool:
-    """Whether the states that the system declares in `collapse` vanish."""
-    indices = [system.states.index(name) for name in system.collapse]
-    return bool(indices) and bool(np.all(np.abs(state[indices]) <= VANISHED))

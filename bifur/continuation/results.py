@@ -23,6 +23,18 @@ Completeness = Literal["proved", "probable", "unknown"]
 Kind = Literal["sink", "source", "saddle", "degenerate", "undecided"]
 
 
+# a state below this counts as vanished: Newton brings a state that is exactly zero far below it
+VANISHED = 1e-12
+
+
+def collapsed(system: System, state: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether the states that the system declares in `collapse` vanish; shape (..., n) gives (...)."""
+    indices = [system.states.index(name) for name in system.collapse]
+    if not indices:
+        return np.zeros(state.shape[:-1], bool)
+    return np.asarray(np.all(np.abs(state[..., indices]) <= VANISHED, axis=-1))
+
+
 class Stop(Enum):
     """Why a branch or a curve ends; the text says what to do about it."""
 

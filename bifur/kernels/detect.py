@@ -21,6 +21,7 @@ from bifur.kernels.step import CONVERGED, DIVERGED, NOT_FINITE, SINGULAR, WORK
 from bifur.kernels.types import F8, I8, KERNELS, VECTOR
 
 MAX_NEWTON = 20
+FLOOR = 1e-3  # unknowns below this size are measured by it: one that is zero has no relative error
 
 
 @inline
@@ -184,7 +185,7 @@ def locate(kind, K, x, free, anchor, W):
                 return NOT_FINITE, math.inf
             if not abs(W.b[i]) <= 1e-12 * terms + 1e-15 * sides:
                 good = False
-            worst = max(worst, abs(W.b[i]) / max(terms, 1e-15 * sides, 1e-300))
+            worst = max(worst, abs(W.b[i]) / max(terms, FLOOR * sides, 1e-300))
         if good:
             return CONVERGED, worst
         if iteration == MAX_NEWTON:

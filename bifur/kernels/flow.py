@@ -30,6 +30,7 @@ from bifur.kernels.stepper import (
     WORK,
     H,
     T,
+    copy,
     dense_dopri,
     dense_rodas,
     field_at,
@@ -59,7 +60,7 @@ def _record(u, clock, counts, work, h, times, t_out, u_out, filled):
         return filled
     if times.shape[0] == 0:
         t_out[filled] = clock[DIRECTION] * clock[T]
-        u_out[filled] = u
+        copy(u, u_out[filled])
         return filled + 1
     while counts[NEXT] < times.shape[0] and times[counts[NEXT]] <= clock[T]:
         theta = 1.0 - (clock[T] - times[counts[NEXT]]) / h
@@ -122,9 +123,9 @@ def _accept(kernels, p, u, h, clock, counts, options, work, dense):
     for i in range(u.shape[0]):
         work.stage[i] = work.new[i] - u[i]
     moved = in_tolerances(work.stage, u, work.new, options[RTOL], options[ATOL])
-    u[:] = work.new
+    copy(work.new, u)
     if counts[METHOD] == DOPRI5:
-        work.slope[:] = work.k[6]
+        copy(work.k[6], work.slope)
     else:
         field_at(kernels, u, p, clock, counts, work.slope)
     return moved, stiff
@@ -207,7 +208,7 @@ def march(kernels, parameters, states, clocks, all_counts, options, work, times,
                 )
         counts[NEXT] = filled
         if code == ARRIVED and options[ARRIVAL] == WHEN_CERTAIN:
-            u[:] = work.limit
+            copy(work.limit, u)
         codes[row] = code
 
 

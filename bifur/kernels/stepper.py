@@ -129,6 +129,13 @@ def in_tolerances(x, u, v, rtol, atol):
 
 
 @inline
+def copy(source, target):
+    """Entry by entry: an assignment of slices compiles ten times as long."""
+    for i in range(target.shape[0]):
+        target[i] = source[i]
+
+
+@inline
 def finite(x):
     """Whether no entry is infinite or not a number: 0 times such a value is not 0."""
     total = 0.0
@@ -185,7 +192,7 @@ def first_step(kernels, p, u, clock, counts, options, work):
 def step_dopri(kernels, p, u, h, clock, counts, options, work):
     n = u.shape[0]
     k = work.k
-    k[0] = work.slope
+    copy(work.slope, k[0])
     for stage in range(1, 7):
         target = work.new if stage == 6 else work.stage
         for i in range(n):
@@ -241,7 +248,7 @@ def step_rodas(kernels, p, u, h, clock, counts, options, work):
         work.matrix[i, i] += 1.0 / (h * GAMMA)
     if factor(work.matrix, n, work.pivot) == 0.0:
         return np.inf
-    k[0] = work.slope
+    copy(work.slope, k[0])
     solve(work.matrix, n, work.pivot, k[0])
     for stage in range(1, 6):
         for i in range(n):

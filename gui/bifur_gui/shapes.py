@@ -151,10 +151,19 @@ def portrait(
     """The flow of a system of one or two states in a window that is drawn `pixels` wide and high."""
     if system.dimension == 1:
         return _line_portrait(system, parameters, spans, pixels, marks)
-    x, y = (np.linspace(*span, GRID) for span in spans)
+    x, y = (_lines_of_grid(span, [float(mark.state[i]) for mark in marks]) for i, span in enumerate(spans))
     field = field_over(system, np.meshgrid(x, y), parameters)
     nullclines = tuple(_zero_lines(x, y, component) for component in field)
     return Portrait(spans, _arrows(system, parameters, spans, pixels), nullclines)
+
+
+def _lines_of_grid(span: tuple[float, float], places: Sequence[float]) -> NDArray[np.float64]:
+    """An even grid, ever finer towards the equilibria: near them nullclines may lie closer than any even grid sees."""
+    low, high = span
+    near = np.geomspace(1e-6, 1.0, 14) * (high - low) / (GRID - 1)
+    close = [place + offset for place in places for offset in (0.0, *near, *-near)]
+    lines = np.unique(np.concatenate([np.linspace(low, high, GRID), close]))
+    return lines[(lines >= low) & (lines <= high)]
 
 
 def field_over(system: System, u: Sequence[NDArray[np.float64]], parameters: Mapping[str, float]) -> NDArray:

@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 
 import bifur
-from bifur.atlas import plane_view
 from bifur.atlas.store import write_atlas
 from bifur.atlas.validation import Validation, save_validation
-from bifur.continuation import equilibria
 from tests.atlas import synthetic
 
 
@@ -67,10 +65,6 @@ def test_exact_solves_at_the_point_itself(plane):
     low, high = synthetic.roots(1.3, 0.0123)
     np.testing.assert_allclose([e.state[0] for e in cell.equilibria], [0, low, high], rtol=1e-13)
     assert [e.collapsed for e in cell.equilibria] == [True, False, False]
-
-
-def test_collapse_means_the_same_in_the_file_and_in_the_solver():
-    assert plane_view.ZERO == equilibria.VANISHED
 
 
 def test_beyond_the_fold_one_equilibrium_is_left(plane):

@@ -38,8 +38,7 @@ def test_lines_are_the_equilibria_and_their_stability(l2, source):
 
 def test_a_line_is_lifted_between_sheets(l2):
     lines = shapes.column_lines(l2.column, 0)
-    rho, p = lines.stable
-    jumps = np.abs(np.diff(p))
+    jumps = np.abs(np.diff(lines.stable[1]))
     assert np.nanmax(jumps) < 0.2  # the origin and p+ are never joined
 
 
@@ -56,6 +55,22 @@ def test_nullclines_converge_to_zeros_of_the_field(monkeypatch):
             residuals.append(np.abs(system.field((x[there], y[there]), parameters)[i]).max())
         worst.append(max(residuals))
     assert np.log2(worst[0] / worst[1]) == pytest.approx(2, abs=0.5)
+
+
+def test_nullclines_closer_than_the_grid_are_seen():
+    """At small rho p_h' vanishes on p_h = 0 and near p_h = rho / (1 + p_g), which crosses the saddle."""
+    system, parameters = bifur.get_system("phinet"), {"sigma2": 0.0, "rho": 1e-4}
+    marks = [Mark(e.state, e.kind, e.n_unstable) for e in bifur.find_equilibria(system, parameters)]
+    found = shapes.portrait(system, parameters, ((-0.5, 1.3), (-7.0, 2.5)), (600.0, 400.0), marks)
+    for x, y in found.nullclines:
+        for mark in marks:
+            assert np.nanmin(np.hypot(x - mark.state[0], y - mark.state[1])) < 1e-5
+    x, y = found.nullclines[0]
+    for height in (-3.0, 1.0):
+        beside = np.abs(y - height) < 0.05
+        assert np.nanmin(np.abs(x[beside])) < 1e-9
+    beside = np.abs(y - 1.0) < 0.05
+    assert np.nanmin(np.abs(x[beside] - 1e-4 / 2)) < 1e-5
 
 
 def test_arrows_point_along_the_field_and_have_one_length_on_the_screen():

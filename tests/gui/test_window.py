@@ -342,7 +342,7 @@ def test_training_runs_are_dots(qtbot, tmp_path, atlas_path):
     assert [brush.color().red() for brush in dots.data["brush"]] == [0, 255, 255]
     assert dots.data["size"].tolist() == [6, 9, 6]  # the middle one was predicted to live, and collapsed
     place = QPointF(points[1, 0], np.log10(points[1, 1]))
-    assert "0% ended non-trivial, 0% as predicted" in dots.words_near(place, window.plane.box)
+    assert "0% of the modes end non-trivial, 0% as predicted" in dots.words_near(place, window.plane.box)
     assert window.plane.training.isVisible()
     window.plane.training.setChecked(False)
     assert not dots.isVisible()

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class TrainingDots(pg.ScatterPlotItem):
-    """A dot per trained cell: black for non-trivial ends, white for collapse, ringed where not as predicted."""
+    """A dot per trained cell: the more modes end non-trivial the darker, ringed where not as predicted."""
 
     legend = (
-        "●&nbsp;trained:&nbsp;non-trivial",
-        "○&nbsp;collapsed",
+        "training:&nbsp;○&nbsp;all&nbsp;collapsed",
+        "●&nbsp;all&nbsp;alive",
         f"<b style='color:{style.VERMILLION}'>◉</b>&nbsp;not&nbsp;as&nbsp;predicted",
     )
 
@@ -33,7 +33,7 @@ class TrainingDots(pg.ScatterPlotItem):
         self._run = run
         share, agreement = run.cell_share, run.cell_agreement
         self._share, self._agreement = share, agreement
-        grey = np.where(np.isfinite(share), 255 * (1 - np.nan_to_num(share)), 150).astype(int)
+        grey = (255 * (1 - np.nan_to_num(share, nan=0.4))).astype(int)
         erred = agreement < 1
         brushes = [pg.mkBrush(v, v, v) for v in grey.tolist()]
         edge, ring = pen(style.INK, 0.8), pen(style.VERMILLION, 2.2)
@@ -55,6 +55,6 @@ class TrainingDots(pg.ScatterPlotItem):
         if gap[nearest] > 6:
             return ""
         if not np.isfinite(self._agreement[nearest]):
-            return "training here was inconclusive"
+            return "training: inconclusive"
         seen, right = self._share[nearest], self._agreement[nearest]
-        return f"training here: {seen:.0%} ended non-trivial, {right:.0%} as predicted"
+        return f"training: {seen:.0%} of the modes end non-trivial, {right:.0%} as predicted"
