@@ -16,7 +16,7 @@ from bifur.continuation.results import Curve, SpecialPoint
 from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import STOPS, fold_coefficient, steps
 from bifur.kernels import curve as engine
-from bifur.kernels import step
+from bifur.kernels import detect, step
 from bifur.systems.base import System
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _residual(problem: _Problem, z: NDArray[np.float64]) -> float:
     step.evaluate(step.FOLD, problem.system.derived.kernels(), np.ascontiguousarray(z), plane.free, plane.logs, work)
     size = 2 * n + 2
     terms = np.abs(work.H[: size - 1, :size] * z).sum(axis=1)
-    floor = 1e-15 * np.abs(work.H[: size - 1, :size]).sum(axis=1)
+    floor = detect.FLOOR * np.abs(work.H[: size - 1, :size]).sum(axis=1)
     return float((np.abs(work.f[: size - 1]) / np.maximum(np.maximum(terms, floor), 1e-300)).max())
 
 

@@ -264,7 +264,7 @@ def _row(branch: Branch) -> NDArray[np.float64]:
 def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
     critical = None
     if problem.system.derived.polynomial:
-        critical = exact.critical_values(problem.system.derived, problem.p, problem.index, problem.span)
+        critical = exact.critical_values(problem.system.derived, problem.p, problem.index, problem.span, *problem.box)
     values = _samples(problem, critical)
     tracer = problem.tracer(values)
     sets = [problem.equilibria(value) for value in values]
@@ -278,7 +278,7 @@ def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
             if covered[k][j]:
                 continue
             covered[k][j] = True
-            if found.kind == "degenerate":
+            if found.kind == "degenerate" or any(_ends_at(piece.branch, found.state, values[k]) for piece in pieces):
                 continue
             piece = tracer.both(found.state, float(values[k]))
             if piece is None:
@@ -307,6 +307,13 @@ def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
         )
     verdict: Completeness = "probable" if all(found.completeness != "unknown" for found in sets[1:-1]) else "unknown"
     return pieces, "unknown" if missed else verdict, notes
+
+
+def _ends_at(branch: Branch, state: NDArray[np.float64], value: float) -> bool:
+    """Whether this is an end of the branch, which a bound cut off just before it landed there."""
+    z = np.append(state, value)
+    ends = (np.append(branch.state[i], branch.parameter[i]) for i in (0, -1))
+    return any(bool(np.all(np.abs(end - z) <= 1e-9 * np.maximum(1.0, np.abs(z)))) for end in ends)
 
 
 def _counted(found: EquilibriumSet) -> bool:

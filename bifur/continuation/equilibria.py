@@ -168,7 +168,7 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
     for half in (points[:STARTS], points[STARTS:]):
         out = np.empty((STARTS, system.dimension))
         count = search.from_starts(system.derived.kernels(), np.ascontiguousarray(half), low, high, out, work)
-        halves.append(_distinct(system, p, np.array([_snapped(system, p, state) for state in out[:count]])))
+        halves.append(_distinct(system, p, out[:count]))
     everything = np.array([state for half in halves for state, _ in half]).reshape(-1, system.dimension)
     merged = _distinct(system, p, everything)
     singular = [state for state, radius in merged if math.isnan(radius)]
@@ -176,7 +176,7 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
     degenerate = ""
     if singular:
         merged = [(s, r) for s, r in merged if not math.isnan(r)]
-        singular = [_snapped(system, p, state, 1e-9) for state in singular]
+        singular = [_snapped(system, p, state) for state in singular]
         dimension = _dimension_of_set(system, work, singular)
         if dimension:
             degenerate = f"a set of equilibria of dimension {dimension}; one point of it is given"
@@ -194,11 +194,9 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
     return _Found([state for state, _ in merged], False, agreed, reason, degenerate, tuple(singular))
 
 
-def _snapped(
-    system: System, p: NDArray[np.float64], state: NDArray[np.float64], near: float = 1e-14
-) -> NDArray[np.float64]:
-    """States that are zero but for rounding, as zero, where the field says so too."""
-    snapped = np.where(np.abs(state) <= near * max(1.0, np.abs(state).max()), 0.0, state)
+def _snapped(system: System, p: NDArray[np.float64], state: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Newton comes near a set of equilibria slowly: states close to zero, as zero, where the field says so too."""
+    snapped = np.where(np.abs(state) <= 1e-9 * max(1.0, np.abs(state).max()), 0.0, state)
     parameters = dict(zip(system.parameters, p, strict=True))
     with np.errstate(all="ignore"):
         before, after = (np.abs(system.field(u, parameters)).max() for u in (state, snapped))

@@ -65,17 +65,48 @@ def real_roots(polynomial: flint.fmpq_poly) -> list[tuple[flint.arb, int]]:
     return sorted(roots, key=lambda r: float(r[0].mid()))
 
 
-def critical_values(
-    derived: Derived, p: NDArray[np.float64], free: int, span: tuple[float, float]
-) -> list[float] | None:
-    """Every value of parameter `free` in the open span at which the number of real roots of a chart can change.
+class _Quotient:
+    """A quotient of two polynomials, as far as lifting a state needs it."""
 
-    These are the real roots of the discriminants, of the leading coefficients and of the guards, as
-    polynomials in the free parameter: between two of them every branch is a smooth graph. None where
-    one of them vanishes identically.
+    def __init__(self, top: Any, bottom: Any) -> None:
+        self.top, self.bottom = top, bottom
+
+    def __add__(self, other: _Quotient) -> _Quotient:
+        return _Quotient(self.top * other.bottom + other.top * self.bottom, self.bottom * other.bottom)
+
+    def __sub__(self, other: _Quotient) -> _Quotient:
+        return self + -other
+
+    def __neg__(self) -> _Quotient:
+        return _Quotient(-self.top, self.bottom)
+
+    def __mul__(self, other: _Quotient) -> _Quotient:
+        return _Quotient(self.top * other.top, self.bottom * other.bottom)
+
+    def __truediv__(self, other: _Quotient) -> _Quotient:
+        return _Quotient(self.top * other.bottom, self.bottom * other.top)
+
+    def __pow__(self, exponent: int) -> _Quotient:
+        return _Quotient(self.top**exponent, self.bottom**exponent)
+
+
+def critical_values(
+    derived: Derived,
+    p: NDArray[np.float64],
+    free: int,
+    span: tuple[float, float],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> list[float] | None:
+    """Every value of parameter `free` in the open span at which the number of equilibria in the box can change.
+
+    These are the real roots of the discriminants, of the leading coefficients, of the guards, and of the
+    resultants with the bounds of the states, as polynomials in the free parameter: between two of them every branch is
+    a smooth graph inside the box. None where one of them vanishes identically. `low`, `high` (n,) bound the states.
     """
     context = flint.fmpq_mpoly_ctx.get(("x", "l"), flint.Ordering.lex)
     x, parameter = context.gens()
+    one = context.constant(1)
     values = {f"p{k}": context.constant(rational(value)) for k, value in enumerate(p)}
     values[f"p{free}"] = parameter
 
@@ -84,16 +115,24 @@ def critical_values(
         return [context.constant(0) + value for value in found]
 
     critical = list(evaluate(derived.guard_expressions))
-    for chart in derived.chart_expressions:
+    for index, chart in enumerate(derived.chart_expressions):
         coefficients = evaluate(chart)
         while coefficients and coefficients[-1].is_zero():
             coefficients.pop()
         if not coefficients:
             return None
         critical.append(coefficients[-1])
+        polynomial = sum((c * x**k for k, c in enumerate(coefficients)), context.constant(0))
         if len(coefficients) > 2:
-            polynomial = sum((c * x**k for k, c in enumerate(coefficients)), context.constant(0))
             critical.append(polynomial.discriminant("x"))
+        lifted = _lifted(derived, index, {name: _Quotient(value, one) for name, value in values.items()}, x, one)
+        for state, bounds in enumerate(zip(low, high, strict=True)):
+            for bound in bounds:
+                if np.isfinite(bound):
+                    edge = lifted[state].top - context.constant(rational(bound)) * lifted[state].bottom
+                    # what lies on the bound for every value of the parameter counts as inside
+                    rest = polynomial / polynomial.gcd(edge)
+                    critical += [] if edge.is_zero() else [rest.resultant(edge, "x")]
     found: set[float] = set()
     for polynomial in critical:
         if polynomial.is_zero():
@@ -103,6 +142,17 @@ def critical_values(
             univariate = flint.fmpq_poly([terms.get(k, 0) for k in range(max(terms) + 1)])
             found |= {float(root.mid()) for root, _ in real_roots(univariate)}
     return sorted(value for value in found if span[0] < value < span[1])
+
+
+def _lifted(derived: Derived, chart: int, parameters: Mapping[str, _Quotient], x: Any, one: Any) -> list[_Quotient]:
+    """All states on a chart, as quotients of polynomials in x and the free parameter."""
+    names = [*(f"u{i}" for i in range(derived.n)), *(f"p{k}" for k in range(derived.q))]
+    values = {**parameters, f"u{derived.variable}": _Quotient(x, one)}
+    for state, numerator, denominator in derived.charts[chart].lifts:
+        parts = [expression.parse(text, names) for text in (numerator, denominator)]
+        top, bottom = expression.evaluate(parts, values, lambda f: _Quotient(one * _fmpq(f), one), _no_function)
+        values[f"u{state}"] = top / bottom
+    return [values[f"u{i}"] for i in range(derived.n)]
 
 
 def lift_balls(derived: Derived, chart: int, root: flint.arb, p: NDArray[np.float64]) -> list[flint.arb]:

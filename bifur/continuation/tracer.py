@@ -10,7 +10,7 @@ import numpy as np
 
 from bifur.continuation.results import Branch, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
-from bifur.kernels import arrays, step
+from bifur.kernels import arrays, detect, step
 from bifur.kernels import branch as loop
 from bifur.kernels.arrays import Problem, Steps
 
@@ -127,14 +127,17 @@ class Tracer:
         if points == 0:
             return None
         z = room.z[:points].copy()
+        found = [self._special_point(k) for k in range(special)]
+        if code in (arrays.STEP_TOO_SMALL, arrays.STOP_SINGULAR) and (point := self._branch_point_at_end(z[-1])):
+            found.append(point)
+            code = arrays.END_OF_SPAN
+            z[-1, :-1], z[-1, -1] = point.state, self.problem.span[self._nearest_end(z[-1, -1])]
         parameter = np.exp(z[:, -1]) if self.log else z[:, -1].copy()
         tangent = room.tangent[:points].copy()
         if self.log:
             tangent[:, -1] *= parameter  # d(parameter) = parameter d(log)
         if points and code in (arrays.END_OF_SPAN,):  # the logarithm of the end is rounded, the end is not
-            ends = self.problem.span
-            at = int(abs(z[-1, -1] - ends[1]) < abs(z[-1, -1] - ends[0]))
-            parameter[-1] = self._span_value(at)
+            parameter[-1] = self._span_value(self._nearest_end(z[-1, -1]))
         tangent /= np.linalg.norm(tangent, axis=1)[:, None]
         unstable = room.unstable[:points].copy()
         branch = Branch(
@@ -151,13 +154,46 @@ class Tracer:
         )
         return Piece(
             branch=branch,
-            special=tuple(self._special_point(k) for k in range(special)),
+            special=tuple(found),
             landed=tuple((int(room.land_k[i]), room.land_u[i].copy()) for i in range(landed)),
             rejected=int(room.count[arrays.REJECTED]),
             lost=int(room.count[arrays.LOST_LANDINGS]),
             unlocated=int(room.count[arrays.UNLOCATED]),
             newton=int(room.count[arrays.NEWTON]),
         )
+
+    def _nearest_end(self, s: float) -> int:
+        ends = self.problem.span
+        return int(abs(s - ends[1]) < abs(s - ends[0]))
+
+    def _branch_point_at_end(self, z: NDArray[np.float64]) -> SpecialPoint | None:
+        """A branch point on the end of the span, where the corrector becomes singular just before it."""
+        end = self._nearest_end(z[-1])
+        width = self.problem.span[1] - self.problem.span[0]
+        if self.log or abs(z[-1] - self.problem.span[end]) > 1e-6 * width:
+            return None
+        self.work.p[:] = self.p
+        self.work.p[self.index] = z[-1]
+        x = np.zeros(2 * self.n + 3)
+        x[: self.n], x[2 * self.n] = z[:-1], z[-1]
+        J = self.system.derived.evaluate(
+            "jacobian", self.system, z[:-1], dict(zip(self.system.parameters, self.work.p, strict=True))
+        )
+        x[self.n : 2 * self.n] = np.linalg.svd(J)[0][:, -1]
+        code, residual = detect.locate(arrays.BP, self.kernels, x, self.index, np.zeros(self.n), self.work)
+        if code != step.CONVERGED or abs(x[2 * self.n] - self.problem.span[end]) > 1e-9 * width:
+            return None
+        if np.abs(x[: self.n] - z[:-1]).max() > 1e-6 * max(1.0, np.abs(z[:-1]).max()):
+            return None
+        at_point = (self.system, x[: self.n], dict(zip(self.system.parameters, self.work.p, strict=True)))
+        matrices = [self.system.derived.evaluate(what, *at_point) for what in ("jacobian", "parameter_jacobian")]
+        size = np.linalg.svd(np.column_stack([matrices[0], matrices[1][:, self.index]]), compute_uv=False)
+        if self.n > 1 and size[-2] <= 1e-6 * max(1.0, size[0]):
+            return None  # corank 2 or more: no simple branch point
+        p = self.work.p.copy()
+        p[self.index] = self._span_value(end)
+        parameters = dict(zip(self.system.parameters, p.tolist(), strict=True))
+        return SpecialPoint("BP", parameters, x[: self.n].copy(), float(residual), {}, self.system)
 
     def _span_value(self, end: int) -> float:
         s = self.problem.span[end]

@@ -53,6 +53,7 @@ from bifur.kernels.types import F8, I8, KERNELS, MATRIX, VECTOR
 
 GROWTH = 1.6
 EASY_NEWTON = 3
+PITCHFORK = 1e-4  # a fold this near to a branch point is that point
 
 
 @inline
@@ -356,6 +357,13 @@ def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
                             S.fold_tangent[i] = -S.fold_tangent[i]
             if bp and explained:
                 explained = parts.special(BP, K, S.ta, S.tb, 0.5, P, S, T, W)
+                last = T.count[SPECIAL] - 1
+                if lp and explained and last > known and _distance(S.guess, S.fold, S.weight) < PITCHFORK:
+                    # the branch turns at the branch point, where the fold equations are singular: no fold of its own
+                    T.special_kind[known], T.special_residual[known] = BP, T.special_residual[last]
+                    for j in range(2 * n + 2):
+                        T.special_x[known, j] = T.special_x[last, j]
+                    T.count[SPECIAL] = last
             if hb and explained:
                 explained = parts.special(HB, K, S.ta, S.tb, hopf_a / (hopf_a - hopf_b), P, S, T, W)
             if not explained:

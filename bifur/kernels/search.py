@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import types
 
-from bifur._jit import kernel
+from bifur._jit import inline, kernel
 from bifur.kernels import linalg, roots
-from bifur.kernels.step import CONVERGED, WORK, newton
+from bifur.kernels.step import CONVERGED, SINGULAR, WORK, newton
 from bifur.kernels.types import ELIMINANT, F8, I8, KERNELS, MATRIX, VECTOR
 
 # codes of `from_charts`, beside those of roots (-1 undecided, -2 vanishing, -3 zero)
@@ -83,6 +83,35 @@ def from_charts(K, E, charts, variable, C, out, W):
     return total
 
 
+@inline
+def _vanishes(K, u, W):
+    """Whether the field is exactly zero: a point of a set of equilibria."""
+    K.field(u, W.p, W.field)
+    for i in range(len(u)):
+        if W.field[i] != 0.0:
+            return False
+    return True
+
+
+@inline
+def _snap(K, u, W):
+    """States that are zero but for rounding become zero, where the field does not grow by that."""
+    n, size, before, after = len(u), 1.0, 0.0, 0.0
+    for i in range(n):
+        size = max(size, abs(u[i]))
+    for i in range(n):
+        W.u[i] = 0.0 if abs(u[i]) <= 1e-14 * size else u[i]
+    K.field(u, W.p, W.field)
+    for i in range(n):
+        before = max(before, abs(W.field[i]))
+    K.field(W.u, W.p, W.field)
+    for i in range(n):
+        after = max(after, abs(W.field[i]))
+    if after <= before:
+        for i in range(n):
+            u[i] = W.u[i]
+
+
 @kernel(I8(KERNELS, MATRIX, VECTOR, VECTOR, MATRIX, WORK))
 def from_starts(K, starts, low, high, out, W):
     """Damped Newton from every start; the converged states inside [low, high] as rows of `out`, their number.
@@ -108,10 +137,13 @@ def from_starts(K, starts, low, high, out, W):
                 for j in range(n):
                     W.A[i, j] = W.J[i, j]
                     total += W.J[i, j]
-            if not math.isfinite(total + norm) or linalg.factor(W.A, n, W.pivots) == 0.0:
+            if not math.isfinite(total + norm):
                 alive = False
                 break
             if norm == 0.0:
+                break
+            if linalg.factor(W.A, n, W.pivots) == 0.0:
+                alive = False
                 break
             linalg.solve(W.A, n, W.pivots, W.b)
             damping, fell = 1.0, False
@@ -137,7 +169,9 @@ def from_starts(K, starts, low, high, out, W):
         if not alive:
             continue
         code, _ = newton(K, u, W, 12)
-        inside = code == CONVERGED
+        inside = code == CONVERGED or (code == SINGULAR and _vanishes(K, u, W))
+        if inside:
+            _snap(K, u, W)
         for i in range(n):
             inside = inside and low[i] <= u[i] <= high[i]
         if inside:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 Callback = Callable[[str], None]
 MOST_STARTS = 40
+MOST_STEPS = 5000  # a cycle goes on for ever
 KEPT_DIAGRAMS = 64
 # long enough for the slowest bundled rate (weight decay 1e-5); runs end on arrival
 DURATION = 1e7
@@ -402,7 +403,7 @@ class Model:
         system, point, starts = self.system, self.point, self.starts
 
         def job() -> tuple[Trajectory, ...]:
-            return tuple(bifur.integrate(system, start, DURATION, point, max_steps=20_000) for start in starts)
+            return tuple(bifur.integrate(system, start, DURATION, point, max_steps=MOST_STEPS) for start in starts)
 
         def done(found: tuple[Trajectory, ...]) -> None:
             if self.starts:

@@ -100,7 +100,9 @@ def span_of(values: NDArray[np.float64], margin: float = 0.08) -> tuple[float, f
     if not finite.size:
         return -1.0, 1.0
     low, high = float(finite.min()), float(finite.max())
-    room = margin * (high - low) or 0.5 * max(abs(high), 1.0)
+    size = max(abs(low), abs(high))
+    # what differs by rounding alone is a constant
+    room = margin * (high - low) if high - low > 1e-9 * size else 0.5 * (size or 1.0)
     return low - room, high + room
 
 
@@ -114,7 +116,8 @@ def fit_window(window: Spans | None, marks: Sequence[Mark], dimension: int) -> S
         # the origin belongs to every portrait, so that a lone equilibrium is seen in its place
         found = np.array([0.0, *(mark.state[axis] for mark in marks)])
         low, high = float(found.min()), float(found.max())
-        room = 0.25 * (high - low)
+        # round a lone equilibrium there may be a cycle
+        room = (0.25 if len(marks) > 1 else 1.0) * (high - low)
         ideal = (low - room, high + room) if room else (low - 0.5, low + 0.5)
         if window is not None:
             before = window[axis]

@@ -27,6 +27,9 @@ SPECIAL = {
     "BT": ("Bogdanov–Takens", "t", BLUE),
 }
 
+# a symbol of the pictures in text
+GLYPHS = {"o": "○", "d": "◇", "s": "□", "x": "×", "t": "▽", "t1": "△", "h": "⬡"}
+
 # kind of an equilibrium -> symbol, fill, edge
 MARKS = {
     "sink": ("o", INK, INK),

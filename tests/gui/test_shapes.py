@@ -117,6 +117,13 @@ def test_the_window_holds_the_equilibria_and_keeps_still():
     assert shapes.fit_window(window, [mark(0.0, 0.0)], 2) == window
 
 
+def test_rounding_is_no_range():
+    low, high = shapes.span_of(np.array([1.0, 1.0 + 2e-16, np.nan]))
+    assert (low, high) == pytest.approx((0.5, 1.5))
+    assert shapes.span_of(np.full(3, np.nan)) == (-1.0, 1.0)
+    assert shapes.span_of(np.array([0.0, 1.0])) == pytest.approx((-0.08, 1.08))
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0"), (1.0, "1"), (0.05, "0.05"), (-2.5, "−2.5"), (1e-5, "10⁻⁵"), (-1e-5, "−10⁻⁵"), (2e-4, "2×10⁻⁴"),

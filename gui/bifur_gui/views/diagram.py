@@ -127,11 +127,10 @@ class DiagramView(View):
             _, symbol, colour = style.special(point.kind)
             x, y = float(self.axis.shown(point.parameters[diagram.free])), float(point.state[component])  # type: ignore[union-attr]
             spots.append({"pos": (x, y), "symbol": symbol, "pen": pen(colour, 1.8)})
-            # most folds open to the left: the right is free, but at the edge
             left, right = self.box.viewRange()[0]
-            label = pg.TextItem(
-                point.kind, color=colour, anchor=(-0.25 if x < right - 0.06 * (right - left) else 1.25, 0.5)
-            )
+            beside = -0.3 if x < right - 0.06 * (right - left) else 1.3
+            # most folds open to the left, so the right is free; at other points a line goes on there
+            label = pg.TextItem(point.kind, color=colour, anchor=(beside, 0.5 if point.kind == "LP" else 1.0))
             label.setPos(x, y)
             label.setZValue(9)
             self.plot.addItem(label, ignoreBounds=True)

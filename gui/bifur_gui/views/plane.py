@@ -215,6 +215,10 @@ class PlaneView(View):
         entries += [
             f"<b style='color:{style.special(k)[2]}'>—</b>&nbsp;{style.special(k)[0]}&nbsp;({k})" for k in kinds
         ]
+        on_curves = dict.fromkeys(point.kind for curve in model.plane.curves for point in curve.special_points)
+        for kind in on_curves:
+            words, symbol, colour = style.special(kind)
+            entries.append(f"<b style='color:{colour}'>{style.GLYPHS[symbol]}</b>&nbsp;{words}&nbsp;({kind})")
         if self.has_doubt:
             entries.append("▨&nbsp;count&nbsp;not&nbsp;proved")
         self.entries = entries

@@ -20,7 +20,7 @@ class TrainingDots(pg.ScatterPlotItem):
 
     legend = (
         "training:&nbsp;○&nbsp;all&nbsp;collapsed",
-        "●&nbsp;all&nbsp;alive",
+        "●&nbsp;all&nbsp;non&#8209;trivial",
         f"<b style='color:{style.VERMILLION}'>◉</b>&nbsp;not&nbsp;as&nbsp;predicted",
     )
 
