@@ -243,6 +243,13 @@ def special(kind, K, ta, tb, tau, P, S, T, W):
     code, residual = locate(kind, K, x, P.free[0], S.anchor, W)
     if code != CONVERGED:
         return False
+    if kind == BP:  # f + b w = 0: where b is not zero two branches pass each other without meeting
+        K.magnitude(W.u, W.p, W.magnitude)
+        size = 0.0
+        for i in range(n):
+            size = max(size, W.magnitude[i])
+        if abs(x[2 * n + 1]) > 1e-10 * size + 1e-14:
+            return False
     value = math.log(x[2 * n]) if P.logs[0] and x[2 * n] > 0.0 else x[2 * n]
     for i in range(n):
         S.guess[i] = x[i]

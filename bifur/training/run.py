@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,22 @@ class Outcome:
     extra: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch on one thread, for a while: these tensors are too small to share, and sums then have one order.
+
+    On a busy machine torch's threads wait for each other at every small operation, measured at several
+    times the work itself.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread()
 def train(
     family: str,
     runs: Runs,
@@ -144,6 +161,7 @@ def _advance(
     return weights
 
 
+@one_thread()
 def train_cosine(runs: Runs, steps: int, checkpoints: int, streams: Streams, report: Report | None = None) -> Outcome:
     """Train the exact cosine loss of every batch for `steps` steps; norms and eigenvalues at equal times from 0 on.
 

@@ -55,19 +55,48 @@ def column_lines(column: Column, component: int) -> Lines:
 
 
 def diagram_lines(diagram: Diagram, component: int) -> Lines:
-    """The branches of a traced diagram."""
+    """The branches of a traced diagram; stability changes at the special points."""
     parts: dict[bool, list[Line]] = {True: [], False: []}
-    for branch in diagram.branches:
-        _split(parts, branch.parameter, branch.state[:, component], branch.stable)
+    for index, branch in enumerate(diagram.branches):
+        whole = np.column_stack([branch.parameter, branch.state])
+        special = [
+            np.array([point.parameters[diagram.free], *point.state])
+            for point in diagram.special_points
+            if point.branch == index
+        ]
+        turns = {}
+        for _, last in _runs(branch.stable)[:-1]:
+            turn = _between(special, whole[last - 1], whole[last])
+            if turn is not None:
+                turns[last] = float(turn[0]), float(turn[1 + component])
+        _split(parts, branch.parameter, branch.state[:, component], branch.stable, turns)
     return _lines(parts)
 
 
+def _between(
+    points: Sequence[NDArray[np.float64]], one: NDArray[np.float64], other: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """The one of the points that lies hardly off the way between two neighbours on a branch."""
+    way = float(np.linalg.norm(other - one))
+    detours = [float(np.linalg.norm(point - one) + np.linalg.norm(other - point)) for point in points]
+    return points[int(np.argmin(detours))] if detours and min(detours) <= 1.5 * way else None
+
+
 def _split(
-    parts: dict[bool, list[Line]], x: NDArray[np.float64], y: NDArray[np.float64], stable: NDArray[np.bool_]
+    parts: dict[bool, list[Line]],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    stable: NDArray[np.bool_],
+    turns: Mapping[int, tuple[float, float]] | None = None,
 ) -> None:
-    """Stretches of equal stability, each up to the first point of the next, so that no gap shows."""
+    """Stretches of equal stability that meet where it turns (a point before an index), or at the next point."""
+    turns = turns or {}
     for first, last in _runs(stable):
-        parts[bool(stable[first])].append((x[first : last + 1], y[first : last + 1]))
+        before = turns.get(first)
+        after = turns.get(last) or ((float(x[last]), float(y[last])) if last < len(x) else None)
+        piece = [np.array([p]) if p else np.empty((0, 2)) for p in (before, after)]
+        line = np.concatenate([piece[0], np.column_stack([x[first:last], y[first:last]]), piece[1]])
+        parts[bool(stable[first])].append((line[:, 0], line[:, 1]))
 
 
 def _runs(values: NDArray[np.generic]) -> list[tuple[int, int]]:
@@ -156,7 +185,7 @@ def portrait(
         return _line_portrait(system, parameters, spans, pixels, marks)
     x, y = (_lines_of_grid(span, [float(mark.state[i]) for mark in marks]) for i, span in enumerate(spans))
     field = field_over(system, np.meshgrid(x, y), parameters)
-    nullclines = tuple(_zero_lines(x, y, component) for component in field)
+    nullclines = tuple(_thinned(_zero_lines(x, y, component), spans, pixels) for component in field)
     return Portrait(spans, _arrows(system, parameters, spans, pixels), nullclines)
 
 
@@ -183,6 +212,17 @@ def _zero_lines(x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.fl
     )
     points = generator.lines(0.0)[0][0]
     return (np.empty(0), np.empty(0)) if points is None else (points[:, 0], points[:, 1])
+
+
+def _thinned(line: Line, spans: Spans, pixels: tuple[float, float]) -> Line:
+    """Without the points that lie on the same half pixel as the one before."""
+    cells = [
+        np.nan_to_num(np.floor(2 * n * (values - low) / (high - low)), nan=-1.0)
+        for values, (low, high), n in zip(line, spans, pixels, strict=True)
+    ]
+    keep = np.ones(len(line[0]), dtype=bool)
+    keep[1:] = (np.diff(cells[0]) != 0) | (np.diff(cells[1]) != 0)
+    return line[0][keep], line[1][keep]
 
 
 def _arrows(system: System, parameters: Mapping[str, float], spans: Spans, pixels: tuple[float, float]) -> Line:

@@ -32,8 +32,22 @@ def test_lines_are_the_equilibria_and_their_stability(l2, source):
         assert there.sum() > 8
         rho, p = rho[there], p[there]
         np.testing.assert_allclose(p**2 * (1 - a * p) - rho * p, 0, atol=1e-10)
-        slope = sign * (2 * p - 3 * a * p**2 - rho)
-        assert (slope > -1e-9).mean() > 0.95  # where the stability changes the line goes on to the next point
+        assert (sign * (2 * p - 3 * a * p**2 - rho)).min() > -1e-9
+
+
+def test_stability_changes_at_the_fold(l2):
+    lines = shapes.diagram_lines(l2.diagram, 0)
+    a = 1 + l2.cross[0]
+    ends = []
+    for rho, p in (lines.stable, lines.unstable):
+        fold = np.nanargmin(np.hypot(rho - 1 / (4 * a), p - 1 / (2 * a)))
+        ends.append((rho[fold], p[fold]))
+        assert np.isnan(rho[fold + 1]) or np.isnan(rho[fold - 1])
+        slope = 2 * p - 3 * a * p**2 - rho
+        sign = -1 if rho is lines.stable[0] else 1
+        assert np.nanmin(sign * slope) > -1e-9
+    assert ends[0] == pytest.approx((1 / (4 * a), 1 / (2 * a)), rel=1e-10)
+    assert ends[0] == ends[1]
 
 
 def test_a_line_is_lifted_between_sheets(l2):

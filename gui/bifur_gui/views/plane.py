@@ -50,9 +50,10 @@ class Hatch(pg.GraphicsObject):
         return self._path.boundingRect()
 
     def paint(self, painter: QPainter, *_: Any) -> None:
-        """Fill; the brush is freed from the picture's scale."""
-        brush = QBrush(QColor("#55555590"), Qt.BrushStyle.BDiagPattern)
+        """Fill; the brush is freed from the picture's scale. The shade shows single cells, which the lines may miss."""
+        brush = QBrush(QColor(20, 20, 20, 200), Qt.BrushStyle.BDiagPattern)
         brush.setTransform(painter.worldTransform().inverted()[0])
+        painter.fillPath(self._path, QColor(50, 50, 50, 50))
         painter.fillPath(self._path, brush)
 
 
