@@ -15,8 +15,8 @@ from bifur.continuation.equilibria import state_bounds
 from bifur.continuation.results import Curve, SpecialPoint
 from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import STOPS, fold_coefficient, steps
-from bifur.kernels import curve as engine
-from bifur.kernels import detect, step
+from bifur.kernels import curve as along_curve
+from bifur.kernels import detect, engine, step
 from bifur.systems.base import System
 
 if TYPE_CHECKING:
@@ -78,12 +78,15 @@ class _Problem:
     p: NDArray[np.float64]
     free: tuple[str, str]
     indices: NDArray[np.int64]
-    plane: engine.Plane
+    plane: along_curve.Plane
     settings: Settings
 
     def values(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         """(m, 2) parameters of points z (m, 2n + 2)."""
-        s = z[:, -2:]
+        s = z[:, -2:].copy()
+        for end in (self.plane.low[-2:], self.plane.high[-2:]):  # the last step was cut there, but for rounding
+            on = np.abs(s - end) <= 1e-14 * (self.plane.high[-2:] - self.plane.low[-2:])
+            s = np.where(on, end, s)
         return np.where(self.plane.logs == 1, np.exp(s * (self.plane.logs == 1)), s)
 
 
@@ -111,6 +114,8 @@ def _problem(
             raise ValueError(f"`free`: {unknown('parameter', name, system.parameters)}")
         if name not in bounds:
             raise ValueError(f"`bounds` must hold {name}: (low, high), the part of the plane to trace in")
+        if np.shape(bounds[name]) != (2,):
+            raise ValueError(f"`bounds` of {name} must be (low, high) with low < high, not {bounds[name]!r}")
         low, high = bounds[name]
         value = point.parameters[name]
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
@@ -127,7 +132,7 @@ def _problem(
         p=np.array([point.parameters[name] for name in system.parameters], float),
         free=(free[0], free[1]),
         indices=np.array([list(system.parameters).index(name) for name in free], np.int64),
-        plane=engine.Plane(
+        plane=along_curve.Plane(
             free=np.array([list(system.parameters).index(name) for name in free], np.int64),
             logs=np.array(logs, np.int64),
             low=np.append(low_states, lows),
@@ -153,7 +158,9 @@ def _start(problem: _Problem, point: SpecialPoint) -> tuple[NDArray[np.float64],
     if not step.evaluate(step.FOLD, kernels, z, plane.free, plane.logs, work):
         raise ValueError("`point`: the field is not finite there")
     row = np.ascontiguousarray(np.linalg.svd(work.H[: 2 * n + 1, : 2 * n + 2])[2][-1])
-    code, _ = step.correct(step.FOLD, kernels, z, row, float(row @ z), weight, plane.free, plane.logs, 0.9, 30, work)
+    code, _ = engine.correct(
+        engine.solvers, step.FOLD, kernels, z, row, float(row @ z), weight, plane.free, plane.logs, 0.9, 30, work
+    )
     if code != step.CONVERGED:
         raise ValueError(f"`point` is no fold: Newton on the fold equations does not converge from {point!r}")
     row = np.ascontiguousarray(np.linalg.svd(work.H[: 2 * n + 1, : 2 * n + 2])[2][-1])
@@ -164,16 +171,16 @@ def _one(problem: _Problem, z: NDArray[np.float64], row: NDArray[np.float64], di
     system = problem.system
     work = step.make_work(system.dimension, len(problem.p))
     work.p[:] = problem.p
-    path = engine.make_path(system.dimension, problem.settings.max_steps + 2, MAX_SPECIAL)
-    stop = engine.trace_fold_curve(
-        system.derived.kernels(), z, row, direction, problem.plane, steps(problem.settings), path, work
+    path = along_curve.make_path(system.dimension, problem.settings.max_steps + 2, MAX_SPECIAL)
+    stop = along_curve.trace_fold_curve(
+        engine.solvers, system.derived.kernels(), z, row, direction, problem.plane, steps(problem.settings), path, work
     )
-    count, special = int(path.count[engine.POINTS]), int(path.count[engine.SPECIAL])
+    count, special = int(path.count[along_curve.POINTS]), int(path.count[along_curve.SPECIAL])
     return _Direction(
         path.z[:count].copy(),
         tuple(_special(problem, int(path.special_kind[k]), path.special_z[k].copy()) for k in range(special)),
         int(stop),
-        stop == engine.CLOSED,
+        stop == along_curve.CLOSED,
     )
 
 
@@ -200,7 +207,7 @@ def _special(problem: _Problem, kind: int, z: NDArray[np.float64]) -> SpecialPoi
     n = problem.system.dimension
     parameters = _all_parameters(problem, z[None])[0]
     return SpecialPoint(
-        kind="CP" if kind == engine.CP else "BT",
+        kind="CP" if kind == along_curve.CP else "BT",
         parameters=dict(zip(problem.system.parameters, parameters.tolist(), strict=True)),
         state=z[:n].copy(),
         residual=_residual(problem, z),

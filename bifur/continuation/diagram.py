@@ -23,10 +23,10 @@ import numpy as np
 from bifur._say import unknown
 from bifur.continuation import exact
 from bifur.continuation.equilibria import equilibrium, find_equilibria, state_bounds
-from bifur.continuation.results import Branch, Completeness, Diagram, Equilibrium, EquilibriumSet, SpecialPoint
+from bifur.continuation.results import Branch, Completeness, Diagram, Equilibrium, EquilibriumSet, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import Piece, Tracer
-from bifur.kernels import step
+from bifur.kernels import engine, step
 from bifur.systems.base import System, Values, get_system
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Event = Callable[[Any, Any], Any]
 Start = Any  # a state, a list of states, a SpecialPoint or a Branch
 
+CUT_SHORT = (Stop.TOO_MANY_STEPS, Stop.STEP_TOO_SMALL)
 SPREAD = 24  # sampled values where no elimination tells where to look
 
 
@@ -217,7 +218,8 @@ class _Problem:
         for _ in range(52):
             middle = 0.5 * (lo + hi)
             z = ends[0] + middle * row
-            step.correct(
+            engine.correct(
+                engine.solvers,
                 step.EQUILIBRIUM,
                 system.derived.kernels(),
                 z,
@@ -269,8 +271,8 @@ def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
     tracer = problem.tracer(values)
     sets = [problem.equilibria(value) for value in values]
     covered = [[False] * len(found) for found in sets]
-    passed = np.zeros(len(values), int)
     pieces: list[Piece] = []
+    passes: list[NDArray[np.int64]] = []  # of each piece, how often it lands on each value
     notes: list[str] = []
     # inner values first: at the ends of the span an equilibrium may be degenerate
     for k in sorted(range(len(values)), key=lambda k: (k in (0, len(values) - 1), k)):
@@ -284,15 +286,28 @@ def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
             if piece is None:
                 notes.append(f"no branch could be started at {problem.free} = {values[k]:.6g}, state {found.state}")
                 continue
-            pieces.append(piece)
+            landed = np.zeros(len(values), int)
             if not piece.branch.closed:  # a loop lands on its start when it closes, other branches never do
-                passed[k] += 1
+                landed[k] += 1
+            fresh = np.zeros(len(values), int)
             for index, state in piece.landed:
-                passed[index] += 1
                 match = _same(sets[index], state)
+                landed[index] += 1
                 if match is not None:
+                    fresh[index] += not covered[index][match]
                     covered[index][match] = True
-    complete = critical is not None and not notes and all(_counted(found) for found in sets[1:-1])
+            twin = next((i for i, other in enumerate(pieces) if _same_ends(piece.branch, other.branch)), None)
+            if twin is None:
+                pieces.append(piece)
+                passes.append(landed)
+            elif len(piece.special) > len(pieces[twin].special):  # traced before in too large steps
+                pieces[twin], passes[twin] = piece, landed
+            else:  # traced before, but a landing was lost
+                fresh[k] += 1
+                passes[twin] = passes[twin] + fresh
+    passed = sum(passes, np.zeros(len(values), int))
+    cut_short = any(stop in CUT_SHORT for piece in pieces for stop in piece.branch.stop_reason)
+    complete = critical is not None and not notes and not cut_short and all(_counted(found) for found in sets[1:-1])
     missed = [k for k in range(1, len(values) - 1) if passed[k] != len(sets[k])]
     for k in missed:
         notes.append(
@@ -306,7 +321,12 @@ def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
             "no elimination for this system: branches are those through equilibria found at evenly spread values"
         )
     verdict: Completeness = "probable" if all(found.completeness != "unknown" for found in sets[1:-1]) else "unknown"
-    return pieces, "unknown" if missed else verdict, notes
+    return pieces, "unknown" if missed or cut_short else verdict, notes
+
+
+def _same_ends(a: Branch, b: Branch) -> bool:
+    """Two branches with both ends in common are one: but for branch points, one branch goes through a point."""
+    return not a.closed and not b.closed and all(_ends_at(b, a.state[i], float(a.parameter[i])) for i in (0, -1))
 
 
 def _ends_at(branch: Branch, state: NDArray[np.float64], value: float) -> bool:
@@ -361,7 +381,10 @@ def _from_start(problem: _Problem, start: Start, value: float | None) -> tuple[l
     if isinstance(start, Branch):
         row = start.tangent[-1].copy()
         return _pieces(problem, tracer, [(start.state[-1], float(start.parameter[-1]), row)]), "unknown", note
-    states = np.atleast_2d(np.asarray(start, float))
+    try:
+        states = np.atleast_2d(np.asarray(start, float))
+    except (TypeError, ValueError):
+        states = np.empty((0, 0))
     if states.ndim != 2 or states.shape[1] != problem.system.dimension or not np.isfinite(states).all():
         raise ValueError(
             f"`start` must be finite states ({', '.join(problem.system.states)}), a SpecialPoint or a Branch, "

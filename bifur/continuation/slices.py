@@ -16,8 +16,7 @@ from bifur.continuation.diagram import _span as checked_span
 from bifur.continuation.equilibria import starts, state_bounds
 from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import MAX_SPECIAL, steps
-from bifur.kernels import arrays, search, step, sweep
-from bifur.kernels import branch as loop
+from bifur.kernels import arrays, engine, search, step, sweep
 from bifur.systems.base import System, get_system
 
 if TYPE_CHECKING:
@@ -195,7 +194,7 @@ class _Sweep:
                     )
                 else:
                     sweep.arcs(
-                        loop.engine, self.kernels, axis, parent, self.problem, self.steps, scratch, room, z, work
+                        engine.engine, self.kernels, axis, parent, self.problem, self.steps, scratch, room, z, work
                     )
             found.append(z)
         return found

@@ -10,8 +10,7 @@ import numpy as np
 
 from bifur.continuation.results import Branch, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
-from bifur.kernels import arrays, detect, step
-from bifur.kernels import branch as loop
+from bifur.kernels import arrays, engine, step
 from bifur.kernels.arrays import Problem, Steps
 
 if TYPE_CHECKING:
@@ -109,8 +108,8 @@ class Tracer:
         room.count[:] = 0
         self.work.p[:] = self.p
         s = np.log(value) if self.log else value
-        code = loop.trace_one(
-            loop.engine,
+        code = engine.trace_one(
+            engine.engine,
             self.kernels,
             np.array(state, float),
             float(s),
@@ -180,7 +179,9 @@ class Tracer:
             "jacobian", self.system, z[:-1], dict(zip(self.system.parameters, self.work.p, strict=True))
         )
         x[self.n : 2 * self.n] = np.linalg.svd(J)[0][:, -1]
-        code, residual = detect.locate(arrays.BP, self.kernels, x, self.index, np.zeros(self.n), self.work)
+        code, residual = engine.locate(
+            engine.solvers, arrays.BP, self.kernels, x, self.index, np.zeros(self.n), self.work
+        )
         if code != step.CONVERGED or abs(x[2 * self.n] - self.problem.span[end]) > 1e-9 * width:
             return None
         if np.abs(x[: self.n] - z[:-1]).max() > 1e-6 * max(1.0, np.abs(z[:-1]).max()):

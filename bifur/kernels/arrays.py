@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
-from bifur.kernels.step import WORK
+from bifur.kernels.step import CORRECT, TANGENT, WORK
 from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 
 # why it stopped; the order is that of continuation.results.Stop
@@ -121,22 +121,37 @@ def make_scratch(n: int) -> Scratch:
     return Scratch(*(np.zeros(n + 1) for _ in range(11)), x=np.zeros(2 * n + 3), anchor=np.zeros(2 * n + 3))
 
 
-LAND = types.void(KERNELS, VECTOR, VECTOR, VECTOR, VECTOR, F8, I8, PROBLEM, SCRATCH, TRACE, WORK)
-LOCATE = types.boolean(I8, KERNELS, VECTOR, VECTOR, F8, PROBLEM, SCRATCH, TRACE, WORK)
+LOCATE = types.Tuple((I8, F8))(I8, KERNELS, VECTOR, I8, VECTOR, WORK)
 
 
-class Parts(NamedTuple):
-    """Parts of the loop that are reached by pointer.
+class Solvers(NamedTuple):
+    """Newton's iterations, reached by pointer.
 
     LLVM optimises a callee again inside each caller that it is linked into; a pointer is where that ends. It halves
     the time of the first compilation.
     """
 
+    correct: Any
+    tangent: Any
+    locate: Any
+
+
+SOLVERS = types.NamedTuple(
+    [types.FunctionType(CORRECT), types.FunctionType(TANGENT), types.FunctionType(LOCATE)], Solvers
+)
+LAND = types.void(KERNELS, VECTOR, VECTOR, VECTOR, VECTOR, F8, I8, PROBLEM, SCRATCH, TRACE, WORK)
+FIND = types.boolean(SOLVERS, I8, KERNELS, VECTOR, VECTOR, F8, PROBLEM, SCRATCH, TRACE, WORK)
+
+
+class Parts(NamedTuple):
+    """The parts of the loop, reached by pointer as well."""
+
     special: Any
     land: Any
+    solvers: Solvers
 
 
-PARTS = types.NamedTuple([types.FunctionType(LOCATE), types.FunctionType(LAND)], Parts)
+PARTS = types.NamedTuple([types.FunctionType(FIND), types.FunctionType(LAND), SOLVERS], Parts)
 LOOP = I8(PARTS, KERNELS, VECTOR, F8, VECTOR, F8, I8, PROBLEM, STEPS, SCRATCH, TRACE, WORK)
 
 

@@ -21,13 +21,12 @@ from bifur.kernels.arrays import (
     BP,
     CLOSED,
     END_OF_SPAN,
-    ENGINE,
     ESCAPED,
+    FIND,
     HB,
     HUGE,
     LAND,
     LANDED,
-    LOCATE,
     LOOP,
     LOST_LANDINGS,
     LP,
@@ -38,17 +37,14 @@ from bifur.kernels.arrays import (
     SCRATCH,
     SPECIAL,
     STEP_TOO_SMALL,
-    STEPS,
     STOP_NOT_FINITE,
     STOP_SINGULAR,
     TOO_MANY_STEPS,
     TRACE,
     UNLOCATED,
-    Engine,
-    Parts,
 )
-from bifur.kernels.detect import hopf_test, locate
-from bifur.kernels.step import CONVERGED, EQUILIBRIUM, WORK, correct, evaluate, newton, tangent
+from bifur.kernels.detect import hopf_test
+from bifur.kernels.step import CONVERGED, EQUILIBRIUM, WORK, evaluate, newton
 from bifur.kernels.types import F8, I8, KERNELS, MATRIX, VECTOR
 
 GROWTH = 1.6
@@ -192,8 +188,8 @@ def land(K, a, b, ta, tb, sign, arc, P, S, T, W):
             k -= 1
 
 
-@callback(LOCATE)
-def special(kind, K, ta, tb, tau, P, S, T, W):
+@callback(FIND)
+def special(solvers, kind, K, ta, tb, tau, P, S, T, W):
     """Locate and record a special point near the fraction tau of the step from S.a to S.b; False: not there."""
     n = len(W.u)
     x, index = S.x, T.count[SPECIAL]
@@ -240,7 +236,7 @@ def special(kind, K, ta, tb, tau, P, S, T, W):
             along += S.anchor[i] * v[i]
         for i in range(n):
             S.anchor[i] -= along * v[i]
-    code, residual = locate(kind, K, x, P.free[0], S.anchor, W)
+    code, residual = solvers.locate(kind, K, x, P.free[0], S.anchor, W)
     if code != CONVERGED:
         return False
     if kind == BP:  # f + b w = 0: where b is not zero two branches pass each other without meeting
@@ -265,7 +261,7 @@ def special(kind, K, ta, tb, tau, P, S, T, W):
 
 
 @inline
-def _cut(K, P, S, W, row_index, target):
+def _cut(solvers, K, P, S, W, row_index, target):
     """Move S.b onto the plane z[row_index] = target; its code."""
     n = len(W.u)
     tau = (target - S.a[row_index]) / (S.b[row_index] - S.a[row_index])
@@ -274,7 +270,7 @@ def _cut(K, P, S, W, row_index, target):
         S.row[j] = 0.0
     S.row[row_index] = 1.0
     S.b[row_index] = target
-    code, _ = correct(EQUILIBRIUM, K, S.b, S.row, target, S.weight, P.free, P.logs, 0.9, 30, W)
+    code, _ = solvers.correct(EQUILIBRIUM, K, S.b, S.row, target, S.weight, P.free, P.logs, 0.9, 30, W)
     S.b[row_index] = target
     return code
 
@@ -294,7 +290,7 @@ def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
         S.row[j] = direction * row0[j]
     if not evaluate(EQUILIBRIUM, K, S.a, P.free, P.logs, W):
         return STOP_NOT_FINITE
-    sign_a = tangent(EQUILIBRIUM, S.row, S.weight, S.ta, W)
+    sign_a = parts.solvers.tangent(EQUILIBRIUM, S.row, S.weight, S.ta, W)
     if sign_a == 0.0:
         return STOP_SINGULAR
     if not _record(T, S.a, S.ta, W):
@@ -313,7 +309,7 @@ def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
             S.ta[j] /= math.sqrt(norm)
             S.b[j] = S.a[j] + ds * S.ta[j]
         _row(S.ta, S.weight, S.row)
-        code, used = correct(
+        code, used = parts.solvers.correct(
             EQUILIBRIUM, K, S.b, S.row, _dot(S.row, S.b), S.weight, P.free, P.logs, st.contraction, st.max_newton, W
         )
         T.count[NEWTON] += used
@@ -322,14 +318,17 @@ def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
             # 2. cut at the bounds of states and parameter
             for i in range(n):
                 if code == CONVERGED and not P.low[i] <= S.b[i] <= P.high[i]:
-                    code, stop = _cut(K, P, S, W, i, P.low[i] if S.b[i] < P.low[i] else P.high[i]), BOUND
+                    code, stop = _cut(parts.solvers, K, P, S, W, i, P.low[i] if S.b[i] < P.low[i] else P.high[i]), BOUND
             if code == CONVERGED and (S.b[n] < P.span[0] or S.b[n] > P.span[1]):
-                code, stop = _cut(K, P, S, W, n, P.span[0] if S.b[n] < P.span[0] else P.span[1]), END_OF_SPAN
+                code, stop = (
+                    _cut(parts.solvers, K, P, S, W, n, P.span[0] if S.b[n] < P.span[0] else P.span[1]),
+                    END_OF_SPAN,
+                )
         sign_b = 0.0
         good = code == CONVERGED
         if good:
             _row(S.ta, S.weight, S.row)
-            sign_b = tangent(EQUILIBRIUM, S.row, S.weight, S.tb, W)
+            sign_b = parts.solvers.tangent(EQUILIBRIUM, S.row, S.weight, S.tb, W)
             turn = 0.0
             for j in range(n + 1):
                 turn += S.weight[j] ** 2 * S.ta[j] * S.tb[j]
@@ -350,7 +349,10 @@ def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
             known = T.count[SPECIAL]
             explained = change <= lp + bp + 2 * hb and (change - lp - bp) % 2 == 0
             if lp:
-                explained = parts.special(LP, K, S.ta, S.tb, S.ta[n] / (S.ta[n] - S.tb[n]), P, S, T, W) and explained
+                explained = (
+                    parts.special(parts.solvers, LP, K, S.ta, S.tb, S.ta[n] / (S.ta[n] - S.tb[n]), P, S, T, W)
+                    and explained
+                )
                 if explained:
                     for j in range(n + 1):
                         S.fold[j], S.fold_tangent[j] = S.guess[j], 0.0
@@ -363,7 +365,7 @@ def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
                         for i in range(n):
                             S.fold_tangent[i] = -S.fold_tangent[i]
             if bp and explained:
-                explained = parts.special(BP, K, S.ta, S.tb, 0.5, P, S, T, W)
+                explained = parts.special(parts.solvers, BP, K, S.ta, S.tb, 0.5, P, S, T, W)
                 last = T.count[SPECIAL] - 1
                 if lp and explained and last > known and _distance(S.guess, S.fold, S.weight) < PITCHFORK:
                     # the branch turns at the branch point, where the fold equations are singular: no fold of its own
@@ -372,7 +374,7 @@ def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
                         T.special_x[known, j] = T.special_x[last, j]
                     T.count[SPECIAL] = last
             if hb and explained:
-                explained = parts.special(HB, K, S.ta, S.tb, hopf_a / (hopf_a - hopf_b), P, S, T, W)
+                explained = parts.special(parts.solvers, HB, K, S.ta, S.tb, hopf_a / (hopf_a - hopf_b), P, S, T, W)
             if not explained:
                 good = ds <= 64 * st.ds_min
                 T.count[SPECIAL] = known
@@ -409,7 +411,7 @@ def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
                 for j in range(n + 1):
                     S.guess[j] = S.a[j] + (S.b[j] - S.a[j]) * before / (before - after)
                 _row(S.start_tangent, S.weight, S.row)
-                code, _ = correct(
+                code, _ = parts.solvers.correct(
                     EQUILIBRIUM, K, S.guess, S.row, _dot(S.row, S.start), S.weight, P.free, P.logs, 0.9, 20, W
                 )
                 if code == CONVERGED and _distance(S.guess, S.start, S.weight) < 1e-9:
@@ -422,12 +424,3 @@ def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
             ds = min(ds * GROWTH, st.ds_max)
         elif turn < math.cos(0.8 * st.turn):
             ds = max(0.7 * ds, st.ds_min)
-
-
-engine = Engine(trace_branch, Parts(special, land))
-
-
-@kernel(I8(ENGINE, KERNELS, VECTOR, F8, VECTOR, F8, I8, PROBLEM, STEPS, SCRATCH, TRACE, WORK))
-def trace_one(E, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
-    """`trace_branch`, as Python calls it."""
-    return E.trace_branch(E.parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W)

@@ -22,13 +22,14 @@ from bifur.kernels.arrays import (
     END_OF_SPAN,
     ESCAPED,
     HUGE,
+    SOLVERS,
     STEP_TOO_SMALL,
     STEPS,
     STOP_NOT_FINITE,
     STOP_SINGULAR,
     TOO_MANY_STEPS,
 )
-from bifur.kernels.step import CONVERGED, FOLD, WORK, correct, evaluate, tangent
+from bifur.kernels.step import CONVERGED, FOLD, WORK, evaluate
 from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 
 CP, BT = 1, 2
@@ -124,8 +125,8 @@ def tests(K, z, w, follow, out, W):
         out[TAKENS] += w[i] * z[n + i]
 
 
-@kernel(types.boolean(I8, KERNELS, PLANE, PATH, F8, WORK))
-def _locate(column, K, P, C, first, W):
+@kernel(types.boolean(SOLVERS, I8, KERNELS, PLANE, PATH, F8, WORK))
+def _locate(solvers, column, K, P, C, first, W):
     """Bisection for a sign change of a test between C.a and C.b, every point corrected onto the curve."""
     n, index = len(W.u), C.count[SPECIAL]
     if index == len(C.special_kind):
@@ -140,7 +141,7 @@ def _locate(column, K, P, C, first, W):
         for j in range(size):
             C.middle[j] = (1.0 - tau) * C.a[j] + tau * C.b[j]
             target += C.row[j] * C.middle[j]
-        code, _ = correct(FOLD, K, C.middle, C.row, target, C.weight, P.free, P.logs, 0.9, 20, W)
+        code, _ = solvers.correct(FOLD, K, C.middle, C.row, target, C.weight, P.free, P.logs, 0.9, 20, W)
         if code != CONVERGED:
             return False
         for i in range(n):
@@ -159,8 +160,8 @@ def _locate(column, K, P, C, first, W):
     return True
 
 
-@kernel(I8(KERNELS, VECTOR, VECTOR, F8, PLANE, STEPS, PATH, WORK))
-def trace_fold_curve(K, z0, row0, direction, P, st, C, W):
+@kernel(I8(SOLVERS, KERNELS, VECTOR, VECTOR, F8, PLANE, STEPS, PATH, WORK))
+def trace_fold_curve(solvers, K, z0, row0, direction, P, st, C, W):
     """Trace folds from z0 with direction * row0.t > 0; why it stopped. W.p holds the fixed parameters."""
     n = len(W.u)
     size = 2 * n + 2
@@ -169,7 +170,7 @@ def trace_fold_curve(K, z0, row0, direction, P, st, C, W):
     _weights(C.a, P, n, C.weight)
     if not evaluate(FOLD, K, C.a, P.free, P.logs, W):
         return STOP_NOT_FINITE
-    if tangent(FOLD, C.row, C.weight, C.ta, W) == 0.0:
+    if solvers.tangent(FOLD, C.row, C.weight, C.ta, W) == 0.0:
         return STOP_SINGULAR
     tests(K, C.a, C.wa, False, C.tests[0], W)
     for j in range(size):
@@ -190,7 +191,9 @@ def trace_fold_curve(K, z0, row0, direction, P, st, C, W):
             C.b[j] = C.a[j] + ds * C.ta[j]
             C.row[j] = C.weight[j] ** 2 * C.ta[j]
             target += C.row[j] * C.b[j]
-        code, used = correct(FOLD, K, C.b, C.row, target, C.weight, P.free, P.logs, st.contraction, st.max_newton, W)
+        code, used = solvers.correct(
+            FOLD, K, C.b, C.row, target, C.weight, P.free, P.logs, st.contraction, st.max_newton, W
+        )
         stop = -1
         for i in range(n + 2):
             place = _place(C.b, i, n)
@@ -201,7 +204,7 @@ def trace_fold_curve(K, z0, row0, direction, P, st, C, W):
                     C.b[j] = (1.0 - tau) * C.a[j] + tau * C.b[j]
                     C.row[j] = 0.0
                 C.row[place], C.b[place] = 1.0, bound
-                code, _ = correct(FOLD, K, C.b, C.row, bound, C.weight, P.free, P.logs, 0.9, 30, W)
+                code, _ = solvers.correct(FOLD, K, C.b, C.row, bound, C.weight, P.free, P.logs, 0.9, 30, W)
                 C.b[place] = bound
                 stop = BOUND if i < n else END_OF_SPAN
         good, turn, step = code == CONVERGED, 0.0, 0.0
@@ -212,7 +215,7 @@ def trace_fold_curve(K, z0, row0, direction, P, st, C, W):
             step = math.sqrt(step)
             if stop >= 0 and step < 1e-13:
                 return stop
-            good = tangent(FOLD, C.row, C.weight, C.tb, W) != 0.0
+            good = solvers.tangent(FOLD, C.row, C.weight, C.tb, W) != 0.0
             for j in range(size):
                 turn += C.weight[j] ** 2 * C.ta[j] * C.tb[j]
             good = good and turn > math.cos(st.turn)
@@ -227,9 +230,9 @@ def trace_fold_curve(K, z0, row0, direction, P, st, C, W):
         tests(K, C.b, C.wb, True, C.tests[k], W)
         cusp, takens = C.tests[k, CUSP], C.tests[k, TAKENS]
         if C.tests[k - 1, CUSP] * cusp < 0.0:
-            _locate(CUSP, K, P, C, C.tests[k - 1, CUSP], W)
+            _locate(solvers, CUSP, K, P, C, C.tests[k - 1, CUSP], W)
         if n > 1 and C.tests[k - 1, TAKENS] * takens < 0.0:
-            _locate(TAKENS, K, P, C, C.tests[k - 1, TAKENS], W)
+            _locate(solvers, TAKENS, K, P, C, C.tests[k - 1, TAKENS], W)
         C.tests[k, CUSP], C.tests[k, TAKENS] = cusp, takens
         for j in range(size):
             C.z[k, j] = C.b[j]

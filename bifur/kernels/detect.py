@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import math
 
-from numba import types
-
-from bifur._jit import inline, kernel
+from bifur._jit import callback, inline
 from bifur.kernels import linalg
-from bifur.kernels.arrays import BP, LP
-from bifur.kernels.step import CONVERGED, DIVERGED, NOT_FINITE, SINGULAR, WORK
-from bifur.kernels.types import F8, I8, KERNELS, VECTOR
+from bifur.kernels.arrays import BP, LOCATE, LP
+from bifur.kernels.step import CONVERGED, DIVERGED, NOT_FINITE, SINGULAR
 
 MAX_NEWTON = 20
 FLOOR = 1e-3  # unknowns below this size are measured by it: one that is zero has no relative error
@@ -155,7 +152,7 @@ def _hopf_system(K, x, free, anchor, W):
     return m
 
 
-@kernel(types.Tuple((I8, F8))(I8, KERNELS, VECTOR, I8, VECTOR, WORK))
+@callback(LOCATE)
 def locate(kind, K, x, free, anchor, W):
     """Newton on the defining system of `kind`, x in place; (code, residual relative to its absolute terms).
 

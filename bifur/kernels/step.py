@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import types
 
-from bifur._jit import inline, kernel
+from bifur._jit import callback, inline, kernel
 from bifur.kernels import linalg
 from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 
@@ -185,7 +185,10 @@ def bordered(W, row, size):
     return sign
 
 
-@kernel(types.UniTuple(I8, 2)(I8, KERNELS, VECTOR, VECTOR, F8, VECTOR, INTS, INTS, F8, I8, WORK))
+CORRECT = types.UniTuple(I8, 2)(I8, KERNELS, VECTOR, VECTOR, F8, VECTOR, INTS, INTS, F8, I8, WORK)
+
+
+@callback(CORRECT)
 def correct(kind, K, z, row, target, weight, free, logs, contraction, max_newton, W):
     """Newton on H(z) = 0, row.z = target, in place; (code, iterations). At success W holds H_z at z.
 
@@ -227,7 +230,10 @@ def correct(kind, K, z, row, target, weight, free, logs, contraction, max_newton
     return DIVERGED, max_newton
 
 
-@kernel(F8(I8, VECTOR, VECTOR, VECTOR, WORK))
+TANGENT = F8(I8, VECTOR, VECTOR, VECTOR, WORK)
+
+
+@callback(TANGENT)
 def tangent(kind, row, weight, t, W):
     """The tangent with row.t > 0 and weighted norm 1, from W.H; the sign of the bordered determinant, 0: singular."""
     size = unknowns(kind, len(W.u))

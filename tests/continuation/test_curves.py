@@ -112,9 +112,9 @@ def test_phinet_has_neither_cusp_nor_bogdanov_takens_point():
 
 
 def near(points, kind, expected, x, y, rtol):
-    found = sorted((p.parameters[x], p.parameters[y]) for p in points if p.kind == kind)
+    found = sorted(((p.parameters[x], p.parameters[y]) for p in points if p.kind == kind), key=lambda at: at[1])
     assert len(found) == len(expected)
-    np.testing.assert_allclose(found, sorted(expected), rtol=rtol)
+    np.testing.assert_allclose(found, sorted(expected, key=lambda at: at[1]), rtol=rtol)
 
 
 def test_the_points_of_co_oxidation():
@@ -129,8 +129,9 @@ def test_the_bogdanov_takens_points_of_lorenz84():
     curve = bifur.trace_curve(point, free=("F", "T"), bounds={"F": (0.5, 3.0), "T": (-0.1, 0.1)})
     near(curve.special_points, "BT", literature.LORENZ84_TAKENS, "F", "T", 1e-7)
     for point in curve.special_points:
-        eigenvalues = np.linalg.eigvals(point.system.jacobian(point.state, point.parameters))
-        assert np.sort(np.abs(eigenvalues))[1] <= 1e-4
+        if point.kind == "BT":
+            eigenvalues = np.linalg.eigvals(point.system.jacobian(point.state, point.parameters))
+            assert np.sort(np.abs(eigenvalues))[1] <= 1e-4
 
 
 def test_the_bogdanov_takens_normal_form():
