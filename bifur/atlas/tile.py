@@ -24,7 +24,7 @@ from bifur.continuation.equilibria import find_equilibria
 from bifur.continuation.results import Curve, Diagram, SpecialPoint, collapsed
 from bifur.continuation.settings import Settings
 from bifur.continuation.slices import Sheets, trace_slices
-from bifur.kernels import search, step, sweep
+from bifur.kernels import engine, search, step, sweep
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -180,7 +180,7 @@ def _node_maps(plane: PlaneSpec, sheets: Sheets) -> dict[str, NDArray[Any]]:
     kernels = system.derived.kernels()
     for iy in range(ny):
         sweep.describe(
-            kernels, parameters[iy], filled[iy], state[iy], re[iy], im[iy],
+            engine.solvers, kernels, parameters[iy], filled[iy], state[iy], re[iy], im[iy],
             kind[iy], unstable[iy], oscillatory[iy], residual[iy], work,
         )  # fmt: skip
     unstable[filled == 0] = -1

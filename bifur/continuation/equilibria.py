@@ -11,7 +11,7 @@ import numpy as np
 
 from bifur.continuation import exact
 from bifur.continuation.results import Completeness, Equilibrium, EquilibriumSet, Kind, collapsed
-from bifur.kernels import search, step
+from bifur.kernels import engine, search, step
 from bifur.systems.base import System, get_system
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ def equilibrium(system: System, p: NDArray[np.float64], state: NDArray[np.float6
     kernels = system.derived.kernels()
     jacobian = system.derived.evaluate("jacobian", system, state, dict(zip(system.parameters, p, strict=True)))
     re, im = np.empty(system.dimension), np.empty(system.dimension)
-    size = search.spectrum(np.ascontiguousarray(jacobian, float), system.dimension, re, im, work)
+    size = search.spectrum(engine.solvers, np.ascontiguousarray(jacobian, float), system.dimension, re, im, work)
     return Equilibrium(
         state=state,
         parameters=dict(zip(system.parameters, p.tolist(), strict=True)),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
+from bifur.kernels.linalg import SPECTRUM
 from bifur.kernels.step import CORRECT, TANGENT, WORK
 from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 
@@ -134,10 +135,17 @@ class Solvers(NamedTuple):
     correct: Any
     tangent: Any
     locate: Any
+    eigenvalues: Any
 
 
 SOLVERS = types.NamedTuple(
-    [types.FunctionType(CORRECT), types.FunctionType(TANGENT), types.FunctionType(LOCATE)], Solvers
+    [
+        types.FunctionType(CORRECT),
+        types.FunctionType(TANGENT),
+        types.FunctionType(LOCATE),
+        types.FunctionType(SPECTRUM),
+    ],
+    Solvers,
 )
 LAND = types.void(KERNELS, VECTOR, VECTOR, VECTOR, VECTOR, F8, I8, PROBLEM, SCRATCH, TRACE, WORK)
 FIND = types.boolean(SOLVERS, I8, KERNELS, VECTOR, VECTOR, F8, PROBLEM, SCRATCH, TRACE, WORK)

@@ -35,6 +35,7 @@ from bifur.kernels.arrays import (
     PROBLEM,
     REJECTED,
     SCRATCH,
+    SOLVERS,
     SPECIAL,
     STEP_TOO_SMALL,
     STOP_NOT_FINITE,
@@ -83,14 +84,14 @@ def _distance(x, y, weight):
     return math.sqrt(value)
 
 
-@kernel(types.boolean(TRACE, VECTOR, VECTOR, WORK))
-def _record(T, z, t, W):
+@kernel(types.boolean(SOLVERS, TRACE, VECTOR, VECTOR, WORK))
+def _record(solvers, T, z, t, W):
     """Append a point with its spectrum; False where there is no more room. W.J belongs to z."""
     k = T.count[POINTS]
     if k == len(T.unstable):
         return False
     n = len(W.u)
-    linalg.eigenvalues(W.J, n, W.A, T.re[k], T.im[k])
+    solvers.eigenvalues(W.J, n, W.A, T.re[k], T.im[k])
     unstable = 0
     for i in range(n):
         unstable += T.re[k, i] > 0.0
@@ -214,7 +215,7 @@ def special(solvers, kind, K, ta, tb, tau, P, S, T, W):
     elif kind == BP:
         linalg.null_vector(W.J, n, True, v, W.A, W.pivots)
     else:
-        linalg.eigenvalues(W.J, n, W.A, W.re, W.im)
+        solvers.eigenvalues(W.J, n, W.A, W.re, W.im)
         best, square = math.inf, 0.0
         for i in range(n):
             for j in range(i):
@@ -293,7 +294,7 @@ def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
     sign_a = parts.solvers.tangent(EQUILIBRIUM, S.row, S.weight, S.ta, W)
     if sign_a == 0.0:
         return STOP_SINGULAR
-    if not _record(T, S.a, S.ta, W):
+    if not _record(parts.solvers, T, S.a, S.ta, W):
         return TOO_MANY_STEPS
     for j in range(n + 1):
         S.start[j], S.start_tangent[j] = S.a[j], S.ta[j]
@@ -336,7 +337,7 @@ def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
         step = _distance(S.a, S.b, S.weight)
         if good and stop >= 0 and step < 1e-13:
             return stop  # it started on the bound, going outwards
-        if good and not _record(T, S.b, S.tb, W):
+        if good and not _record(parts.solvers, T, S.b, S.tb, W):
             return TOO_MANY_STEPS
         if good:
             # 3. special points inside the step

@@ -5,12 +5,12 @@ from __future__ import annotations
 from numba import types
 
 from bifur._jit import kernel
-from bifur.kernels import branch, detect, step
+from bifur.kernels import branch, detect, linalg, step
 from bifur.kernels.arrays import ENGINE, PROBLEM, SCRATCH, SOLVERS, STEPS, TRACE, Engine, Parts, Solvers
 from bifur.kernels.step import WORK
 from bifur.kernels.types import F8, I8, INTS, KERNELS, VECTOR
 
-solvers = Solvers(step.correct, step.tangent, detect.locate)
+solvers = Solvers(step.correct, step.tangent, detect.locate, linalg.spectrum)
 engine = Engine(branch.trace_branch, Parts(branch.special, branch.land, solvers))
 
 

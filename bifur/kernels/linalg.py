@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import types
 
-from bifur._jit import inline, kernel
+from bifur._jit import callback, inline, kernel
 from bifur.kernels.types import F8, I8, INTS, MATRIX, VECTOR
 
 MAX_QR = 60
@@ -274,6 +274,15 @@ def eigenvalues(J, n, A, re, im):
             j -= 1
         re[j + 1], im[j + 1] = a, b
     return code
+
+
+SPECTRUM = I8(MATRIX, I8, MATRIX, VECTOR, VECTOR)
+
+
+@callback(SPECTRUM)
+def spectrum(J, n, A, re, im):
+    """`eigenvalues`, to be reached by pointer."""
+    return eigenvalues(J, n, A, re, im)
 
 
 @kernel(F8(MATRIX, I8, INTS))

@@ -10,6 +10,7 @@ from numba import types
 
 from bifur._jit import inline, kernel
 from bifur.kernels import linalg, roots
+from bifur.kernels.arrays import SOLVERS
 from bifur.kernels.step import CONVERGED, SINGULAR, WORK, newton
 from bifur.kernels.types import ELIMINANT, F8, I8, KERNELS, MATRIX, VECTOR
 
@@ -179,10 +180,10 @@ def from_starts(K, starts, low, high, out, W):
     return found
 
 
-@kernel(F8(MATRIX, I8, VECTOR, VECTOR, WORK))
-def spectrum(J, n, re, im, W):
+@kernel(F8(SOLVERS, MATRIX, I8, VECTOR, VECTOR, WORK))
+def spectrum(solvers, J, n, re, im, W):
     """Eigenvalues by decreasing real part; the largest entry of |J|, NaN where they did not converge."""
-    if linalg.eigenvalues(J, n, W.A, re, im) != 0:
+    if solvers.eigenvalues(J, n, W.A, re, im) != 0:
         return math.nan
     size = 0.0
     for i in range(n):

@@ -26,6 +26,7 @@ from bifur.kernels.arrays import (
     PROBLEM,
     REJECTED,
     SCRATCH,
+    SOLVERS,
     SPECIAL,
     STEPS,
     TRACE,
@@ -294,9 +295,11 @@ def link(K, free, values, p, across, state_a, arc_a, state_b, arc_b, dx, votes, 
 
 
 @kernel(
-    types.void(KERNELS, MATRIX, INT_MATRIX, TENSOR, TENSOR, TENSOR, INT_MATRIX, INT_MATRIX, INT_MATRIX, MATRIX, WORK)
+    types.void(
+        SOLVERS, KERNELS, MATRIX, INT_MATRIX, TENSOR, TENSOR, TENSOR, INT_MATRIX, INT_MATRIX, INT_MATRIX, MATRIX, WORK
+    )
 )
-def describe(K, parameters, filled, state, re, im, kind, unstable, oscillatory, residual, W):
+def describe(solvers, K, parameters, filled, state, re, im, kind, unstable, oscillatory, residual, W):
     """Spectrum, kind and residual of every filled slot of a row of nodes; kind codes as in atlas.plane.KINDS."""
     n, room = state.shape[2], state.shape[1]
     for j in range(len(state)):
@@ -316,7 +319,7 @@ def describe(K, parameters, filled, state, re, im, kind, unstable, oscillatory, 
                 for r in range(n):
                     size = max(size, abs(W.J[i, r]))
             residual[j, c] = worst
-            code = linalg.eigenvalues(W.J, n, W.A, re[j, c], im[j, c])
+            code = solvers.eigenvalues(W.J, n, W.A, re[j, c], im[j, c])
             positive = negative = unclear = 0
             for i in range(n):
                 if abs(re[j, c, i]) <= 1e-12 * size:

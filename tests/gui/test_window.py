@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 import bifur
 from bifur_gui import first
 from bifur_gui.views.base import ValueAxis
-from bifur_gui.window import make_window
+from bifur_gui.window import _last_resort, make_window
 from tests.gui.conftest import rest
 
 LEFT = Qt.MouseButton.LeftButton
@@ -126,6 +126,15 @@ def test_a_click_and_keys_move_the_cross(qtbot, window):
     assert window.model.node == (iy + 9, ix - 9)
     rest(qtbot, window)
     check_against_find_equilibria(window)
+
+
+def test_arrows_move_the_cross_wherever_the_focus_is(qtbot, window):
+    for widget in (window.plane.planes, window.diagram.states, window.plane.canvas, window.phase.canvas):
+        widget.setFocus()
+        iy, ix = window.model.node
+        qtbot.keyClick(widget, Qt.Key.Key_Down)
+        assert window.model.node == (iy - 1, ix)
+        assert window.model.plane.name == "phinet"
 
 
 def test_the_line_in_the_diagram_moves_the_cross(qtbot, window):
@@ -294,6 +303,14 @@ def test_an_error_in_a_view_is_one_sentence(qtbot, window, monkeypatch):
     assert window.phase.heading.text() != before
 
 
+def test_an_error_that_nobody_caught_is_one_sentence(qtbot, window):
+    before = sys.excepthook
+    with _last_resort(window):
+        sys.excepthook(RuntimeError, RuntimeError("something else"), None)
+        assert window.notice.label.text() == "the window: RuntimeError: something else"
+    assert sys.excepthook is before
+
+
 def test_pictures_and_keys(qtbot, window, tmp_path, monkeypatch):
     target = tmp_path / "view"
     monkeypatch.setattr(
@@ -398,3 +415,46 @@ def test_no_screen_is_one_sentence():
     assert done.returncode == 2
     assert done.stderr.startswith("bifur: the window needs a screen")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_bad_file_on_the_command_line_opens_no_window(tmp_path):
+    bad = tmp_path / "bad.h5"
+    bad.write_text("not an atlas")
+    done = subprocess.run([sys.executable, "-m", "bifur", "gui", str(bad)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == f"bifur: {bad}: this is not an HDF5 file, so no atlas\n"
+
+
+def test_a_cycle_ends_and_a_lone_equilibrium_has_room(qtbot, tmp_path):
+    """The Brusselator at a = 1, b = 2.5, past its Hopf point b = 1 + a²."""
+    (tmp_path / "brusselator.py").write_text(
+        "from bifur import System\n"
+        "def field(u, p):\n"
+        "    x, y = u\n"
+        "    return p.a - (p.b + 1) * x + x**2 * y, p.b * x - x**2 * y\n"
+        "system = System('brusselator', field, states=('x', 'y'), parameters={'a': 1.0, 'b': 1.0})\n"
+    )
+    (tmp_path / "atlas.toml").write_text(
+        'format = 1\ntitle = "t"\n[[plane]]\nname = "b"\nsystem = "brusselator.py"\nmaps = []\n'
+        'x = {parameter = "a", span = [0.5, 1.5], points = 5}\ny = {parameter = "b", span = [1.0, 4.0], points = 7}\n'
+    )
+    bifur.build_atlas(tmp_path / "atlas.toml", tmp_path / "b.h5").close()
+    window = make_window(tmp_path / "b.h5")
+    qtbot.addWidget(window)
+    window.show()
+    window.model.move_to(1.0, 2.5)
+    rest(qtbot, window)
+    assert window.diagram.points.data["x"] == pytest.approx([2.0], rel=1e-8)  # b = 1 + a²
+    assert [label.toPlainText() for label in window.diagram.labels] == ["HB"]
+    assert np.nanmax(window.diagram.stable.xData) == pytest.approx(2.0, rel=1e-8)
+    assert np.nanmin(window.diagram.unstable.xData) == pytest.approx(2.0, rel=1e-8)
+    low, high = window.diagram.box.viewRange()[1]
+    assert (low, high) == pytest.approx((0.5, 1.5))  # x = a: what differs by rounding is no range
+    window.model.start_at((0.5, 2.0))
+    rest(qtbot, window)
+    (run,) = window.model.trajectories
+    assert run.limit is None
+    x = run.state[len(run) // 2 :, 0]
+    assert x.max() > 1.5 > 0.7 > x.min()
+    (x0, x1), _ = window.phase.box.viewRange()
+    assert (x0, x1) == pytest.approx((-1.0, 2.0))
