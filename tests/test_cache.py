@@ -36,7 +36,7 @@ def compiled(cache: Path) -> dict[str, int]:
 
 
 def test_a_second_process_compiles_and_derives_nothing():
-    """numba writes an index and code for all that it compiles: none is written, and its own events tell of no compilation."""
+    """numba writes code for all that it compiles: none is written, and its own events tell of no compilation."""
     from bifur._cache import FOLDER
 
     work = WORK.format(example=EXAMPLE)

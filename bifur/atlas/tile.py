@@ -284,8 +284,10 @@ def _regions(maps: dict[str, NDArray[Any]]) -> tuple[NDArray[np.int16], tuple[Re
     _, signature = np.unique(unstable.reshape(ny * nx, k), axis=0, return_inverse=True)
     signature = signature.reshape(ny, nx)
     parts: list[tuple[int, NDArray[np.bool_]]] = []
+    # where nothing is known of a node, it belongs to no region
+    known = (maps["completeness"] != UNKNOWN) | (maps["n_equilibria"] > 0)
     for value in np.unique(signature):
-        labels, count = ndimage.label(signature == value)
+        labels, count = ndimage.label((signature == value) & known)
         parts += [(int((labels == c).sum()), labels == c) for c in range(1, count + 1)]
     parts.sort(key=lambda part: -part[0])
     region = np.full((ny, nx), -1, np.int16)

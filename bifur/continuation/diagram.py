@@ -22,6 +22,7 @@ import numpy as np
 
 from bifur._say import unknown
 from bifur.continuation import exact
+from bifur.continuation.cover import Cover
 from bifur.continuation.equilibria import equilibrium, find_equilibria, state_bounds
 from bifur.continuation.results import Branch, Completeness, Diagram, Equilibrium, EquilibriumSet, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
@@ -268,46 +269,23 @@ def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
     if problem.system.derived.polynomial:
         critical = exact.critical_values(problem.system.derived, problem.p, problem.index, problem.span, *problem.box)
     values = _samples(problem, critical)
-    tracer = problem.tracer(values)
     sets = [problem.equilibria(value) for value in values]
-    covered = [[False] * len(found) for found in sets]
-    pieces: list[Piece] = []
-    passes: list[NDArray[np.int64]] = []  # of each piece, how often it lands on each value
+    cover = Cover(values, sets)
+    tracer = problem.tracer(values)
     notes: list[str] = []
     # inner values first: at the ends of the span an equilibrium may be degenerate
     for k in sorted(range(len(values)), key=lambda k: (k in (0, len(values) - 1), k)):
         for j, found in enumerate(sets[k]):
-            if covered[k][j]:
-                continue
-            covered[k][j] = True
-            if found.kind == "degenerate" or any(_ends_at(piece.branch, found.state, values[k]) for piece in pieces):
+            if not cover.needs(k, j):
                 continue
             piece = tracer.both(found.state, float(values[k]))
             if piece is None:
                 notes.append(f"no branch could be started at {problem.free} = {values[k]:.6g}, state {found.state}")
-                continue
-            landed = np.zeros(len(values), int)
-            if not piece.branch.closed:  # a loop lands on its start when it closes, other branches never do
-                landed[k] += 1
-            fresh = np.zeros(len(values), int)
-            for index, state in piece.landed:
-                match = _same(sets[index], state)
-                landed[index] += 1
-                if match is not None:
-                    fresh[index] += not covered[index][match]
-                    covered[index][match] = True
-            twin = next((i for i, other in enumerate(pieces) if _same_ends(piece.branch, other.branch)), None)
-            if twin is None:
-                pieces.append(piece)
-                passes.append(landed)
-            elif len(piece.special) > len(pieces[twin].special):  # traced before in too large steps
-                pieces[twin], passes[twin] = piece, landed
-            else:  # traced before, but a landing was lost
-                fresh[k] += 1
-                passes[twin] = passes[twin] + fresh
-    passed = sum(passes, np.zeros(len(values), int))
-    cut_short = any(stop in CUT_SHORT for piece in pieces for stop in piece.branch.stop_reason)
+            else:
+                cover.add(piece, k)
+    cut_short = any(stop in CUT_SHORT for piece in cover.pieces for stop in piece.branch.stop_reason)
     complete = critical is not None and not notes and not cut_short and all(_counted(found) for found in sets[1:-1])
+    passed = cover.passed()
     missed = [k for k in range(1, len(values) - 1) if passed[k] != len(sets[k])]
     for k in missed:
         notes.append(
@@ -315,25 +293,13 @@ def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
             "were found: a branch is missing or was traced twice; try a smaller `ds_max`"
         )
     if complete and not missed:
-        return pieces, "proved", notes
+        return cover.pieces, "proved", notes
     if critical is None:
         notes.append(
             "no elimination for this system: branches are those through equilibria found at evenly spread values"
         )
     verdict: Completeness = "probable" if all(found.completeness != "unknown" for found in sets[1:-1]) else "unknown"
-    return pieces, "unknown" if missed or cut_short else verdict, notes
-
-
-def _same_ends(a: Branch, b: Branch) -> bool:
-    """Two branches with both ends in common are one: but for branch points, one branch goes through a point."""
-    return not a.closed and not b.closed and all(_ends_at(b, a.state[i], float(a.parameter[i])) for i in (0, -1))
-
-
-def _ends_at(branch: Branch, state: NDArray[np.float64], value: float) -> bool:
-    """Whether this is an end of the branch, which a bound cut off just before it landed there."""
-    z = np.append(state, value)
-    ends = (np.append(branch.state[i], branch.parameter[i]) for i in (0, -1))
-    return any(bool(np.all(np.abs(end - z) <= 1e-9 * np.maximum(1.0, np.abs(z)))) for end in ends)
+    return cover.pieces, "unknown" if missed or cut_short else verdict, notes
 
 
 def _counted(found: EquilibriumSet) -> bool:
@@ -352,19 +318,6 @@ def _samples(problem: _Problem, critical: list[float] | None) -> NDArray[np.floa
         inner = [0.5 * (a + b) for a, b in pairwise(edges)]
     values = [problem.span[0], *(back(value) for value in inner), problem.span[1]]
     return np.unique(np.array(values))
-
-
-def _same(found: EquilibriumSet, state: NDArray[np.float64]) -> int | None:
-    """The equilibrium that a landed state is: by far the nearest one, both having converged to rounding."""
-    if not len(found):
-        return None
-    distances = np.array([np.abs(e.state - state).max() for e in found])
-    order = np.argsort(distances)
-    if len(order) > 1 and distances[order[0]] > 1e-3 * distances[order[1]]:
-        return None
-    if len(order) == 1 and distances[order[0]] > 1e-6 * max(1.0, np.abs(state).max()):
-        return None
-    return int(order[0])
 
 
 # ---- from a start ---------------------------------------------------------------------------

@@ -50,6 +50,7 @@ from bifur.kernels.types import F8, I8, KERNELS, MATRIX, VECTOR
 
 GROWTH = 1.6
 EASY_NEWTON = 3
+STILL, LARGE = 1e-11, 1e4
 PITCHFORK = 1e-4  # a fold this near to a branch point is that point
 
 
@@ -337,6 +338,12 @@ def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
         step = _distance(S.a, S.b, S.weight)
         if good and stop >= 0 and step < 1e-13:
             return stop  # it started on the bound, going outwards
+        # towards a pole the parameter stands still up to rounding, and its tangent has no sign
+        moves = max(abs(S.ta[n]), abs(S.tb[n])) * S.weight[n] > STILL
+        if good and not moves:
+            for i in range(n):
+                if abs(S.b[i]) > LARGE:
+                    return ESCAPED
         if good and not _record(parts.solvers, T, S.b, S.tb, W):
             return TOO_MANY_STEPS
         if good:
@@ -344,7 +351,7 @@ def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
             k = T.count[POINTS] - 1
             T.count[POINTS] = k  # not yet accepted
             hopf_b = hopf_test(T.re[k], T.im[k], n)
-            lp, bp = S.ta[n] * S.tb[n] < 0.0, sign_a != sign_b
+            lp, bp = moves and S.ta[n] * S.tb[n] < 0.0, sign_a != sign_b
             hb = n > 1 and hopf_a * hopf_b < 0.0
             change = abs(T.unstable[k] - T.unstable[k - 1])
             known = T.count[SPECIAL]

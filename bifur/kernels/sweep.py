@@ -164,6 +164,16 @@ def _find(parent, arc):
 
 
 @inline
+def _exactly(Z, node, index, u):
+    """Whether the landed state is this equilibrium to rounding: at a branch point of several arcs it is not."""
+    distance, size = 0.0, 1.0
+    for i in range(len(u)):
+        distance = max(distance, abs(Z.state[node, index, i] - u[i]))
+        size = max(size, abs(u[i]))
+    return distance <= 1e-11 * size
+
+
+@inline
 def _match(Z, j, u):
     """The equilibrium at node j that a landed state is: much nearer than any other; -1 none, -2 not clear."""
     n = len(u)
@@ -207,7 +217,7 @@ def take(arc0, parent, T, Z):
             Z.info[LOST] += 1
         elif Z.arc[node, index] < 0:
             Z.arc[node, index] = arc
-        else:
+        elif _exactly(Z, node, index, T.land_u[i]):
             a, b = _find(parent, Z.arc[node, index]), _find(parent, arc)
             parent[max(a, b)] = min(a, b)
     for k in range(T.count[SPECIAL]):

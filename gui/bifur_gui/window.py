@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -148,11 +149,11 @@ class Window(QMainWindow):
             action = self._action(name, str(key), quietly(lambda: None), view)
             action.setCheckable(True)
             action.setChecked(True)
-            action.toggled.connect(lambda on, shown=shown: self._show_view(shown, on))
+            action.toggled.connect(partial(self._show_view, shown))
         self._action("Keys", "?", self.show_keys, help_)
         for name, (dx, dy) in STEPS.items():
-            self._action(name, name, lambda dx=dx, dy=dy: self.model.step(dx, dy))
-            self._action(f"{name} ten", f"Shift+{name}", lambda dx=dx, dy=dy: self.model.step(10 * dx, 10 * dy))
+            self._action(name, name, partial(self.model.step, dx, dy))
+            self._action(f"{name} ten", f"Shift+{name}", partial(self.model.step, 10 * dx, 10 * dy))
 
     def _action(self, words: str, key: str, call: Callable[[], object], menu: QWidget | None = None) -> QAction:
         action = QAction(words, self)

@@ -43,7 +43,7 @@ def closed_forms(data):
 
 def test_equilibria_of_l2(l2):
     _, data = l2
-    a, rho, below, upper, lower = closed_forms(data)
+    _, _, below, upper, lower = closed_forms(data)
     np.testing.assert_array_equal(data.maps["n_equilibria"], np.where(below, 3, 1))
     np.testing.assert_array_equal(data.maps["n_stable"], np.where(below, 2, 1))
     assert np.all(data.maps["completeness"] == PROVED)
@@ -110,7 +110,7 @@ def test_the_slice_of_l2(l2):
 
 def test_the_plane_of_phinet(phinet):
     """Three portraits: five, three and one equilibria, proved at every node, with one fold curve between each two."""
-    plane, data = phinet
+    _, data = phinet
     expected = np.array([[ssl.count("phinet", sigma2=s, rho=r) for s in data.x] for r in data.y])
     np.testing.assert_array_equal(data.maps["n_equilibria"], expected)
     assert np.all(data.maps["completeness"] == PROVED)
@@ -166,7 +166,13 @@ def test_a_system_that_is_not_polynomial():
     """Searched from many starts: never proved, and the ledger says why."""
     from tests.continuation.test_slices import predators
 
-    plane = PlaneSpec(name="predators", system=predators(), x=Axis("b", (0.9, 1.1), 8), y=Axis("q", (0.05, 1.2), 24), maps=("relaxation_rate",))
+    plane = PlaneSpec(
+        name="predators",
+        system=predators(),
+        x=Axis("b", (0.9, 1.1), 8),
+        y=Axis("q", (0.05, 1.2), 24),
+        maps=("relaxation_rate",),
+    )
     data = compute_plane(plane)
     assert set(np.unique(data.maps["completeness"])) <= {0, PROBABLE}
     assert (data.maps["completeness"] == PROBABLE).mean() > 0.9
@@ -184,7 +190,11 @@ def test_a_system_that_is_not_polynomial():
 def test_the_order_of_the_axes_is_free():
     """rho along x and sigma2 along y: the same plane, transposed."""
     one = compute_plane(spec(nx=8, ny=12))
-    two = compute_plane(PlaneSpec(name="l2", system=system("l2"), x=Axis("rho", (1e-3, 1.0), 12, "log"), y=Axis("sigma2", (0.0, 2.0), 8)))
+    two = compute_plane(
+        PlaneSpec(
+            name="l2", system=system("l2"), x=Axis("rho", (1e-3, 1.0), 12, "log"), y=Axis("sigma2", (0.0, 2.0), 8)
+        )
+    )
     np.testing.assert_array_equal(two.maps["n_equilibria"], one.maps["n_equilibria"].T)
     np.testing.assert_allclose(two.maps["relaxation_rate"], one.maps["relaxation_rate"].T, rtol=1e-9)
     np.testing.assert_allclose(two.maps["curve_distance"], one.maps["curve_distance"].T, atol=2e-4)

@@ -56,12 +56,17 @@ def test_the_fold_of_cosine_is_a_hyperbola(norms):
     assert sorted(curve.parameters[[0, -1], 0]) == [0, 4]
 
 
-@pytest.mark.parametrize(("name", "which"), [("phinet", 0), ("phinet", 1), ("phinet-talk", 0), ("phinet-talk", 1), ("phinet-talk", 2)])
+@pytest.mark.parametrize(
+    ("name", "which"), [("phinet", 0), ("phinet", 1), ("phinet-talk", 0), ("phinet-talk", 1), ("phinet-talk", 2)]
+)
 @pytest.mark.parametrize("scale", [None, "log"])
 def test_fold_curves_of_phinet_lie_on_the_discriminant(name, which, scale):
     bounds = {"sigma2": (0.0, 2.0) if scale is None else (1e-3, 2.0), "rho": (1e-5, 1.0)}
     curve = bifur.trace_curve(
-        fold(name, which, sigma2=0.5), free=("sigma2", "rho"), bounds=bounds, settings=bifur.Settings(ds_max=0.05, scale=scale)
+        fold(name, which, sigma2=0.5),
+        free=("sigma2", "rho"),
+        bounds=bounds,
+        settings=bifur.Settings(ds_max=0.05, scale=scale),
     )
     assert sorted(curve.parameters[[0, -1], 0]) == pytest.approx(bounds["sigma2"], rel=1e-12)
     for sigma2, rho in curve.parameters[:: max(1, len(curve) // 8)]:
@@ -152,7 +157,9 @@ def test_the_bogdanov_takens_normal_form():
 
 def test_a_curve_that_closes():
     """x^2 + lam^2 + mu^2 = 1 folds in x at lam = ... along the circle lam^2 + mu^2 = 1."""
-    s = bifur.System("sphere", lambda u, p: (u[0] ** 2 + p.lam**2 + p.mu**2 - 1,), states=("x",), parameters={"lam": 0, "mu": 0})
+    s = bifur.System(
+        "sphere", lambda u, p: (u[0] ** 2 + p.lam**2 + p.mu**2 - 1,), states=("x",), parameters={"lam": 0, "mu": 0}
+    )
     diagram = bifur.trace(s, free="lam", span=(-2, 2))
     point = next(p for p in diagram.special_points if p.kind == "LP")
     curve = bifur.trace_curve(point, free=("lam", "mu"), bounds={"lam": (-2, 2), "mu": (-2, 2)})
@@ -166,7 +173,10 @@ def test_steps_change_nothing():
     point = fold("phinet", 0, sigma2=0.5)
     for ds_max in (0.005, 0.1):
         curve = bifur.trace_curve(
-            point, free=("sigma2", "rho"), bounds={"sigma2": (0, 2), "rho": (1e-6, 1)}, settings=bifur.Settings(ds=0.005, ds_max=ds_max)
+            point,
+            free=("sigma2", "rho"),
+            bounds={"sigma2": (0, 2), "rho": (1e-6, 1)},
+            settings=bifur.Settings(ds=0.005, ds_max=ds_max),
         )
         ends = curve.parameters[np.argsort(curve.parameters[:, 0])[[0, -1]]]
         np.testing.assert_allclose(ends[:, 0], [0, 2], atol=1e-12)
@@ -177,7 +187,12 @@ def test_bad_input_gets_one_sentence():
     point = fold("l2", sigma2=0.5)
     trace = bifur.trace_curve
     both = ("sigma2", "rho")
-    refused(lambda: trace(point, free=("sigma2", "roh"), bounds=PLANE), "`free`", "unknown parameter 'roh'", "did you mean rho?")
+    refused(
+        lambda: trace(point, free=("sigma2", "roh"), bounds=PLANE),
+        "`free`",
+        "unknown parameter 'roh'",
+        "did you mean rho?",
+    )
     refused(lambda: trace(point, free=("rho", "rho"), bounds=PLANE), "`free`", "two different")
     refused(lambda: trace(point, free=("rho",), bounds=PLANE), "`free`", "two different")
     refused(lambda: trace(point, free=both, bounds={"rho": (0, 1)}), "`bounds`", "sigma2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import flint
 import numpy as np
 import pytest
 
@@ -84,7 +85,9 @@ def test_the_full_systems_have_the_folds_of_their_restrictions(name, sigma2):
 def test_published_folds_of_cosine(norms):
     rho, p = ssl.COSINE_FOLDS[norms]
     N_phi, N_psi, N_cross, sigma2 = norms
-    diagram = bifur.trace("cosine", free="rho", span=(1e-4, 1), N_phi=N_phi, N_psi=N_psi, N_cross=N_cross, sigma2=sigma2)
+    diagram = bifur.trace(
+        "cosine", free="rho", span=(1e-4, 1), N_phi=N_phi, N_psi=N_psi, N_cross=N_cross, sigma2=sigma2
+    )
     (point,) = (q for q in diagram.special_points if q.kind == "LP")
     assert point.parameters["rho"] == pytest.approx(rho, rel=1e-10)
     assert point.state[0] == pytest.approx(p, rel=1e-7)
@@ -110,7 +113,7 @@ def test_published_folds_of_the_talk(sigma2):
 
 
 def test_l2_follows_its_closed_form():
-    """The curved branch is rho = p (1 - a p), its eigenvalue p (1 - 2 a p); the quadratic coefficient at the fold -1/2."""
+    """The curved branch is rho = p (1 - a p), its eigenvalue p (1 - 2 a p), the quadratic coefficient -1/2."""
     diagram = bifur.trace("l2", free="rho", span=(1e-4, 1), sigma2=0.5)
     a = 1.5
     straight, curved = sorted(diagram.branches, key=lambda b: np.abs(b.state).max())
@@ -263,8 +266,72 @@ def test_bounds_of_states_cut_branches_exactly():
     d = bifur.trace("phinet", free="rho", span=(1e-4, 1), sigma2=0.0, bounds={"p_h": (-3, 0.5)})
     for b in d.branches:
         assert b.state[:, 0].max() <= 0.5
-    ends = [b.state[i, 0] for b in d.branches for i, stop in ((0, b.stop_reason[0]), (-1, b.stop_reason[1])) if stop is Stop.BOUND]
+    ends = [
+        b.state[i, 0]
+        for b in d.branches
+        for i, stop in ((0, b.stop_reason[0]), (-1, b.stop_reason[1]))
+        if stop is Stop.BOUND
+    ]
     assert ends == [0.5]
+
+
+def random_polynomial(seed):
+    """x' = sum c[k, j] x^k lam^j of degree 2 to 5 in x, coefficients with two decimals, and its folds, exactly.
+
+    A fold is a root of the discriminant where two real roots merge; where the leading coefficient vanishes roots go
+    through infinity instead.
+    """
+    rng = np.random.default_rng(seed)
+    degree = int(rng.integers(2, 6))
+    c = np.round(rng.normal(size=(degree + 1, 3)), 2) * (rng.random((degree + 1, 3)) < 0.8)
+    c[degree, 0] += 0.5
+    exact = [[flint.fmpq(round(100 * x), 100) for x in row] for row in c]
+    context = flint.fmpq_mpoly_ctx.get(("x", "l"), flint.Ordering.lex)
+    x, lam = context.gens()
+    terms = sum((exact[k][j] * x**k * lam**j for k in range(degree + 1) for j in range(3)), context.constant(0))
+    found = {e[1]: v for e, v in terms.discriminant("x").to_dict().items()}
+    discriminant = flint.fmpq_poly([found.get(k, 0) for k in range(max(found) + 1)])
+
+    def count(value):
+        at = ssl.rational(value)
+        polynomial = flint.fmpq_poly([row[0] + row[1] * at + row[2] * at**2 for row in exact])
+        return sum(root.imag == 0 for root, _ in polynomial.complex_roots())
+
+    critical = [float(root.real.mid()) for root, _ in discriminant.complex_roots() if root.imag == 0]
+    width = 1e-9
+    folds = [v for v in critical if -2 < v < 2 and abs(count(v - width) - count(v + width)) == 2]
+    poles = [float(r.real) for r in np.roots(c[degree][::-1]) if r.imag == 0]
+    assert not any(abs(v - pole) < 1e-6 for v in folds for pole in poles)
+
+    def field(u, p):
+        (x,) = u
+        return (sum(float(c[k, j]) * x**k * p.lam**j for k in range(degree + 1) for j in range(3) if c[k, j]),)
+
+    return bifur.System("random", field, states=("x",), parameters={"lam": 0.0}), sorted(folds)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_polynomials_have_their_folds_and_no_others(seed):
+    """With poles, where branches run to infinity and the parameter stands still but for rounding."""
+    s, folds = random_polynomial(seed)
+    diagram = bifur.trace(s, free="lam", span=(-2, 2))
+    np.testing.assert_allclose(values(diagram, "LP"), folds, rtol=1e-8, atol=1e-10)
+    assert diagram.completeness == "proved", diagram.notes
+    assert all(set(b.stop_reason) <= {*TOUCHES_BOUND, Stop.ESCAPED} for b in diagram.branches)
+
+
+def test_near_a_pole_nothing_is_traced_twice():
+    """The two equilibria at lam = 0.618 are one branch, which runs to infinity at both ends, near lam = 1.236."""
+    s = scalar(
+        lambda u, p: (0.07 * p.lam - 0.01 * u[0] * p.lam**2 + u[0] ** 2 * (-1.68 + 0.84 * p.lam + 0.42 * p.lam**2),),
+        lam=0.0,
+    )
+    d = bifur.trace(s, free="lam", span=(-2, 2))
+    (branch,) = d.branches
+    assert branch.stop_reason == (Stop.ESCAPED, Stop.ESCAPED)
+    np.testing.assert_allclose(branch.parameter[[0, -1]], 5**0.5 - 1, rtol=1e-6)
+    assert d.completeness == "proved"
+    assert len(values(d, "LP")) == 2
 
 
 # ---- at, events, start ----------------------------------------------------------------------------
@@ -282,7 +349,9 @@ def test_landings_are_exact():
 
 def test_events_are_located():
     """p = 1/2 on the upper branch of l2 at rho = p (1 - a p) = 1/8."""
-    d = bifur.trace("l2", free="rho", span=(1e-3, 1), sigma2=0.5, events=[lambda u, p: u[0] - 0.5, lambda u, p: p.rho - 0.05])
+    d = bifur.trace(
+        "l2", free="rho", span=(1e-3, 1), sigma2=0.5, events=[lambda u, p: u[0] - 0.5, lambda u, p: p.rho - 0.05]
+    )
     first = [q for q in d.special_points if q.kind == "event" and q.normal_form["event"] == 0]
     second = [q for q in d.special_points if q.kind == "event" and q.normal_form["event"] == 1]
     (point,) = first
@@ -371,7 +440,9 @@ def test_bad_input_gets_one_sentence():
     refused(trace(start="high"), "`start`")
     refused(trace(start=(math.nan,)), "`start`")
     refused(trace(settings=bifur.Settings(weights=(1.0, 1.0))), "`weights`", "2 entries for 1 states")
-    refused(lambda: bifur.trace("l2", {"rho": 5.0}, free="rho", span=(0.1, 1), start=(0.5,)), "`start`", "outside `span`")
+    refused(
+        lambda: bifur.trace("l2", {"rho": 5.0}, free="rho", span=(0.1, 1), start=(0.5,)), "`start`", "outside `span`"
+    )
     refused(lambda: bifur.Settings(ds=-1), "`ds`", "positive")
     refused(lambda: bifur.Settings(ds=math.nan), "`ds`")
     refused(lambda: bifur.Settings(ds=1, ds_max=0.1), "ds_min <= ds <= ds_max")

@@ -38,7 +38,9 @@ def test_l2_over_ten_thousand_points():
             expected = ssl.l2_equilibria(s, r)
             assert sheets.count[iy, ix] == len(expected)
             distance = abs(1 - 4 * (1 + s) * r)
-            np.testing.assert_allclose(np.sort(held[np.isfinite(held)]), expected, rtol=1e-12 / min(1, distance**0.5), atol=0)
+            np.testing.assert_allclose(
+                np.sort(held[np.isfinite(held)]), expected, rtol=1e-12 / min(1, distance**0.5), atol=0
+            )
 
 
 def test_l2_at_single_points():
@@ -88,10 +90,14 @@ def test_the_full_system_has_the_equilibria_of_its_restriction(name):
         full = bifur.find_equilibria(f"{name}-full", at)
         assert len(part) == len(full)
         for e in part:
-            (twin,) = (f for f in full if np.abs(f.state[1:] - e.state).max() <= 1e-9 * max(1e-3, np.abs(e.state).max()))
+            (twin,) = (
+                f for f in full if np.abs(f.state[1:] - e.state).max() <= 1e-9 * max(1e-3, np.abs(e.state).max())
+            )
             assert twin.state[0] == pytest.approx(e.state[0] ** 2, rel=1e-9, abs=1e-15)
             expected = np.append(e.eigenvalues, -2 * at["rho"])
-            np.testing.assert_allclose(np.sort_complex(twin.eigenvalues), np.sort_complex(expected), rtol=1e-7, atol=1e-10)
+            np.testing.assert_allclose(
+                np.sort_complex(twin.eigenvalues), np.sort_complex(expected), rtol=1e-7, atol=1e-10
+            )
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -219,7 +225,10 @@ def test_pp2():
 
     found = bifur.find_equilibria(system("pp2"), q=0.5)
     y = 3 * (1 - 1 / 3) - 0.5 * (1 - math.exp(-5 / 3)) / (1 / 3)
-    x = [brentq(lambda x: 3 * x * (1 - x) - 0.5 * (1 - math.exp(-5 * x)), *ends, xtol=1e-15) for ends in ((-0.3, -0.05), (0.5, 1))]
+    x = [
+        brentq(lambda x: 3 * x * (1 - x) - 0.5 * (1 - math.exp(-5 * x)), *ends, xtol=1e-15)
+        for ends in ((-0.3, -0.05), (0.5, 1))
+    ]
     np.testing.assert_allclose(states(found), [[x[0], 0], [0, 0], [1 / 3, y], [x[1], 0]], rtol=1e-12, atol=1e-15)
     assert found.completeness == "probable"
 
@@ -250,7 +259,9 @@ def test_sines_have_all_their_zeros_in_the_box():
 def test_bounds_keep_what_is_inside():
     found = bifur.find_equilibria("phinet", sigma2=0, rho=1e-4, bounds={"p_h": (-1e-3, 2)})
     assert len(found) == 3
-    found = bifur.find_equilibria("phinet", sigma2=0, rho=1e-4, prove=True, bounds={"p_h": (-1, -0.01), "p_g": (-10, 0)})
+    found = bifur.find_equilibria(
+        "phinet", sigma2=0, rho=1e-4, prove=True, bounds={"p_h": (-1, -0.01), "p_g": (-10, 0)}
+    )
     assert (len(found), found.completeness) == (2, "proved")
     assert len(bifur.find_equilibria("l2-full", sigma2=0, rho=0.1, bounds={"s": (-1, 1)})) == 3
 

@@ -58,7 +58,9 @@ def test_published_special_points(name, free, span, fixed, expected):
 
 def values_on(diagram, kind, number):
     """The points on the branch that holds the one at `number`."""
-    (branch,) = {p.branch for p in diagram.special_points if p.kind == kind and abs(p.parameters[diagram.free] - number) < 1e-8}
+    (branch,) = {
+        p.branch for p in diagram.special_points if p.kind == kind and abs(p.parameters[diagram.free] - number) < 1e-8
+    }
     return sorted(p.parameters[diagram.free] for p in diagram.special_points if p.kind == kind and p.branch == branch)
 
 
@@ -98,7 +100,9 @@ def test_a_neutral_saddle_is_not_a_hopf_point():
     assert diagram.special_points[0].parameters["lam"] == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize(("B", "beta", "span"), [(8.0, 1.55, (0.05, 0.4)), (8.0, 1.2, (0.05, 0.4)), (14.0, 1.5, (0.01, 0.2))])
+@pytest.mark.parametrize(
+    ("B", "beta", "span"), [(8.0, 1.55, (0.05, 0.4)), (8.0, 1.2, (0.05, 0.4)), (14.0, 1.5, (0.01, 0.2))]
+)
 def test_the_reactor_against_its_scalar_reduction(B, beta, span):
     """Folds where c3 = 0, Hopf points where c1 c2 = c3 (Routh-Hurwitz), by brentq on the reduced equation."""
     expected = reactor.special_points(B, beta, most=9.0)
@@ -125,5 +129,9 @@ def test_more_hopf_points_of_larger_systems():
     s = bifur.System("two", field, states=("x", "y", "v", "w", "z"), parameters={"lam": 0.0})
     diagram = bifur.trace(s, free="lam", span=(-0.55, 0.87), start=(0, 0, 0, 0, 0))
     np.testing.assert_allclose(values(diagram, "HB"), [0, 0.3], atol=1e-10)
-    omegas = [p.normal_form["omega"] for p in sorted(diagram.special_points, key=lambda p: p.parameters["lam"]) if p.kind == "HB"]
+    omegas = [
+        p.normal_form["omega"]
+        for p in sorted(diagram.special_points, key=lambda p: p.parameters["lam"])
+        if p.kind == "HB"
+    ]
     np.testing.assert_allclose(omegas, [1, 2], rtol=1e-9)

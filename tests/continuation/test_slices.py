@@ -1,4 +1,4 @@
-"""Sheets of equilibria over a plane: complete at every node, one identity per sheet, the same for any number of threads."""
+"""Sheets of equilibria over a plane: complete at every node, one identity per sheet, the same with any threads."""
 
 from __future__ import annotations
 
@@ -53,7 +53,12 @@ def test_sheets_over_a_plane(case):
     sheets = plane(case)
     again = plane(case, threads=1)
     filled = held(sheets)
-    for one, two in ((sheets.state, again.state), (sheets.sheet, again.sheet), (sheets.count, again.count), (sheets.folds, again.folds)):
+    for one, two in (
+        (sheets.state, again.state),
+        (sheets.sheet, again.sheet),
+        (sheets.count, again.count),
+        (sheets.folds, again.folds),
+    ):
         np.testing.assert_array_equal(one, two)  # whatever the threads
     # a slot is empty or has a sheet; a sheet has at most one member at a node, and one slot for all of them
     np.testing.assert_array_equal(filled, sheets.sheet >= 0)
@@ -64,7 +69,11 @@ def test_sheets_over_a_plane(case):
     # every state solves the field
     names = list(sheets.system.parameters)
     y, x, slot = np.nonzero(filled)
-    parameters = {**{k: np.full(len(y), v) for k, v in sheets.parameters.items()}, sheets.free: sheets.y[y], sheets.over: sheets.x[x]}
+    parameters = {
+        **{k: np.full(len(y), v) for k, v in sheets.parameters.items()},
+        sheets.free: sheets.y[y],
+        sheets.over: sheets.x[x],
+    }
     u = sheets.state[y, x, slot].T
     f = sheets.system.field(u, parameters)
     size = np.empty((len(y), sheets.system.dimension))
@@ -76,7 +85,9 @@ def test_sheets_over_a_plane(case):
     assert sheets.stats["unlocated"] == 0
 
 
-@pytest.mark.parametrize("case", [c for c in PLANES if c[0] in ssl.POLYNOMIALS and c[3] == "sigma2"], ids=lambda c: c[0])
+@pytest.mark.parametrize(
+    "case", [c for c in PLANES if c[0] in ssl.POLYNOMIALS and c[3] == "sigma2"], ids=lambda c: c[0]
+)
 def test_numbers_and_identities(case):
     """As many as exact isolation says; as many sheets as there are pieces of surface; nothing jumps along a sheet."""
     name = case[0]
@@ -95,14 +106,18 @@ def test_numbers_and_identities(case):
         assert step.size == 0 or step.max() <= 0.35
 
 
-@pytest.mark.parametrize("case", [c for c in PLANES if c[0] in ssl.POLYNOMIALS and c[3] == "sigma2"], ids=lambda c: c[0])
+@pytest.mark.parametrize(
+    "case", [c for c in PLANES if c[0] in ssl.POLYNOMIALS and c[3] == "sigma2"], ids=lambda c: c[0]
+)
 def test_folds_of_slices_are_exact_and_lie_on_the_curve(case):
     name, _, span, *_ = case
     sheets = plane(case)
     names = list(sheets.system.parameters)
     for i, s in enumerate(sheets.x):
         mine = sheets.folds[sheets.fold_slice == i]
-        np.testing.assert_allclose(np.sort(mine[:, names.index("rho")]), ssl.folds(name, span, sigma2=float(s)), rtol=1e-9)
+        np.testing.assert_allclose(
+            np.sort(mine[:, names.index("rho")]), ssl.folds(name, span, sigma2=float(s)), rtol=1e-9
+        )
         np.testing.assert_array_equal(mine[:, names.index("sigma2")], s)
     J = np.moveaxis(sheets.system.jacobian(sheets.fold_states.T, dict(zip(names, sheets.folds.T, strict=True))), -1, 0)
     np.testing.assert_allclose(np.einsum("kij,kj->ki", J, sheets.fold_vectors), 0, atol=1e-8)
@@ -119,11 +134,29 @@ def test_tiny_decays_keep_the_origin_and_its_neighbour_apart():
     assert np.all(sheets.count[sheets.y < 5e-4] == 5)
 
 
+def test_a_branch_point_that_is_a_node_merges_nothing():
+    """Lorenz: the pitchfork at r = 1 is a node of every slice, where both halves of the fork land on the origin."""
+    sheets = bifur.trace_slices(system("lorenz"), free="r", span=(0, 30), over=("b", np.linspace(1, 4, 16)), points=31)
+    r = sheets.y[:, None]
+    number = held(sheets).sum(axis=-1)
+    beside = np.broadcast_to(r != 1, number.shape)
+    np.testing.assert_array_equal(number[beside], np.broadcast_to(np.where(r > 1, 3, 1), number.shape)[beside])
+    np.testing.assert_array_equal(sheets.count[beside], number[beside])
+    x = np.sort(np.where(held(sheets), sheets.state[..., 0], np.inf), axis=-1)[2:]
+    expected = np.sqrt(sheets.x * (r[2:] - 1))
+    np.testing.assert_allclose(x, np.stack([-expected, 0 * expected, expected], axis=-1), rtol=1e-12)
+
+
 def test_progress_and_given_nodes():
     told = []
     nodes = [0.01, 0.02, 0.05, 0.5]
     sheets = bifur.trace_slices(
-        "l2", free="rho", span=(0.005, 1), over=("sigma2", np.linspace(0, 1, 20)), points=nodes, progress=lambda *a: told.append(a)
+        "l2",
+        free="rho",
+        span=(0.005, 1),
+        over=("sigma2", np.linspace(0, 1, 20)),
+        points=nodes,
+        progress=lambda *a: told.append(a),
     )
     np.testing.assert_array_equal(sheets.y, nodes)
     assert told[-1] == (20, 20)
@@ -136,12 +169,16 @@ def test_an_error_in_the_progress_stops_the_work():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        bifur.trace_slices("l2", free="rho", span=(0.1, 1), over=("sigma2", np.linspace(0, 1, 50)), points=4, progress=stop)
+        bifur.trace_slices(
+            "l2", free="rho", span=(0.1, 1), over=("sigma2", np.linspace(0, 1, 50)), points=4, progress=stop
+        )
 
 
 def test_bad_input_gets_one_sentence():
     def slices(**more):
-        return lambda: bifur.trace_slices("l2", **{"free": "rho", "span": (0.1, 1), "over": ("sigma2", [0.0, 1.0]), "points": 4, **more})
+        return lambda: bifur.trace_slices(
+            "l2", **{"free": "rho", "span": (0.1, 1), "over": ("sigma2", [0.0, 1.0]), "points": 4, **more}
+        )
 
     refused(slices(free="roh"), "`free`", "did you mean rho?")
     refused(slices(over=("sigma", [1.0])), "`over`", "unknown parameter 'sigma'", "did you mean sigma2?")

@@ -21,7 +21,9 @@ def system(name: str) -> bifur.System:
     return bifur.get_system(name) if name in BUNDLED else bifur.load_system(FOLDER / f"{name}.py")
 
 
-def random_point(s: bifur.System, rng: np.random.Generator, shape: tuple[int, ...] = ()) -> tuple[np.ndarray, np.ndarray]:
+def random_point(
+    s: bifur.System, rng: np.random.Generator, shape: tuple[int, ...] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """States (n, ...) and parameters (q, ...), all positive and of size one."""
     return rng.uniform(0.2, 1.5, (s.dimension, *shape)), rng.uniform(0.2, 1.5, (len(s.parameters), *shape))
 

@@ -1,7 +1,7 @@
 """Special points of published systems, recomputed by Newton on their defining systems to the digits shown.
 
-Sources: AUTO-07p demos `pp2` and `enz` (Doedel et al.); CO oxidation (Bykov, Yablonskii & Kim 1978); the extended
-Lorenz-84 model (Kuznetsov, Meijer & van Veen 2004); Lorenz 1963; Kuznetsov 2004, section 8.2 (cusp); MatCont's `adaptx`.
+Sources: AUTO-07p demos `pp2` and `enz` (Doedel et al.); CO oxidation (Bykov, Yablonskii & Kim 1978); extended
+Lorenz-84 (Kuznetsov, Meijer & van Veen 2004); Lorenz 1963; Kuznetsov 2004, section 8.2 (cusp); MatCont's `adaptx`.
 """
 
 from __future__ import annotations

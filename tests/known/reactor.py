@@ -28,8 +28,7 @@ def balance(u3: float, D: float, B: float, beta: float) -> float:
 def steady_states(D: float, B: float, beta: float, most: float = 20.0) -> np.ndarray:
     """All of them, in increasing order of u1."""
     grid = np.linspace(0, most, 4001)
-    values = balance(grid, D, B, beta) if D > 0 else grid
-    values = np.array([balance(x, D, B, beta) for x in grid]) if np.ndim(values) != 1 else values
+    values = np.array([balance(x, D, B, beta) for x in grid])
     found = [
         brentq(balance, grid[i], grid[i + 1], args=(D, B, beta), xtol=1e-15, rtol=1e-15)
         for i in np.flatnonzero(np.sign(values[:-1]) != np.sign(values[1:]))
@@ -38,7 +37,7 @@ def steady_states(D: float, B: float, beta: float, most: float = 20.0) -> np.nda
 
 
 def damkoehler(u3: float, B: float, beta: float) -> list[float]:
-    """All D with a steady state at this temperature: cleared of fractions the balance is a cubic in r = D exp(u3)."""
+    """All D with a steady state at this temperature: cleared of fractions the balance is a quadratic in D exp(u3)."""
     # (1 + beta) u3 (1 + r)(1 + sigma r) = B r ((1 + sigma r) + sigma r)
     h = (1 + beta) * u3
     c2, c1, c0 = h * SIGMA - 2 * B * SIGMA, h * (1 + SIGMA) - B, h
@@ -61,17 +60,14 @@ def routh(u3: float, D: float, B: float, beta: float) -> tuple[float, float, flo
     return -np.trace(J), minors, -np.linalg.det(J)
 
 
-def along(B: float, beta: float, most: float = 8.0) -> tuple[np.ndarray, np.ndarray]:
-    """u3 and D(u3) along the curve of steady states (for those u3 with exactly one D)."""
-    u3 = np.linspace(1e-3, most, 20001)
-    D = [damkoehler(x, B, beta) for x in u3]
-    keep = np.array([len(d) == 1 for d in D])
-    return u3[keep], np.array([d[0] for d, k in zip(D, keep, strict=True) if k])
+def along(B: float, beta: float, most: float) -> np.ndarray:
+    """Temperatures with exactly one D: they parametrise the curve of steady states."""
+    return np.array([x for x in np.linspace(1e-3, most, 20001) if len(damkoehler(x, B, beta)) == 1])
 
 
 def special_points(B: float, beta: float, most: float) -> dict[str, list[float]]:
     """D at folds (c3 = 0) and Hopf points (c1 c2 = c3, c2 > 0) on the curve of steady states."""
-    u3, D = along(B, beta, most)
+    u3 = along(B, beta, most)
 
     def fold(x: float) -> float:
         return routh(x, damkoehler(x, B, beta)[0], B, beta)[2]

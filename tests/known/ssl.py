@@ -67,7 +67,9 @@ POLYNOMIALS = {
 
 def exact_polynomial(name: str, **parameters: float) -> flint.fmpq_poly:
     """At the exact values of the doubles."""
-    return flint.fmpq_poly([flint.fmpq(c) for c in POLYNOMIALS[name](**{k: rational(v) for k, v in parameters.items()})])
+    return flint.fmpq_poly(
+        [flint.fmpq(c) for c in POLYNOMIALS[name](**{k: rational(v) for k, v in parameters.items()})]
+    )
 
 
 def count(name: str, **parameters: float) -> int:

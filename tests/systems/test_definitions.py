@@ -29,9 +29,7 @@ def test_one_definition_serves_every_arithmetic(name):
         np.testing.assert_allclose(floats, arrays[:, k], rtol=1e-14)
         complexes = s.field(tuple(uk.astype(complex)), named(s, pk))
         np.testing.assert_allclose(complexes, floats, rtol=1e-14)
-        symbols = s.definition(
-            tuple(map(sp.Symbol, s.states)), Values({q: sp.Symbol(q) for q in s.parameters})
-        )
+        symbols = s.definition(tuple(map(sp.Symbol, s.states)), Values({q: sp.Symbol(q) for q in s.parameters}))
         exact = {n: sp.Float(float(v), 30) for n, v in zip((*s.states, *s.parameters), (*uk, *pk), strict=True)}
         np.testing.assert_allclose([float(sp.sympify(f).evalf(25, subs=exact)) for f in symbols], floats, rtol=1e-12)
         precise = s.definition([mpmath.mpf(v) for v in uk], Values({q: mpmath.mpf(v) for q, v in named(s, pk).items()}))
@@ -193,8 +191,18 @@ def test_latex_uses_the_names_that_the_system_gives():
 def test_a_system_travels_by_pickle(name):
     s = system(name)
     copy = pickle.loads(pickle.dumps(s))
-    assert (copy.name, copy.digest, copy.states, dict(copy.parameters)) == (s.name, s.digest, s.states, dict(s.parameters))
-    assert (dict(copy.bounds), copy.plane, copy.collapse, dict(copy.tex)) == (dict(s.bounds), s.plane, s.collapse, dict(s.tex))
+    assert (copy.name, copy.digest, copy.states, dict(copy.parameters)) == (
+        s.name,
+        s.digest,
+        s.states,
+        dict(s.parameters),
+    )
+    assert (dict(copy.bounds), copy.plane, copy.collapse, dict(copy.tex)) == (
+        dict(s.bounds),
+        s.plane,
+        s.collapse,
+        dict(s.tex),
+    )
     u, p = random_point(s, np.random.default_rng(9), (4,))
     np.testing.assert_allclose(copy.field(u, named(s, p)), s.field(u, named(s, p)), rtol=1e-13)
 

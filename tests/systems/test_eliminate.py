@@ -1,4 +1,4 @@
-"""The polynomial form: charts are the published polynomials, lifts solve the field exactly, guards see the exceptions."""
+"""The polynomial form: charts are the published polynomials, lifts solve the field, guards see the exceptions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def test_lifts_solve_the_field_at_the_roots(name):
     for _ in range(3):
         point = {p: sp.Rational(int(rng.integers(1, 30)), int(rng.integers(1, 30))) for p in writer.p}
         for chart in found.charts:
-            polynomial = sp.Poly(sum(c * found.variable**k for k, c in enumerate(chart.coefficients)).subs(point), found.variable)
+            polynomial = sp.Poly(
+                sum(c * found.variable**k for k, c in enumerate(chart.coefficients)).subs(point), found.variable
+            )
             states = {found.variable: found.variable}
             for state, numerator, denominator in chart.lifts:
                 states[state] = sp.cancel((numerator / denominator).subs(point).subs(states))
@@ -48,9 +50,15 @@ def test_charts_are_the_published_polynomials(name):
     names = list(system(name).parameters)
     for _ in range(5):
         values = {key: Fraction(int(rng.integers(1, 40)), int(rng.integers(1, 40))) for key in names}
-        point = {p: sp.Rational(values[key].numerator, values[key].denominator) for p, key in zip(writer.p, names, strict=True)}
+        point = {
+            p: sp.Rational(values[key].numerator, values[key].denominator)
+            for p, key in zip(writer.p, names, strict=True)
+        }
         charts = sorted(
-            ([Fraction(*map(int, sp.fraction(sp.sympify(c).subs(point)))) for c in chart.coefficients] for chart in found.charts),
+            (
+                [Fraction(*map(int, sp.fraction(sp.sympify(c).subs(point)))) for c in chart.coefficients]
+                for chart in found.charts
+            ),
             key=len,
         )
         assert len(charts) == 2
@@ -118,4 +126,6 @@ def test_two_circles_meet_where_they_meet():
     )  # fmt: skip
     found = bifur.find_equilibria(s, e=0.0, prove=True)
     assert found.completeness == "probable"
-    np.testing.assert_allclose(sorted((e.state for e in found), key=lambda u: u[1]), [[0.5, -np.sqrt(3.75)], [0.5, np.sqrt(3.75)]], rtol=1e-14)
+    np.testing.assert_allclose(
+        sorted((e.state for e in found), key=lambda u: u[1]), [[0.5, -np.sqrt(3.75)], [0.5, np.sqrt(3.75)]], rtol=1e-14
+    )

@@ -118,7 +118,9 @@ def test_what_is_no_arithmetic_is_refused_in_one_sentence(text, says):
     assert len(str(refused.value)) < 300
 
 
-@pytest.mark.parametrize("text", ["x**-2", "x**(rho + 1)", "x**(1/rho)", "x**(1/3)", "x**0.5", "2**x", "x**-rho", "x**64"])
+@pytest.mark.parametrize(
+    "text", ["x**-2", "x**(rho + 1)", "x**(1/rho)", "x**(1/3)", "x**0.5", "2**x", "x**-rho", "x**64"]
+)
 def test_powers_that_systems_use_are_read(text):
     found = expression.parse(text, NAMES)
     assert value(found, x=1.3, rho=0.4) == pytest.approx(eval(text, {"x": 1.3, "rho": 0.4}))

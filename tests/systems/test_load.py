@@ -76,7 +76,10 @@ def test_a_path_as_text_is_accepted():
         (GOOD.format(name="s", label="m").replace("(p.r * x - x**3,)", "(p.r * x, -x)"), ["2 components for 1 states"]),
         (GOOD.format(name="s", label="m").replace("(p.r * x - x**3,)", "None"), ["the definition fails"]),
         (GOOD.format(name="s", label="m").replace("(p.r * x - x**3,)", "('x',)"), ["not str"]),
-        (GOOD.format(name="s", label="m").replace("p.r", "p.R"), ["line 6", "unknown parameter 'R'", "did you mean r?"]),
+        (
+            GOOD.format(name="s", label="m").replace("p.r", "p.R"),
+            ["line 6", "unknown parameter 'R'", "did you mean r?"],
+        ),
         (GOOD.format(name="s", label="m").replace("(x,) = u", "x, y = u"), ["line 5", "unpack"]),
         (
             GOOD.format(name="s", label="m").replace("return (p.r", "if x > 0:\n        return (x,)\n    return (p.r"),

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 _COUNTED = {"n_equilibria": "equilibria", "n_stable": "stable"}
 
 
+def _rgb(colour: str) -> tuple[int, int, int]:
+    made = QColor(colour)
+    return made.red(), made.green(), made.blue()
+
+
 class Hatch(pg.GraphicsObject):
     """Cells over which diagonal lines are drawn, as dense on the screen whatever the zoom."""
 
@@ -243,9 +248,9 @@ class PlaneView(View):
             else:
                 words = COMPLETENESS[value] if name == "completeness" else f"{value} {_COUNTED[name]}"
                 table[value] = style.AREAS[value % len(style.AREAS)], words
-        lookup = np.full((max(present, default=0) + 2, 3), QColor(style.NOTHING).getRgb()[:3], dtype=np.ubyte)
+        lookup = np.full((max(present, default=0) + 2, 3), _rgb(style.NOTHING), dtype=np.ubyte)
         for value, (colour, _) in table.items():
-            lookup[value + 1] = QColor(colour).getRgb()[:3]
+            lookup[value + 1] = _rgb(colour)
         self.image.setImage(lookup[np.maximum(values, -1) + 1], autoLevels=False, levels=None)
         self._show_colour_bar(False)
         entries = {words: colour for colour, words in table.values()}
@@ -265,7 +270,7 @@ class PlaneView(View):
         with np.errstate(invalid="ignore"):
             place = np.nan_to_num((axis.shown(values) - low) / (high - low) * 255.0)
         picture = self.colours[np.clip(place, 0, 255).astype(np.ubyte)]
-        picture[~there] = QColor(style.NOTHING).getRgb()[:3]
+        picture[~there] = _rgb(style.NOTHING)
         self.image.setImage(picture, autoLevels=False, levels=None)
         self.scale_image.setRect(QRectF(0.0, low, 1.0, high - low))
         self.scale.setRange(xRange=(0, 1), yRange=(low, high), padding=0)
