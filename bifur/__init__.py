@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from bifur._version import __version__
+
 if TYPE_CHECKING:
     from bifur.atlas.build import build_atlas
     from bifur.atlas.reader import open_atlas
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from bifur.systems import System, get_system, list_systems, load_system
     from bifur.training.validate import validate
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "AtlasSpec": "bifur.atlas.spec",

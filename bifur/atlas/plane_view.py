@@ -275,9 +275,9 @@ class Plane:
         point = self._point({**(parameters or {}), **more})
         iy, ix = self.nearest(point[self.free[0]], point[self.free[1]])
         if exact:
-            import bifur
+            from bifur.continuation.equilibria import find_equilibria
 
-            found = bifur.find_equilibria(self.system, point, prove=True)
+            found = find_equilibria(self.system, point, prove=True)
             return Cell(tuple(found), point, found.completeness, (iy, ix), exact=True)
         point |= {self.free[0]: float(self.x[ix]), self.free[1]: float(self.y[iy])}
         code = int(self.maps["completeness"][iy, ix])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bifur._say import unknown
-from bifur.systems.base import System, get_system
+from bifur.systems.base import System, description, from_description, get_system
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -165,6 +165,7 @@ class PlaneSpec:
             raise ValueError(f"plane {self.name!r}: `name` takes a letter, then letters, digits, _ and - (at most 64)")
         with placed(f"{self.place}, system"):
             object.__setattr__(self, "system", get_system(self.system))
+            from_description(description(self.system))  # what is stored must be readable again
         object.__setattr__(self, "source", self.source or self.system.name)
         self._check_axes()
         self._check_fixed()

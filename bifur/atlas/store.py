@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-import bifur
+from bifur._version import __version__
 from bifur.atlas import schema
 from bifur.atlas.hdf import attach, group_of, put, put_attributes, put_chunks
 from bifur.atlas.spec import AtlasSpec
@@ -99,7 +99,7 @@ def software() -> dict[str, str]:
     from importlib import metadata
 
     return {
-        "bifur": bifur.__version__,
+        "bifur": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         **{name: metadata.version(name) for name in ("numpy", "numba", "h5py", "python-flint")},

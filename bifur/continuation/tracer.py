@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STOPS = tuple(Stop)  # in the order of the kernel's codes
 MAX_SPECIAL = 200
+AT_END = 1e-9  # of the span: as near to its end as a set of equilibria there lets the corrector come
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,13 @@ class Tracer:
         points, special, landed = (int(room.count[k]) for k in (arrays.POINTS, arrays.SPECIAL, arrays.LANDED))
         if points == 0:
             return None
+        along = self._enters_set(room.z[:points, -1])
+        if along is not None:
+            points, code = along, arrays.STOP_SINGULAR
         z = room.z[:points].copy()
         found = [self._special_point(k) for k in range(special)]
+        if code != arrays.END_OF_SPAN:
+            found = [point for point in found if not self._at_an_end(point.parameters[self.free])]
         if code in (arrays.STEP_TOO_SMALL, arrays.STOP_SINGULAR) and (point := self._branch_point_at_end(z[-1])):
             found.append(point)
             code = arrays.END_OF_SPAN
@@ -160,6 +166,23 @@ class Tracer:
             unlocated=int(room.count[arrays.UNLOCATED]),
             newton=int(room.count[arrays.NEWTON]),
         )
+
+    def _enters_set(self, s: NDArray[np.float64]) -> int | None:
+        """How many points to keep where a branch runs along an end of the span instead of stopping there.
+
+        It has met a set of equilibria of higher dimension, which the corrector follows at parameters equal to the end
+        up to rounding; special points found inside the set mean nothing.
+        """
+        for end in self.problem.span:
+            near = np.abs(s - end) <= AT_END * (self.problem.span[1] - self.problem.span[0])
+            run = np.flatnonzero(near[1:-1] & near[2:]) + 1
+            if len(run) and not near[0]:
+                return int(run[0]) + 1
+        return None
+
+    def _at_an_end(self, value: float) -> bool:
+        s = np.log(value) if self.log else value
+        return bool(np.abs(self.problem.span - s).min() <= AT_END * (self.problem.span[1] - self.problem.span[0]))
 
     def _nearest_end(self, s: float) -> int:
         ends = self.problem.span

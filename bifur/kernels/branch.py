@@ -45,7 +45,7 @@ from bifur.kernels.arrays import (
     UNLOCATED,
 )
 from bifur.kernels.detect import hopf_test
-from bifur.kernels.step import CONVERGED, EQUILIBRIUM, WORK, evaluate, newton
+from bifur.kernels.step import CONVERGED, EQUILIBRIUM, SINGULAR, WORK, evaluate, newton
 from bifur.kernels.types import F8, I8, KERNELS, MATRIX, VECTOR
 
 GROWTH = 1.6
@@ -269,11 +269,14 @@ def _cut(solvers, K, P, S, W, row_index, target):
     tau = (target - S.a[row_index]) / (S.b[row_index] - S.a[row_index])
     for j in range(n + 1):
         S.b[j] = (1.0 - tau) * S.a[j] + tau * S.b[j]
-        S.row[j] = 0.0
+        S.row[j], S.guess[j] = 0.0, S.b[j]
     S.row[row_index] = 1.0
     S.b[row_index] = target
+    step = _distance(S.a, S.b, S.weight)
     code, _ = solvers.correct(EQUILIBRIUM, K, S.b, S.row, target, S.weight, P.free, P.logs, 0.9, 30, W)
     S.b[row_index] = target
+    if code == CONVERGED and _distance(S.guess, S.b, S.weight) > 0.5 * step + 1e-12:
+        return SINGULAR  # it slid along a set of equilibria that lies in the plane
     return code
 
 

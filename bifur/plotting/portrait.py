@@ -64,9 +64,9 @@ def plot_portrait(
         raise ValueError(f"`system`: {system.name} has {system.dimension} states; a portrait shows one or two")
     values = dict(zip(system.parameters, system.values(parameters, **more).tolist(), strict=True))
     if equilibria is None:
-        import bifur
+        from bifur.continuation.equilibria import find_equilibria
 
-        equilibria = tuple(bifur.find_equilibria(system, values))
+        equilibria = tuple(find_equilibria(system, values))
     spans = _window(system, window or {}, equilibria)
     with style.styled():
         figure, ax = style.own_or(ax, 4.8, 4.4)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bifur._say import unknown
+from bifur._version import __version__
 from bifur.atlas.plane import KINDS
 from bifur.atlas.reader import open_atlas
 from bifur.atlas.validation import COLLAPSED, DIVERGED, INCONCLUSIVE, NON_TRIVIAL, Validation, save_validation
@@ -121,7 +122,7 @@ def validate(
             settings={
                 "cells": cells, "seeds": seeds, "rng": rng, "loss": loss, "modes": h, "batch": batch, "steps": limit,
                 "initial": {name: list(span) for name, span in ranges.items()}, "rules": asdict(rules),
-                "family": family, "fixed": dict(chosen.fixed), "version": _version(),
+                "family": family, "fixed": dict(chosen.fixed), "version": __version__,
             },
             points=sampled.points,
             nodes=sampled.nodes,
@@ -310,9 +311,3 @@ def _check_counts(**counts: Any) -> None:
         least = 0 if name == "rng" else 1
         if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
             raise ValueError(f"`{name}` must be a whole number of at least {least}, not {value!r}")
-
-
-def _version() -> str:
-    import bifur
-
-    return bifur.__version__
