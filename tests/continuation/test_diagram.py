@@ -469,10 +469,10 @@ def test_the_talk_around_its_cusp(sigma2):
 @pytest.mark.parametrize("name", ["l2", "l2-full", "cosine", "cosine-full", "phinet", "phinet-full", "phinet-talk"])
 def test_nothing_but_branch_points_is_reported_where_sets_of_equilibria_begin(name):
     """At rho = 0 the equilibria form sets of positive dimension: folds and Hopf points inside them mean nothing."""
-    diagram = trace(name, free="rho", span=(0.0, 1.0), sigma2=0.5)
+    diagram = bifur.trace(name, free="rho", span=(0.0, 1.0), sigma2=0.5)
     near = [point for point in diagram.special_points if point.parameters["rho"] < 1e-6]
     assert {point.kind for point in near} <= {"BP"}
     assert all(point.parameters["rho"] == 0.0 for point in near)
-    above = trace(name, free="rho", span=(1e-6, 1.0), sigma2=0.5)
+    above = bifur.trace(name, free="rho", span=(1e-6, 1.0), sigma2=0.5)
     folds = sorted(p.parameters["rho"] for p in diagram.special_points if p.kind == "LP")
     np.testing.assert_allclose(folds, sorted(p.parameters["rho"] for p in above.special_points if p.kind == "LP"))
