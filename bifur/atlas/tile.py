@@ -137,7 +137,7 @@ def _verdicts(plane: PlaneSpec, sheets: Sheets, ledger: list[LedgerEntry]) -> tu
                 count[iy, ix] = len(exact)
     completeness = np.full(count.shape, UNKNOWN, np.int8)
     completeness[(count >= 0) & (count == held)] = PROVED
-    searched = (count == sweep.SEARCHED) & sheets.followed.any(axis=-1)
+    searched = count == sweep.SEARCHED
     everywhere = (sheets.followed | ~np.isfinite(sheets.state).all(axis=-1)).all(axis=-1)
     completeness[searched & everywhere] = PROBABLE
     for iy, ix in np.argwhere(completeness == UNKNOWN):

@@ -72,7 +72,10 @@ def _same_end(a: Branch, i: int, b: Branch, j: int) -> bool:
     if a.stop_reason[i] is Stop.ESCAPED and b.stop_reason[j] is Stop.ESCAPED:
         k = int(np.abs(a.state[i]).argmax())
         near = abs(a.parameter[i] - b.parameter[j]) <= 1e-6 * max(abs(a.parameter[i]), float(np.ptp(a.parameter)))
-        return near and k == int(np.abs(b.state[j]).argmax()) and bool(a.state[i, k] * b.state[j, k] > 0)
+        # the same infinity is approached from the same side
+        side = [x.parameter[end] - x.parameter[1 if end == 0 else -2] for x, end in ((a, i), (b, j)) if len(x) > 1]
+        together = len(side) == 2 and side[0] * side[1] >= 0
+        return near and together and k == int(np.abs(b.state[j]).argmax()) and bool(a.state[i, k] * b.state[j, k] > 0)
     return _near(np.append(a.state[i], a.parameter[i]), np.append(b.state[j], b.parameter[j]))
 
 

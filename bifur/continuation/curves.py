@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,12 @@ import numpy as np
 
 from bifur._say import unknown
 from bifur.continuation.equilibria import state_bounds
-from bifur.continuation.results import Curve, SpecialPoint
+from bifur.continuation.results import Curve, Diagram, SpecialPoint
 from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import STOPS, fold_coefficient, steps
 from bifur.kernels import curve as along_curve
 from bifur.kernels import detect, engine, step
-from bifur.systems.base import System
+from bifur.systems.base import System, get_system
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +30,7 @@ def trace_curve(
     *,
     free: tuple[str, str],
     bounds: Mapping[str, tuple[float, float]],
-    system: System | None = None,
+    system: System | str | None = None,
     settings: Settings | None = None,
 ) -> Curve:
     """The curve of folds through a fold, in two parameters, in both directions.
@@ -44,7 +44,8 @@ def trace_curve(
     bounds
         (low, high) of both of them, and of states where wanted; they override those of the system.
     system
-        The system; that of the point if not given.
+        The system, or the name of a bundled one, with the states and parameters of the point; that of the point if
+        not given.
     settings
         Step control. `scale` "log" takes both parameters by their logarithms; None those whose bounds are positive
         with a ratio above 100.
@@ -57,19 +58,37 @@ def trace_curve(
     Raises
     ------
     ValueError
-        The point is no fold, a name is unknown, bounds are missing or do not hold the point.
+        The point is no fold or none of this system, a name is unknown, bounds are missing or do not hold the point.
     """
     began = time.perf_counter()
-    system = system or point.system
+    _check_point(point)
+    system = point.system if system is None else _fitting(get_system(system), point)
     settings = settings or Settings(ds_max=0.02)
-    if point.kind not in ("LP", "CP", "BT"):
-        raise ValueError(f"`point` is a {point.kind}; curves are traced from LP, CP and BT: the fold curves")
     problem = _problem(system, point, free, bounds, settings)
     z, row = _start(problem, point)
     forward, backward = _one(problem, z, row, 1.0), _one(problem, z, row, -1.0)
     along = forward.z if forward.closed else np.concatenate([backward.z[:0:-1], forward.z])
     special = forward.special if forward.closed else tuple(reversed(backward.special)) + forward.special
     return _curve(problem, along, special, (backward.stop, forward.stop), time.perf_counter() - began)
+
+
+def _check_point(point: SpecialPoint) -> None:
+    if isinstance(point, Diagram):
+        raise ValueError("`point` is a Diagram; give one of its `special_points`, of kind LP")
+    if not isinstance(point, SpecialPoint):
+        raise ValueError(f"`point` must be a SpecialPoint, as in the `special_points` of a Diagram, not {point!r}")
+    if point.kind not in ("LP", "CP", "BT"):
+        raise ValueError(f"`point` is a {point.kind}; curves are traced from LP, CP and BT: the fold curves")
+
+
+def _fitting(system: System, point: SpecialPoint) -> System:
+    """The system if the point can be one of its own."""
+    missing = [name for name in system.parameters if name not in point.parameters]
+    if missing:
+        raise ValueError(f"`system`: {system.name} has the parameters {', '.join(missing)}, which `point` lacks")
+    if len(point.state) != system.dimension:
+        raise ValueError(f"`system`: {system.name} has {system.dimension} states, `point` has {len(point.state)}")
+    return system
 
 
 @dataclass(frozen=True)
@@ -105,9 +124,10 @@ def _problem(
     bounds: Mapping[str, tuple[float, float]],
     settings: Settings,
 ) -> _Problem:
-    free = tuple(free)  # type: ignore[assignment]
-    if len(free) != 2 or free[0] == free[1]:
-        raise ValueError(f"`free` must be two different parameters, not {free}")
+    if isinstance(free, str) or not isinstance(free, Sequence) or len(free) != 2 or free[0] == free[1]:
+        raise ValueError(f"`free` must be two different parameters, not {free!r}")
+    if not isinstance(bounds, Mapping):
+        raise ValueError(f"`bounds` must be names with (low, high), as in {{'rho': (0, 1)}}, not {bounds!r}")
     logs, lows, highs = [], [], []
     for name in free:
         if name not in system.parameters:

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bifur._say import unknown
-from bifur.continuation import exact
+from bifur.continuation import doubts, exact
 from bifur.continuation.cover import Cover
 from bifur.continuation.equilibria import equilibrium, find_equilibria, state_bounds
-from bifur.continuation.results import Branch, Completeness, Diagram, Equilibrium, EquilibriumSet, SpecialPoint, Stop
+from bifur.continuation.results import Branch, Completeness, Diagram, Equilibrium, EquilibriumSet, SpecialPoint
 from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import Piece, Tracer
 from bifur.kernels import engine, step
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 Event = Callable[[Any, Any], Any]
 Start = Any  # a state, a list of states, a SpecialPoint or a Branch
 
-CUT_SHORT = (Stop.TOO_MANY_STEPS, Stop.STEP_TOO_SMALL)
 SPREAD = 24  # sampled values where no elimination tells where to look
 
 
@@ -100,7 +99,7 @@ def trace(
         for i, piece in enumerate(pieces)
         for point in (*piece.special, *problem.located(piece, events))
     ]
-    notes += [note for i, piece in enumerate(pieces) for note in _doubts(i, piece)]
+    notes += [note for i, piece in enumerate(pieces) for note in doubts.ends(i, piece)]
     return Diagram(
         system=system,
         free=free,
@@ -283,8 +282,12 @@ def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
                 notes.append(f"no branch could be started at {problem.free} = {values[k]:.6g}, state {found.state}")
             else:
                 cover.add(piece, k)
-    cut_short = any(stop in CUT_SHORT for piece in cover.pieces for stop in piece.branch.stop_reason)
+    cut_short = any(doubts.cut_short(piece.branch, problem.span, end) for piece in cover.pieces for end in (0, -1))
+    against = doubts.contradictions(problem.free, problem.span, cover.pieces, values, sets, critical)
+    losses = doubts.losses(cover.pieces)
     complete = critical is not None and not notes and not cut_short and all(_counted(found) for found in sets[1:-1])
+    complete = complete and not against and not losses
+    notes += against + losses
     passed = cover.passed()
     missed = [k for k in range(1, len(values) - 1) if passed[k] != len(sets[k])]
     for k in missed:
@@ -299,7 +302,7 @@ def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
             "no elimination for this system: branches are those through equilibria found at evenly spread values"
         )
     verdict: Completeness = "probable" if all(found.completeness != "unknown" for found in sets[1:-1]) else "unknown"
-    return cover.pieces, "unknown" if missed or cut_short else verdict, notes
+    return cover.pieces, "unknown" if missed or cut_short or against else verdict, notes
 
 
 def _counted(found: EquilibriumSet) -> bool:
@@ -367,15 +370,3 @@ def _pieces(
     if any(piece is None for piece in found):
         raise ValueError("`start` has no unique tangent: it is a branch point; start from a point beside it")
     return [piece for piece in found if piece is not None]
-
-
-def _doubts(number: int, piece: Piece) -> list[str]:
-    """What was not as it should be on a branch, in sentences."""
-    notes = []
-    if piece.unlocated:
-        notes.append(f"branch {number}: {piece.unlocated} sign changes of a test function without a special point")
-    for stop in piece.branch.stop_reason:
-        if stop.name not in ("END_OF_SPAN", "BOUND", "CLOSED"):
-            end = piece.branch.parameter[0 if stop is piece.branch.stop_reason[0] else -1]
-            notes.append(f"branch {number} ends near {piece.branch.free} = {end:.6g}: {stop}")
-    return notes

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 UNDECIDED = 1e-12
 SET_RESIDUAL = 1e-26
 STARTS = 256
+EDGE = 1e-12
 MOST = 256
 SCALES = (0.3, 3.0, 30.0)
 
@@ -33,6 +34,7 @@ class _Found:
     reason: str
     degenerate: str = ""
     singular: tuple[NDArray[np.float64], ...] = ()  # those of `states` at which the Jacobian is singular
+    edge: str = ""  # the state whose bound is too near to tell on which side an equilibrium lies
 
 
 def find_equilibria(
@@ -96,6 +98,17 @@ def state_bounds(
     return np.array([pair[0] for pair in pairs], float), np.array([pair[1] for pair in pairs], float)
 
 
+def _edge(system: System, state: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> str:
+    """The name of a state that is at its bound up to rounding; zeros are exact."""
+    for name, value, *limits in zip(system.states, state, low, high, strict=True):
+        for limit in limits:
+            if not math.isfinite(limit) or value == limit == 0.0:
+                continue
+            if abs(value - limit) <= EDGE * max(1.0, abs(limit)):
+                return name
+    return ""
+
+
 def _inside(state: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
     return bool(np.all((state >= low) & (state <= high)))
 
@@ -115,7 +128,8 @@ def _from_charts(
     )
     if count >= 0:
         states = [state.copy() for state in out[:count] if _inside(state, low, high)]
-        return _Found(states, True, True, "")
+        edges = {_edge(system, state, low, high) for state in out[:count]} - {""}
+        return _Found(states, True, True, "", edge=", ".join(sorted(edges)))
     if not exact.guards_hold(derived, p):
         return None
     return _from_exact_roots(system, p, low, high, work)
@@ -127,6 +141,7 @@ def _from_exact_roots(
     derived = system.derived
     states: list[NDArray[np.float64]] = []
     degenerate = ""
+    edges: set[str] = set()
     singular: list[NDArray[np.float64]] = []
     for chart, polynomial in enumerate(exact.chart_polynomials(derived, p)):
         if polynomial == 0:
@@ -142,9 +157,10 @@ def _from_exact_roots(
                 code, _ = step.newton(derived.kernels(), sharpened, work, 20)
                 near = np.abs(sharpened - state).max() <= 1e-6 * max(1e-6, np.abs(state).max())
                 state = sharpened if code == step.CONVERGED and near else state
+            edges.add(_edge(system, state, low, high))
             if _inside(state, low, high):
                 states.append(state)
-    return _Found(states, True, True, "", degenerate, tuple(singular))
+    return _Found(states, True, True, "", degenerate, tuple(singular), ", ".join(sorted(edges - {""})))
 
 
 def starts(n: int, count: int, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -262,7 +278,9 @@ def _finish(system: System, p: NDArray[np.float64], found: _Found, prove: bool) 
         overlapping = any(
             np.abs(a.state - b.state).max() <= a.radius + b.radius for i, a in enumerate(items) for b in items[:i]
         )
-        if missing:
+        if found.edge:
+            reason = f"an equilibrium lies too near to a bound of {found.edge} to tell on which side it is"
+        elif missing:
             reason = f"{len(missing)} of {len(items)} equilibria could not be enclosed by a Krawczyk test"
         elif overlapping:
             reason = "two enclosures overlap"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import flint
@@ -133,15 +134,19 @@ def critical_values(
                     # what lies on the bound for every value of the parameter counts as inside
                     rest = polynomial / polynomial.gcd(edge)
                     critical += [] if edge.is_zero() else [rest.resultant(edge, "x")]
-    found: set[float] = set()
+    product = flint.fmpq_poly([1])
     for polynomial in critical:
         if polynomial.is_zero():
             return None
-        for factor, _ in polynomial.factor_squarefree()[1]:
-            terms = {exponents[1]: c for exponents, c in factor.to_dict().items()}
-            univariate = flint.fmpq_poly([terms.get(k, 0) for k in range(max(terms) + 1)])
-            found |= {float(root.mid()) for root, _ in real_roots(univariate)}
-    return sorted(value for value in found if span[0] < value < span[1])
+        terms = {exponents[1]: c for exponents, c in polynomial.to_dict().items()}
+        univariate = flint.fmpq_poly([terms.get(k, 0) for k in range(max(terms) + 1)])
+        for factor, _ in univariate.factor()[1]:
+            product *= factor if product.gcd(factor).degree() == 0 else 1
+    found = [float(root.mid()) for root, _ in real_roots(product)]
+    found = [value for value in found if span[0] < value < span[1]]
+    if any(b <= np.nextafter(np.nextafter(a, b), b) for a, b in pairwise(found)):
+        return None  # no double lies well between two of them
+    return found
 
 
 def _lifted(derived: Derived, chart: int, parameters: Mapping[str, _Quotient], x: Any, one: Any) -> list[_Quotient]:
@@ -149,7 +154,7 @@ def _lifted(derived: Derived, chart: int, parameters: Mapping[str, _Quotient], x
     names = [*(f"u{i}" for i in range(derived.n)), *(f"p{k}" for k in range(derived.q))]
     values = {**parameters, f"u{derived.variable}": _Quotient(x, one)}
     for state, numerator, denominator in derived.charts[chart].lifts:
-        parts = [expression.parse(text, names) for text in (numerator, denominator)]
+        parts = [expression.parse(text, names, trusted=True) for text in (numerator, denominator)]
         top, bottom = expression.evaluate(parts, values, lambda f: _Quotient(one * _fmpq(f), one), _no_function)
         values[f"u{state}"] = top / bottom
     return [values[f"u{i}"] for i in range(derived.n)]
@@ -162,7 +167,7 @@ def lift_balls(derived: Derived, chart: int, root: flint.arb, p: NDArray[np.floa
     assert derived.variable is not None
     values[f"u{derived.variable}"] = root
     for state, numerator, denominator in derived.charts[chart].lifts:
-        parts = [expression.parse(text, names) for text in (numerator, denominator)]
+        parts = [expression.parse(text, names, trusted=True) for text in (numerator, denominator)]
         top, bottom = expression.evaluate(parts, values, lambda f: flint.arb(_fmpq(f)), ops.apply, _power)
         values[f"u{state}"] = top / bottom
     return [values[f"u{i}"] for i in range(derived.n)]

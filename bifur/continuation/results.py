@@ -153,6 +153,11 @@ class Branch:
     def __len__(self) -> int:
         return len(self.parameter)
 
+    def __repr__(self) -> str:
+        ends = f"{self.free} {self.parameter.min():.6g} to {self.parameter.max():.6g}" if len(self) else self.free
+        shape = ", closed" if self.closed else ""
+        return f"Branch({self.what}, {ends}, {len(self)} points, {int(self.stable.sum())} stable{shape})"
+
 
 @dataclass(frozen=True)
 class Diagram:
@@ -173,6 +178,15 @@ class Diagram:
     landed: tuple[tuple[float, Equilibrium], ...] = ()
     notes: tuple[str, ...] = ()
     stats: Mapping[str, float] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        kinds = [point.kind for point in self.special_points]
+        special = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "no special points"
+        low, high = self.span
+        return (
+            f"Diagram({self.system.name}, {self.free} {low:g} to {high:g}, "
+            f"branches: {len(self.branches)}, {special}, {self.completeness})"
+        )
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row per point: branch, parameter, states, eigenvalues, n_unstable (needs the extra `notebook`)."""
@@ -247,6 +261,14 @@ class Curve:
 
     def __len__(self) -> int:
         return len(self.parameters)
+
+    def __repr__(self) -> str:
+        if len(self):
+            low, high = self.parameters.min(0), self.parameters.max(0)
+            spans = [f"{n} {a:.6g} to {b:.6g}" for n, a, b in zip(self.free, low, high, strict=True)]
+        else:
+            spans = list(self.free)
+        return f"Curve({self.kind}, {self.system.name}, {', '.join(spans)}, {len(self)} points)"
 
     def plot(self, **options: Any) -> Any:
         """Draw the curve with matplotlib (needs the extra `plot`)."""

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -44,7 +46,11 @@ class Settings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, float | int) and not (math.isfinite(value) and value > 0):
+            if field.name in ("scale", "weights"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, float | int | np.number):
+                raise ValueError(f"`{field.name}` of Settings must be a number, not {value!r}")
+            if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"`{field.name}` of Settings must be positive and finite, not {value}")
         if not self.ds_min <= self.ds <= self.ds_max:
             raise ValueError(f"Settings need ds_min <= ds <= ds_max, not {self.ds_min}, {self.ds}, {self.ds_max}")

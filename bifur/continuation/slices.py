@@ -291,6 +291,10 @@ def _in_slots(
     sheet[alone] = sheet.max(initial=-1) + 1 + np.arange(alone.sum())
     y, x, k = np.nonzero(valid)
     number = sheet[y, x, k]
+    # a sheet has one member per node: a second one there is a sheet of its own
+    _, first = np.unique(np.stack([y, x, number]), axis=1, return_index=True)
+    second = np.setdiff1d(np.arange(len(number)), first)
+    number[second] = number.max(initial=-1) + 1 + np.arange(len(second))
     order = np.lexsort((*[state[y, x, k, i] for i in reversed(range(n))], x, y))
     _, first = np.unique(number[order], return_index=True)
     names = number[order][np.sort(first)]  # in the order of their first node

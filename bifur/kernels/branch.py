@@ -50,6 +50,7 @@ from bifur.kernels.types import F8, I8, KERNELS, MATRIX, VECTOR
 
 GROWTH = 1.6
 EASY_NEWTON = 3
+INSIDE = 1e-3  # of a step: how far out of it a special point may lie, by the curvature of the branch
 STILL, LARGE = 1e-11, 1e4
 PITCHFORK = 1e-4  # a fold this near to a branch point is that point
 
@@ -246,7 +247,16 @@ def special(solvers, kind, K, ta, tb, tau, P, S, T, W):
         size = 0.0
         for i in range(n):
             size = max(size, W.magnitude[i])
-        if abs(x[2 * n + 1]) > 1e-10 * size + 1e-14:
+        if abs(x[2 * n + 1]) > 1e-14 * size + 1e-300:
+            return False
+    if kind == HB:  # where k < 0 one eigenvector that is orthogonal to the anchor solves the system as well
+        solvers.eigenvalues(W.J, n, W.A, W.re, W.im)
+        nearest, size = math.inf, 0.0
+        for i in range(n):
+            size = max(size, math.hypot(W.re[i], W.im[i]))
+            for j in range(i):
+                nearest = min(nearest, math.hypot(W.re[i] + W.re[j], W.im[i] + W.im[j]))
+        if not nearest <= 1e-6 * size:
             return False
     value = math.log(x[2 * n]) if P.logs[0] and x[2 * n] > 0.0 else x[2 * n]
     for i in range(n):
@@ -255,6 +265,19 @@ def special(solvers, kind, K, ta, tb, tau, P, S, T, W):
     step = _distance(S.a, S.b, S.weight)
     if not min(_distance(S.guess, S.a, S.weight), _distance(S.guess, S.b, S.weight)) <= step:
         return False
+    along = whole = 0.0
+    for j in range(n + 1):
+        along += S.weight[j] ** 2 * ta[j] * (S.guess[j] - S.a[j])
+        whole += S.weight[j] ** 2 * ta[j] * (S.b[j] - S.a[j])
+    if not -INSIDE * whole <= along <= (1.0 + INSIDE) * whole:
+        return False  # it belongs to a neighbouring step
+    slack = 1e-9 * (P.span[1] - P.span[0])
+    if not P.span[0] - slack <= value <= P.span[1] + slack:
+        return False
+    for i in range(n):
+        slack = 1e-9 * max(1.0, abs(x[i]))
+        if not P.low[i] - slack <= x[i] <= P.high[i] + slack:
+            return False
     for j in range(2 * n + 2):
         T.special_x[index, j] = x[j]
     T.special_kind[index], T.special_at[index], T.special_residual[index] = kind, T.count[POINTS] - 1, residual
@@ -341,6 +364,11 @@ def trace_branch(parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
         step = _distance(S.a, S.b, S.weight)
         if good and stop >= 0 and step < 1e-13:
             return stop  # it started on the bound, going outwards
+        if good and stop >= 0:  # beyond a fold the cut may land behind the point it came from
+            ahead = 0.0
+            for j in range(n + 1):
+                ahead += S.row[j] * (S.b[j] - S.a[j])
+            good = ahead > 0.0
         # towards a pole the parameter stands still up to rounding, and its tangent has no sign
         moves = max(abs(S.ta[n]), abs(S.tb[n])) * S.weight[n] > STILL
         if good and not moves:

@@ -22,6 +22,7 @@ VANISHING = -2  # the leading coefficient may be zero: a root may have come from
 ZERO = -3  # the polynomial may be zero: infinitely many roots
 # roundings are counted as twice 2^-53 each, which leaves room for those of the bounds themselves
 UNIT = 2.3e-16
+HUGE, FLOOR = 1e100, 1e-200
 SPLIT = 1.0473  # an asymmetry that keeps roots such as 0 and 1 off the edges of the bisection
 
 
@@ -96,9 +97,9 @@ def isolate_once(coef, bound, d, split, low, high, t, e, stack):
             power *= r
             rest += (abs(t[k]) + e[k]) * power
         slack = 1.0 + 8.0 * (d + 2) * UNIT
-        if abs(t[0]) - e[0] > rest * slack:
+        if abs(t[0]) - e[0] > rest * slack + FLOOR:
             continue
-        if abs(t[1]) - e[1] > slope_rest * slack:
+        if abs(t[1]) - e[1] > slope_rest * slack + FLOOR:
             left, right = sign_at(coef, bound, d, lo), sign_at(coef, bound, d, hi)
             if left == 0 or right == 0:
                 return UNDECIDED
@@ -125,6 +126,9 @@ def isolate(coef, bound, length, low, high, t, e, stack):
     d = effective_degree(coef, bound, length - 1)
     if d <= 0:
         return d
+    for k in range(d + 1):
+        if not abs(coef[k]) <= HUGE:  # so that what underflows in a test stays below FLOOR
+            return UNDECIDED
     split = SPLIT
     found = UNDECIDED
     for _ in range(3):  # a root on an edge is moved off it by another split

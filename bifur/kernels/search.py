@@ -18,6 +18,10 @@ from bifur.kernels.types import ELIMINANT, F8, I8, KERNELS, MATRIX, VECTOR
 GUARD = -4  # a guard may be zero: the charts do not speak there
 LOST = -5  # Newton left the isolating interval of a root
 
+RESOLVED = 1e-3  # largest uncertainty of an equilibrium that was searched, relative to its size
+# parameters outside are left to exact arithmetic: powers of them could leave the range of doubles
+SMALLEST, LARGEST = 1e-25, 1e25
+
 
 class Charts(NamedTuple):
     """Room for the charts at one point: (2 charts, degree + 1) coefficients and bounds, (2, guards), and work."""
@@ -56,6 +60,9 @@ def from_charts(K, E, charts, variable, C, out, W):
 
     With a negative code nothing is proved, and the rows written so far are not returned.
     """
+    for k in range(len(W.p)):
+        if W.p[k] != 0.0 and not SMALLEST <= abs(W.p[k]) <= LARGEST:
+            return roots.UNDECIDED
     E.guards(W.u, W.p, C.guards)
     for k in range(C.guards.shape[1]):
         if not abs(C.guards[0, k]) > C.guards[1, k]:
@@ -80,6 +87,13 @@ def from_charts(K, E, charts, variable, C, out, W):
             code, _ = newton(K, u, W, 20)
             if code != CONVERGED or not C.low[i] <= u[variable] <= C.high[i]:
                 return LOST
+            for other in range(total):
+                near, size = 0.0, 0.0
+                for j in range(len(u)):
+                    near = max(near, abs(out[other, j] - u[j]))
+                    size = max(size, abs(u[j]))
+                if near <= 4e-16 * size:
+                    return LOST  # two roots led to one equilibrium
             total += 1
     return total
 
@@ -111,6 +125,29 @@ def _snap(K, u, W):
     if after <= before:
         for i in range(n):
             u[i] = W.u[i]
+
+
+@inline
+def uncertainty(K, u, W):
+    """Radius of the Newton-Kantorovich ball around a converged u: twice the next correction, rounding included."""
+    n = len(u)
+    K.field(u, W.p, W.field)
+    K.jacobian(u, W.p, W.J)
+    K.magnitude(u, W.p, W.magnitude)
+    for i in range(n):
+        for j in range(n):
+            W.A[i, j] = W.J[i, j]
+    if linalg.factor(W.A, n, W.pivots) == 0.0:
+        return math.inf
+    radius = 0.0
+    for k in range(n):  # column by column of |J^-1| (|f| + rounding)
+        for i in range(n):
+            W.b[i] = 0.0
+        W.b[k] = abs(W.field[k]) + 1e-15 * W.magnitude[k] + 1e-300
+        linalg.solve(W.A, n, W.pivots, W.b)
+        for i in range(n):
+            radius = max(radius, 2.0 * n * abs(W.b[i]))
+    return radius
 
 
 @kernel(I8(KERNELS, MATRIX, VECTOR, VECTOR, MATRIX, WORK))
@@ -173,6 +210,11 @@ def from_starts(K, starts, low, high, out, W):
         inside = code == CONVERGED or (code == SINGULAR and _vanishes(K, u, W))
         if inside:
             _snap(K, u, W)
+            # far out exp and the like leave nothing but rounding errors of the field, which pass for a zero
+            size = 1.0
+            for i in range(n):
+                size = max(size, abs(u[i]))
+            inside = uncertainty(K, u, W) <= RESOLVED * size or _vanishes(K, u, W)
         for i in range(n):
             inside = inside and low[i] <= u[i] <= high[i]
         if inside:

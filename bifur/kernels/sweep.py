@@ -32,7 +32,7 @@ from bifur.kernels.arrays import (
     TRACE,
     UNLOCATED,
 )
-from bifur.kernels.search import CHARTS, from_charts, from_starts
+from bifur.kernels.search import CHARTS, from_charts, from_starts, uncertainty
 from bifur.kernels.step import WORK
 from bifur.kernels.types import ELIMINANT, F8, I8, KERNELS, MATRIX, VECTOR
 
@@ -81,42 +81,19 @@ def make_slice(n: int, ny: int, room: int) -> Slice:
     )
 
 
-@inline
-def _uncertainty(K, u, W):
-    """Radius of the Newton-Kantorovich ball around a converged u: twice the next correction, rounding included."""
-    n = len(u)
-    K.field(u, W.p, W.field)
-    K.jacobian(u, W.p, W.J)
-    K.magnitude(u, W.p, W.magnitude)
-    for i in range(n):
-        for j in range(n):
-            W.A[i, j] = W.J[i, j]
-    if linalg.factor(W.A, n, W.pivots) == 0.0:
-        return 0.0
-    radius = 0.0
-    for k in range(n):  # column by column of |J^-1| (|f| + rounding)
-        for i in range(n):
-            W.b[i] = 0.0
-        W.b[k] = abs(W.field[k]) + 1e-15 * W.magnitude[k] + 1e-300
-        linalg.solve(W.A, n, W.pivots, W.b)
-        for i in range(n):
-            radius = max(radius, 2.0 * n * abs(W.b[i]))
-    return radius
-
-
 @kernel(I8(KERNELS, MATRIX, I8, WORK))
 def distinct(K, rows, found, W):
     """Keep each equilibrium once: two are the same where their Newton-Kantorovich balls overlap."""
     n = rows.shape[1]
     kept = 0
     for s in range(found):
-        radius = _uncertainty(K, rows[s], W)
+        radius = uncertainty(K, rows[s], W)
         same = False
         for t in range(kept):
             distance = 0.0
             for i in range(n):
                 distance = max(distance, abs(rows[s, i] - rows[t, i]))
-            if distance <= radius + _uncertainty(K, rows[t], W):
+            if distance <= radius + uncertainty(K, rows[t], W):
                 same = True
                 break
         if not same:

@@ -113,19 +113,19 @@ class Derived:
     def chart_expressions(self) -> list[list[expression.Expression]]:
         """Coefficients of each chart as expressions in p0, p1, ... for exact arithmetic."""
         names = [f"p{k}" for k in range(self.q)]
-        return [[expression.parse(text, names) for text in chart.coefficients] for chart in self.charts]
+        return [[expression.parse(text, names, trusted=True) for text in chart.coefficients] for chart in self.charts]
 
     @cached_property
     def guard_expressions(self) -> list[expression.Expression]:
         """The guards as expressions in p0, p1, ..."""
         names = [f"p{k}" for k in range(self.q)]
-        return [expression.parse(text, names) for text in self.guards]
+        return [expression.parse(text, names, trusted=True) for text in self.guards]
 
     @cached_property
     def jacobian_expressions(self) -> list[list[expression.Expression]]:
         """The Jacobian as expressions in u0, ..., p0, ... for ball arithmetic."""
         names = [*(f"u{i}" for i in range(self.n)), *(f"p{k}" for k in range(self.q))]
-        return [[expression.parse(text, names) for text in row] for row in self.module.JACOBIAN]
+        return [[expression.parse(text, names, trusted=True) for text in row] for row in self.module.JACOBIAN]
 
 
 def derived(system: System) -> Derived:
@@ -189,6 +189,7 @@ class _Writer:
         self.p = [sp.Symbol(f"p{k}", real=True) for k in range(len(system.parameters))]
         self.v = [sp.Symbol(f"v{i}", real=True) for i in range(len(self.u) + len(self.p))]
         symbols = dict(zip((*system.states, *system.parameters), (*self.u, *self.p), strict=True))
+        self.symbols = symbols
         self.renamed = {name: symbol.name for name, symbol in symbols.items()}
         self.f = _symbolic(system.expressions, symbols)
 
@@ -240,9 +241,9 @@ class _Writer:
         rows, columns = matrix.shape
         shared, reduced = sp.cse(list(matrix), symbols=sp.numbered_symbols("c"))
         lines = self.head(name, arguments)
-        lines += [f"    {symbol} = {_code(value)}" for symbol, value in shared]
+        lines += [f"    {symbol} = {_machine(value)}" for symbol, value in shared]
         for index, value in enumerate(reduced):
-            lines.append(f"    out[{index // columns}, {index % columns}] = {_code(value)}")
+            lines.append(f"    out[{index // columns}, {index % columns}] = {_machine(value)}")
         return "\n".join(lines) if rows and columns else "\n".join([*lines, "    return"])
 
     def magnitude(self) -> str:
@@ -279,7 +280,9 @@ class _Writer:
     def eliminant(self) -> str:
         from bifur.systems.eliminate import Eliminant, eliminate
 
-        found = eliminate(self.f, self.u, self.p) or Eliminant(None, [], [])
+        divisors = [d for component in self.system.expressions for d in expression.denominators(component)]
+        denominators = _symbolic(divisors, self.symbols)
+        found = eliminate(self.f, self.u, self.p, denominators) or Eliminant(None, [], [])
         indices = {symbol: i for i, symbol in enumerate(self.u)}
         charts = [
             ([_code(c) for c in chart.coefficients], [(indices[s], _code(n), _code(d)) for s, n, d in chart.lifts])
@@ -309,7 +312,7 @@ class _Writer:
     def with_bound(self, polynomial: sp.Expr, at: str, bound_at: str) -> list[str]:
         """A polynomial in the parameters, and a bound of the rounding errors of its evaluation.
 
-        The sum of t monomials of degree d in exact doubles takes at most t + d + 2 roundings on the
+        The sum of t monomials of degree d in exact doubles takes at most t + d + 4 roundings on the
         way of each term (Higham 2002, Accuracy and Stability, section 3.1).
         """
         import sympy as sp
@@ -318,11 +321,11 @@ class _Writer:
         if not terms:
             return []
         degree = max(sum(int(sp.degree(term, s)) for s in term.free_symbols) for term in terms)
-        codes = [_code(term) for term in terms]
+        codes = [_machine(term) for term in terms]
         lost = [" * ".join(f"({s} != 0.0)" for s in sorted(map(str, t.free_symbols))) or "1" for t in terms]
         return [
             f"    out[{at}] = {' + '.join(codes)}",
-            f"    out[{bound_at}] = {UNIT * (len(terms) + degree + 2)!r} * ({' + '.join(f'abs({c})' for c in codes)})"
+            f"    out[{bound_at}] = {UNIT * (len(terms) + degree + 4)!r} * ({' + '.join(f'abs({c})' for c in codes)})"
             f" + {TINY!r} * ({' + '.join(lost)})",
         ]
 
@@ -334,7 +337,7 @@ class _Writer:
             lines += [f"    if chart == {i}:", f"        {x} = u[1]", f"        out[{indices[found.variable]}] = {x}"]
             for symbol, numerator, denominator in chart.lifts:
                 lines += [
-                    f"        {symbol} = ({_code(numerator)}) / ({_code(denominator)})",
+                    f"        {symbol} = ({_machine(numerator)}) / ({_machine(denominator)})",
                     f"        out[{indices[symbol]}] = {symbol}",
                 ]
         return lines
@@ -344,3 +347,13 @@ def _code(value: sp.Expr) -> str:
     import sympy as sp
 
     return str(sp.pycode(value, fully_qualified_modules=False))
+
+
+def _machine(value: sp.Expr) -> str:
+    """As `_code`, with numbers that are no machine integers as doubles."""
+    import sympy as sp
+
+    def large(e: sp.Expr) -> bool:
+        return bool(e.is_Rational) and (abs(e.p) >= 2**53 or e.q >= 2**53)
+
+    return _code(value.replace(large, lambda e: sp.Symbol(repr(float(e)))))

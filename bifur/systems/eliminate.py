@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import sympy as sp
@@ -55,23 +55,36 @@ class _Case:
 
 
 def eliminate(
-    components: Sequence[sp.Expr], states: Sequence[sp.Symbol], parameters: Sequence[sp.Symbol]
+    components: Sequence[sp.Expr],
+    states: Sequence[sp.Symbol],
+    parameters: Sequence[sp.Symbol],
+    denominators: Sequence[sp.Expr] = (),
 ) -> Eliminant | None:
-    """Charts of f = 0 over one of the states, or None where f is no polynomial or the budget runs out."""
+    """Charts of f = 0 over one of the states, or None where f is no polynomial or the budget runs out.
+
+    `denominators` are those of the definition as it was written: what cancels in the components is a pole all the same.
+    """
     if len(states) > MAX_STATES or sum(_expanded_terms(component) for component in components) > 2 * MAX_TERMS:
         return None
     poles: list[sp.Expr] = []
     equations = []
-    for component in components:
-        numerator, denominator = sp.fraction(sp.together(component))
-        if not (numerator.is_polynomial(*states, *parameters) and denominator.is_polynomial(*states, *parameters)):
+    divisors: list[sp.Expr] = []  # in the parameters alone
+    for number, expression in enumerate((*components, *denominators)):
+        parts = sp.fraction(sp.together(expression))
+        if not all(part.is_polynomial(*states, *parameters) for part in parts):
             return None
-        equations.append(sp.expand(numerator))
-        poles.extend(_state_factors(denominator, states))
+        if number < len(components):
+            equations.append(sp.expand(parts[0]))
+        for part in parts[1:] if number < len(components) else parts:
+            if part == 0:
+                return None
+            factors = [factor for factor, _ in sp.factor_list(part)[1]]
+            poles += [factor for factor in factors if factor.free_symbols & set(states)]
+            divisors += [factor for factor in factors if not factor.free_symbols & set(states)]
     best: tuple[int, Eliminant] | None = None
     for variable in states:
         try:
-            found = _Elimination(variable, states, poles).run(equations)
+            found = _Elimination(variable, states, poles, divisors).run(equations)
         except BudgetError:
             continue
         size = sum(len(sp.Add.make_args(guard)) for guard in found.guards)
@@ -94,19 +107,16 @@ def _expanded_terms(expression: sp.Expr) -> int:
     return 1
 
 
-def _state_factors(expression: sp.Expr, states: Iterable[sp.Symbol]) -> list[sp.Expr]:
-    wanted = set(states)
-    return [factor for factor, _ in sp.factor_list(expression)[1] if factor.free_symbols & wanted]
-
-
 class _Elimination:
     """One attempt, over one state `x`."""
 
-    def __init__(self, x: sp.Symbol, states: Sequence[sp.Symbol], poles: list[sp.Expr]) -> None:
+    def __init__(
+        self, x: sp.Symbol, states: Sequence[sp.Symbol], poles: list[sp.Expr], divisors: list[sp.Expr]
+    ) -> None:
         self.x = x
         self.states = set(states)
         self.poles = poles
-        self.guards: dict[sp.Expr, None] = {}
+        self.guards: dict[sp.Expr, None] = dict.fromkeys(map(sp.expand, divisors))
         self.cases = 0
 
     def run(self, equations: list[sp.Expr]) -> Eliminant:
@@ -204,8 +214,15 @@ class _Elimination:
             leading, constant = sp.Poly(linear[0], y).all_coeffs()
             rest = [e for e in case.equations if e not in holding] + [sp.expand(chain[-1])]
             tops = [sp.Poly(e, y).LC() for e in holding]
-            nonzero = [*case.nonzero, leading, tops[0]]
-            return self.solve(_Case(rest, [(y, -constant, leading), *case.lifts], nonzero))
+            leaves = []
+            excluded = list(case.nonzero)
+            for divisor in (leading, tops[0]):
+                if divisor.free_symbols & self.states:  # what the subresultant excludes is a case of its own
+                    leaves += self.solve(_Case([*case.equations, divisor], case.lifts, list(excluded)))
+                    excluded.append(divisor)
+                else:
+                    self.add_guard(divisor)
+            return leaves + self.solve(_Case(rest, [(y, -constant, leading), *case.lifts], excluded))
         raise BudgetError
 
     def common_roots(self, equations: list[sp.Expr]) -> sp.Expr | None:

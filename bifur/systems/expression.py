@@ -119,12 +119,22 @@ def text(expression: Expression) -> str:
     return _text(expression)[0]
 
 
+def _is_double(value: Fraction) -> bool:
+    """Whether the decimal that Python prints for the nearest double is the value."""
+    try:
+        return Fraction(repr(float(abs(value)))) == abs(value)
+    except (OverflowError, ValueError):
+        return False
+
+
 def _decimal(value: Fraction) -> tuple[str, int]:
     """An exact decimal where there is one, else a quotient; with its precedence."""
-    if value.denominator == 1:
+    if value.denominator == 1 and abs(value) < 2**53:
         shown, precedence = str(abs(value.numerator)), 5
-    elif Fraction(repr(float(abs(value)))) == abs(value):
+    elif _is_double(value):
         shown, precedence = repr(float(abs(value))), 5
+    elif value.denominator == 1:
+        shown, precedence = str(abs(value.numerator)), 5
     else:
         shown, precedence = f"{abs(value.numerator)}/{value.denominator}", 2
     return (f"-{shown}", min(precedence, 3)) if value < 0 else (shown, precedence)
@@ -150,6 +160,20 @@ def _text(expression: Expression) -> tuple[str, int]:
     if operator == "**":
         return f"{wrapped(left, own + 1)}**{wrapped(right, own)}", own
     return f"{wrapped(left, own)} {operator} {wrapped(right, own + 1)}", own
+
+
+def denominators(node: Expression) -> list[Expression]:
+    """What an expression divides by, as it was written."""
+    found = [
+        inner for argument in node.arguments if isinstance(argument, Expression) for inner in denominators(argument)
+    ]
+    if node.operator == "/":
+        found.append(node.arguments[1])
+    if node.operator == "**" and node.arguments[1].operator in ("number", "neg"):
+        exponent = node.arguments[1]
+        negative = exponent.operator == "neg" or exponent.arguments[0] < 0
+        found += [node.arguments[0]] if negative else []
+    return found
 
 
 def evaluate(
@@ -195,16 +219,30 @@ def evaluate(
     return [value(expression) for expression in expressions]
 
 
-def parse(source: str, names: Sequence[str]) -> Expression:
+def parse(source: str, names: Sequence[str], trusted: bool = False) -> Expression:
     """Read arithmetic written by `text`, or by a stranger: nothing is ever executed.
 
-    Accepted are numbers, the given names, + - * / ** and the functions of `ops`.
+    Accepted are numbers, the given names, + - * / ** and the functions of `ops`. `trusted` text, which was generated
+    here and not read from a file, may be as large as it likes.
 
     Raises
     ------
     ValueError
         Names what is not accepted and where it stands.
     """
+    if not trusted:
+        _check_size(source)
+    try:
+        tree = ast.parse(source, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ValueError(f"{source[:60]!r} is not an arithmetic expression") from None
+    found = _read(tree, frozenset(names), 0, trusted)
+    if not trusted and _weight(found) > MAX_WEIGHT:
+        raise ValueError(f"an expression of degree above {MAX_WEIGHT} is not read")
+    return found
+
+
+def _check_size(source: str) -> None:
     if len(source) > MAX_TEXT:
         raise ValueError(f"an expression of {len(source)} characters is longer than the {MAX_TEXT} that are read")
     deepest = depth = 0
@@ -213,14 +251,6 @@ def parse(source: str, names: Sequence[str]) -> Expression:
         deepest = max(deepest, depth)
     if deepest > MAX_DEPTH:
         raise ValueError(f"an expression nested more than {MAX_DEPTH} deep is not read")
-    try:
-        tree = ast.parse(source, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ValueError(f"{source[:60]!r} is not an arithmetic expression") from None
-    found = _read(tree, frozenset(names), 0)
-    if _weight(found) > MAX_WEIGHT:
-        raise ValueError(f"an expression of degree above {MAX_WEIGHT} is not read")
-    return found
 
 
 def _weight(node: Expression) -> int:
@@ -265,12 +295,12 @@ def _names(node: Expression) -> bool:
 _OPERATORS: dict[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 
 
-def _read(node: ast.AST, names: frozenset[str], depth: int) -> Expression:
-    if depth > 5 * MAX_DEPTH:
+def _read(node: ast.AST, names: frozenset[str], depth: int, trusted: bool) -> Expression:
+    if depth > 5 * MAX_DEPTH and not trusted:
         raise ValueError(f"an expression nested more than {5 * MAX_DEPTH} deep is not read")
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-            if not abs(value) < 10**MAX_DIGITS:
+            if not trusted and not abs(value) < 10**MAX_DIGITS:
                 raise ValueError(f"a number of more than {MAX_DIGITS} digits is not read")
             return number(value)
         case ast.Name(id=symbol):
@@ -280,14 +310,14 @@ def _read(node: ast.AST, names: frozenset[str], depth: int) -> Expression:
                 )
             return name(symbol)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_read(operand, names, depth + 1)
+            return -_read(operand, names, depth + 1, trusted)
         case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _OPERATORS:
-            exponent = _read(right, names, depth + 1)
-            if isinstance(operator, ast.Pow):
+            exponent = _read(right, names, depth + 1, trusted)
+            if isinstance(operator, ast.Pow) and not trusted:
                 exponent = _checked_exponent(exponent)
-            return Expression(_OPERATORS[type(operator)], _read(left, names, depth + 1), exponent)
+            return Expression(_OPERATORS[type(operator)], _read(left, names, depth + 1, trusted), exponent)
         case ast.Call(func=ast.Name(id=function), args=[argument], keywords=[]) if function in FUNCTIONS:
-            return call(function, _read(argument, names, depth + 1))
+            return call(function, _read(argument, names, depth + 1, trusted))
     raise ValueError(
         f"{ast.unparse(node)[:60]!r} is not accepted in an expression: + - * / ** and {', '.join(FUNCTIONS)} are"
     )

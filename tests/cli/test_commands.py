@@ -129,7 +129,11 @@ def test_ctrl_c_ends_in_one_sentence(monkeypatch, tmp_path):
 
 def test_ctrl_c_while_building_leaves_nothing(tmp_path):
     command = [sys.executable, "-u", "-m", "bifur", "build", "default", str(tmp_path / "atlas.h5")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+
+    def heed() -> None:  # what runs the tests in the background may have them ignore Ctrl-C
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:  # noqa: PLW1509
         assert process.stderr is not None
         first = process.stderr.readline()
         process.send_signal(signal.SIGINT)

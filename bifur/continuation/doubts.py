@@ -1,0 +1,90 @@
+"""What speaks against a diagram: each doubt is a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bifur.continuation.results import Branch, EquilibriumSet, Stop
+from bifur.continuation.tracer import Piece
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CUT_SHORT = (Stop.TOO_MANY_STEPS, Stop.STEP_TOO_SMALL)
+
+
+def cut_short(branch: Branch, span: tuple[float, float], end: int) -> bool:
+    """Whether a branch stops where it should go on; at an end of the span a set of equilibria may stop it."""
+    stop = branch.stop_reason[end]
+    if stop in (Stop.SINGULAR, Stop.STEP_TOO_SMALL, Stop.NOT_FINITE):
+        width = span[1] - span[0]
+        return bool(min(abs(branch.parameter[end] - limit) for limit in span) > 1e-6 * width)
+    return stop in CUT_SHORT
+
+
+def losses(pieces: Sequence[Piece]) -> list[str]:
+    """What the branches could not do: enough to doubt that all is proved."""
+    notes = []
+    for i, piece in enumerate(pieces):
+        if piece.lost:
+            notes.append(f"branch {i}: it could not be landed on a sampled value {piece.lost} times")
+        if piece.unlocated:
+            notes.append(
+                f"branch {i}: a test function changes its sign {piece.unlocated} times with no special point there: "
+                "a pole inside the branch, or branches that nearly meet"
+            )
+    return notes
+
+
+def contradictions(
+    free: str,
+    span: tuple[float, float],
+    pieces: Sequence[Piece],
+    values: NDArray[np.float64],
+    sets: Sequence[EquilibriumSet],
+    critical: list[float] | None,
+) -> list[str]:
+    """What the branches say against the algebra: then nothing is proved.
+
+    Each fold and branch point lies at a critical value, none is found twice on one branch, and where the number of
+    equilibria changes between two values there is one of them.
+    """
+    notes = []
+    width = span[1] - span[0]
+    located = [(i, p) for i, piece in enumerate(pieces) for p in piece.special if p.kind in ("LP", "BP")]
+    at = np.array([point.parameters[free] for _, point in located])
+    for number, (i, point) in enumerate(located):
+        value = at[number]
+        allowed = 1e-6 * min(width, max(abs(value), 1e-9 * width))
+        if critical is not None and min((abs(value - c) for c in (*critical, *span)), default=1.0) > allowed:
+            notes.append(f"branch {i}: a {point.kind} at {free} = {value:.9g}, where algebra has none")
+        for j, other in located[:number]:
+            same = point.kind == "LP" == other.kind and j == i and abs(value - at[located.index((j, other))]) <= allowed
+            if same and np.abs(point.state - other.state).max() <= 1e-7 * max(1.0, np.abs(point.state).max()):
+                notes.append(f"branch {i}: a fold at {free} = {value:.9g} was found twice, another one missed")
+    for k in range(1, len(values) - 2) if critical is not None else ():
+        between = (at > values[k]) & (at < values[k + 1])
+        escaped = any(
+            stop is not Stop.END_OF_SPAN and values[k] < piece.branch.parameter[end] < values[k + 1]
+            for piece in pieces
+            for end, stop in zip((0, -1), piece.branch.stop_reason, strict=True)
+        )
+        if len(sets[k]) != len(sets[k + 1]) and not between.any() and not escaped:
+            notes.append(
+                f"between {free} = {values[k]:.6g} and {values[k + 1]:.6g} the number of equilibria changes "
+                "without a special point"
+            )
+    return notes
+
+
+def ends(number: int, piece: Piece) -> list[str]:
+    """What was not as it should be on a branch, in sentences."""
+    notes = []
+    for stop in piece.branch.stop_reason:
+        if stop.name not in ("END_OF_SPAN", "BOUND", "CLOSED"):
+            end = piece.branch.parameter[0 if stop is piece.branch.stop_reason[0] else -1]
+            notes.append(f"branch {number} ends near {piece.branch.free} = {end:.6g}: {stop}")
+    return notes
