@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -16,4 +18,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
     """`unknown parameter 'roh': accepted are rho, sigma2 (did you mean rho?)`."""
     names = list(known)
-    return f"unknown {what} {name!r}: accepted are {', '.join(names) or 'none'}{nearest(str(name), names)}"
+    hint = nearest(name, names) if isinstance(name, str) else ""
+    return f"unknown {what} {name!r}: accepted are {', '.join(names) or 'none'}{hint}"
+
+
+def path_of(argument: str, value: object) -> Path:
+    """`value` as a path, else a ValueError that names the argument."""
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"`{argument}` must be the name of a file, not {value!r}")
+    return Path(value)

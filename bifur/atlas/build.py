@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import h5py
 
 from bifur._cache import compile_side_by_side
+from bifur._say import path_of
 from bifur.atlas import schema
 from bifur.atlas.reader import Atlas, open_atlas
 from bifur.atlas.spec import AtlasSpec
@@ -34,7 +35,7 @@ def build_atlas(
     path
         Where the atlas shall be. A finished atlas of the same spec there is opened as it is.
     restart
-        Replace an atlas of another spec, or a damaged one, once the new one is complete.
+        Compute anew, and replace the atlas at `path`, of whatever spec or damaged, once the new one is complete.
     progress
         Called as `progress(done, total, message)`, counting nodes.
 
@@ -44,8 +45,10 @@ def build_atlas(
         The spec is wrong; `path` cannot be written, is no atlas, or is an atlas of another spec (the
         sentence names the differences). `path` is then as it was.
     """
+    if not isinstance(spec, AtlasSpec | str | Path):
+        raise ValueError(f"`spec` must be an AtlasSpec, a TOML file or TOML text, not {spec!r}")
     spec = spec if isinstance(spec, AtlasSpec) else AtlasSpec.from_toml(spec)
-    path = Path(path)
+    path = path_of("path", path)
     finished = _look_at(spec, path, restart)
     if finished is not None:
         return finished

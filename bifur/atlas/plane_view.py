@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import numbers
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from bifur._say import unknown
 from bifur.atlas import hdf, tables
 from bifur.atlas.plane import COMPLETENESS, KINDS, LedgerEntry, Region
 from bifur.continuation.results import Completeness, Curve, Diagram, Equilibrium, SpecialPoint, collapsed
+from bifur.systems.base import merged
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,6 +71,9 @@ class Column:
     n_unstable: NDArray[np.int8]
     sheet: NDArray[np.int16]
 
+    def __repr__(self) -> str:
+        return f"Column(x={self.x:.6g}, {len(self.y)} nodes, {int((self.kind > 0).sum())} equilibria)"
+
 
 class MapArray:
     """One map in the file; indexing reads that part of it."""
@@ -100,7 +105,8 @@ class MapArray:
         return np.asarray(self[()], dtype=dtype)
 
     def __repr__(self) -> str:
-        return f"MapArray({self.name!r}, shape={self.shape}, dims={self.dims}, dtype={self.dtype})"
+        dims = f"dims={self.dims}, " if self._plane.atlas.is_open else ""
+        return f"MapArray({self.name!r}, shape={self.shape}, {dims}dtype={self.dtype})"
 
 
 class Maps(Mapping[str, MapArray]):
@@ -115,7 +121,7 @@ class Maps(Mapping[str, MapArray]):
         }
 
     def __getitem__(self, name: str) -> MapArray:
-        if name not in self._arrays:
+        if not isinstance(name, str) or name not in self._arrays:
             raise ValueError(f'plane "{self._plane.name}": {unknown("map", name, self._arrays)}')
         return self._arrays[name]
 
@@ -145,6 +151,7 @@ class Plane:
         self._group = group
         self.name: str = group.name.rpartition("/")[2]
         self.title: str = group.attrs["title"]
+        self._system_name: str = group.attrs["system"]
         x, y = group.attrs["free"]
         self.free: tuple[str, str] = (x, y)
         self.scales: tuple[str, str] = tuple(group.attrs["scales"])
@@ -158,7 +165,7 @@ class Plane:
     @property
     def system(self) -> System:
         """The system, from its stored expressions; a bundled one of the same equations as itself."""
-        return self.atlas.system(self._group.attrs["system"])
+        return self.atlas.system(self._system_name)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -175,11 +182,28 @@ class Plane:
             yield
 
     def map(self, name: str, /, y: Any = slice(None), x: Any = slice(None)) -> NDArray[Any]:
-        """A map as an array, or the window [y, x] of it."""
-        return self.maps[name][y, x]
+        """A map as an array, or the window [y, x] of it: whole numbers, slices or lists of whole numbers.
+
+        Raises
+        ------
+        ValueError
+            There is no such map, or the window is not one of the plane.
+        """
+        array = self.maps[name]
+        try:
+            return array[y, x]
+        except (IndexError, TypeError, ValueError) as error:
+            if str(error).startswith(str(self.atlas.path)):  # of the file, not of the window
+                raise
+            raise ValueError(
+                f'plane "{self.name}", map {name!r}: `y` and `x` must be whole numbers, or slices of them, '
+                f"inside {self.shape}: {error}"
+            ) from None
 
     def column(self, ix: int) -> Column:
         """All equilibria along y at the grid value `x[ix]`."""
+        if isinstance(ix, bool) or not isinstance(ix, numbers.Integral):
+            raise ValueError(f"`ix` must be a whole number, the index of a column in `x`, not {ix!r}")
         if not 0 <= ix < len(self.x):
             raise ValueError(f"`ix` is {ix}; the plane has columns 0 ... {len(self.x) - 1}")
         return Column(
@@ -270,9 +294,10 @@ class Plane:
         Raises
         ------
         ValueError
-            A free parameter is missing, a name unknown, a value outside the window or not the fixed one.
+            A free parameter is missing, a name unknown or given twice, a value outside the window or not the fixed one.
         """
-        point = self._point({**(parameters or {}), **more})
+        self.atlas.file  # noqa: B018  says so where the atlas is closed
+        point = self._point(merged(parameters, more))
         iy, ix = self.nearest(point[self.free[0]], point[self.free[1]])
         if exact:
             from bifur.continuation.equilibria import find_equilibria

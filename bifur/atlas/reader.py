@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from bifur import _late
-from bifur._say import unknown
+from bifur._say import path_of, unknown
 from bifur.atlas import hdf, schema
 from bifur.atlas.plane_view import Plane
 from bifur.atlas.spec import AtlasSpec
@@ -32,7 +32,7 @@ def open_atlas(path: str | Path) -> Atlas:
     ValueError
         There is no such file, it is not an HDF5 file, is damaged or cut off, is no bifur atlas, or needs a newer bifur.
     """
-    path = Path(path)
+    path = path_of("path", path)
     file = _open(path)
     try:
         with hdf.readable(path):
@@ -94,9 +94,14 @@ class Atlas:
     @property
     def file(self) -> h5py.File:
         """The HDF5 file, open for reading."""
-        if not self._file:
+        if not self.is_open:
             raise ValueError(f"{self.path}: the atlas is closed; open it again with bifur.open_atlas")
         return self._file
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is still open."""
+        return bool(self._file)
 
     @cached_property
     def spec(self) -> AtlasSpec:
@@ -112,6 +117,7 @@ class Atlas:
         return [plane.name for plane in self.spec.planes]
 
     def __getitem__(self, name: str) -> Plane:
+        self.file  # noqa: B018  says so where the atlas is closed
         if name not in self.planes:
             raise ValueError(f"{self.path}: {unknown('plane', name, self.planes)}")
         if name not in self._planes:
@@ -169,4 +175,4 @@ class Atlas:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Atlas({str(self.path)!r}, planes={self.planes})"
+        return f"Atlas({str(self.path)!r}, {f'planes={self.planes}' if self.is_open else 'closed'})"

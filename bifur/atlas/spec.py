@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bifur._say import unknown
+from bifur._say import path_of, unknown
 from bifur.systems.base import System, description, from_description, get_system
 
 if TYPE_CHECKING:
@@ -310,7 +310,7 @@ class AtlasSpec:
         """
         if isinstance(source, str) and "\n" in source:
             return cls._from_text(source, Path(), systems or {})
-        path = Path(source)
+        path = path_of("source", source)
         with placed(str(path)):
             return cls._from_text(_read(path), path.parent, systems or {})
 

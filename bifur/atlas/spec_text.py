@@ -167,8 +167,10 @@ def differences(old: AtlasSpec, new: AtlasSpec) -> list[str]:
             found.append(f"{place}: {'added' if name in after else 'left out'}")
             continue
         one, other = _flat(before[name]), _flat(after[name])
+        if one.get("system") == other.get("system") and one.get("system_digest") != other.get("system_digest"):
+            found.append(f"{place}: the equations of {after[name]['system']} changed")
         for key in {**one, **other}:
-            if one.get(key) != other.get(key):
+            if key != "system_digest" and one.get(key) != other.get(key):
                 found.append(f"{place}, {key}: {one.get(key, 'none')} -> {other.get(key, 'none')}")
     if not found and list(before) != list(after):
         found.append(f"order of the planes: {', '.join(list(before)[1:])} -> {', '.join(list(after)[1:])}")

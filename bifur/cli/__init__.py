@@ -13,7 +13,9 @@ from bifur.cli.window import gui
 
 
 @click.group(
-    "bifur", cls=Commands, epilog="Exit codes: 0 done, 1 computed but not as claimed, 2 wrong usage or bad input."
+    "bifur",
+    cls=Commands,
+    epilog="Exit codes: 0 done, 1 computed but not as claimed, 2 wrong usage or bad input, 130 stopped by Ctrl-C.",
 )
 @click.version_option(bifur.__version__, prog_name="bifur", message="%(prog)s %(version)s")
 def main() -> None:

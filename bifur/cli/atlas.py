@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,11 @@ import click
 from bifur import _late
 from bifur._say import nearest
 from bifur.cli.base import DONE, FILE, JSON, NOT_AS_CLAIMED, echo_json, number, progress, table
-from bifur.cli.diagrams import save
+from bifur.cli.diagrams import check_picture, save
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from bifur.atlas.reader import Plane
 
 PACKAGED = Path(__file__).parent.parent / "data"
@@ -22,20 +25,25 @@ PACKAGED = Path(__file__).parent.parent / "data"
 @click.command(short_help="Compute an atlas from a spec.")
 @click.argument("spec")
 @click.argument("out", type=FILE)
-@click.option("--restart", is_flag=True, help="Replace OUT, whatever it holds.")
+@click.option("--restart", is_flag=True, help="Compute anew; replace OUT if it is an atlas, damaged HDF5 or empty.")
 def build(spec: str, out: Path, restart: bool) -> None:
     """Compute the planes that SPEC (a TOML file, or the word `default`) names and write them to OUT.
 
-    An atlas that is finished with this spec is left as it is; one of another spec is refused.
+    An atlas that is finished with this spec is left as it is; one of another spec is refused, unless --restart is
+    given. Any other file is left alone.
     """
     import bifur
 
     with progress(f"building {out.name}") as report:
-        atlas = bifur.build_atlas(spec_path(spec), out, restart=restart, progress=report)
+        try:
+            atlas = bifur.build_atlas(spec_path(spec), out, restart=restart, progress=report)
+        except ValueError as error:
+            if "`restart`" not in str(error):
+                raise
+            raise ValueError(str(error).replace("`restart`", "--restart")) from None
     with atlas:
-        click.echo(
-            f"{out}: {len(atlas.planes)} planes ({', '.join(atlas.planes)}); `bifur info {out}` lists what was found"
-        )
+        count = f"{len(atlas.planes)} plane{'s' if len(atlas.planes) > 1 else ''}"
+        click.echo(f"{out}: {count} ({', '.join(atlas.planes)}); `bifur info {out}` lists what was found")
 
 
 def spec_path(word: str) -> Path:
@@ -60,7 +68,8 @@ def info(atlas: Path, as_json: bool) -> None:
         if as_json:
             echo_json({"title": opened.title, "planes": {name: _facts(opened[name]) for name in opened.planes}})
             return
-        click.echo("\n\n".join([opened.title, *(_about_plane(name, opened[name]) for name in opened.planes)]))
+        title = [opened.title] if opened.title else []
+        click.echo("\n\n".join(title + [_about_plane(name, opened[name]) for name in opened.planes]))
 
 
 def _facts(plane: Plane) -> dict[str, Any]:
@@ -88,8 +97,7 @@ def _columns(row: object, *names: str) -> dict[str, Any]:
 
 def _about_plane(name: str, plane: Plane) -> str:
     facts = _facts(plane)
-    nodes = sum(region["nodes"] for region in facts["regions"]) or 1
-    rows = [["region", r["label"], f"{100 * r['nodes'] / nodes:.1f} % of the nodes"] for r in facts["regions"]]
+    rows = _region_rows(facts["regions"], len(plane.x) * len(plane.y))
     for curve in facts["curves"]:
         spans = zip(plane.free, curve["low"].tolist(), curve["high"].tolist(), strict=True)
         rows.append(
@@ -97,11 +105,29 @@ def _about_plane(name: str, plane: Plane) -> str:
         )
     kinds = Counter(point["kind"] for point in facts["special_points"])
     rows += [["points", kind, f"{count} on the slices and curves"] for kind, count in sorted(kinds.items())]
-    rows += [["doubt", entry["code"], f"{entry['where']}: {entry['message']}"] for entry in facts["ledger"]]
+    rows += [["doubt", entry["where"], entry["message"]] for entry in facts["ledger"]]
     rows += [["training", run.created, f"agreement {run.agreement}"] for run in plane.validations]
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in facts["completeness"].items() if count)
     head = f"{name}: {facts['system']} over ({', '.join(plane.free)}); number of equilibria at the nodes: {verdicts}"
     return head + "\n" + table(["", "what", "where"], rows)
+
+
+def _region_rows(regions: Sequence[Mapping[str, Any]], total: int) -> list[list[str]]:
+    """A row for each label, which several regions may share, as a share of all nodes; what lies in no region last."""
+    nodes: Counter[str] = Counter()
+    pieces: Counter[str] = Counter()
+    for region in regions:
+        nodes[region["label"]] += region["nodes"]
+        pieces[region["label"]] += 1
+    names = {label: label + (f" ({count} regions)" if count > 1 else "") for label, count in pieces.items()}
+    rows = [["region", names[label], _share(count, total)] for label, count in nodes.most_common()]
+    left = total - nodes.total()
+    return rows + ([["region", "not known", _share(left, total)]] if left else [])
+
+
+def _share(count: int, total: int) -> str:
+    percent = 100 * count / total
+    return f"{percent:.1f} % of the nodes" if percent >= 0.05 else "below 0.1 % of the nodes"
 
 
 @click.command(short_help="Draw an atlas.")
@@ -113,9 +139,17 @@ def plot(atlas: Path, output: Path | None, planes: tuple[str, ...]) -> None:
     import bifur
 
     output = output or atlas.with_suffix(".png")
+    check_picture(output)
     with bifur.open_atlas(atlas) as opened:
         save(_late.plotting().plot_atlas(opened, planes=planes or None), output)
     click.echo(f"{output}")
+
+
+def _no_nan(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    """nan passes every comparison with a range."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is not in the range 0<=x<=1.")
+    return value
 
 
 @click.command(short_help="Check an atlas against training runs.")
@@ -127,8 +161,11 @@ def plot(atlas: Path, output: Path | None, planes: tuple[str, ...]) -> None:
 @click.option("--loss", type=click.Choice(["population", "sampled"]), help="The loss in closed form, or from batches.")
 @click.option("--modes", type=click.IntRange(1), help="Eigenvalues of each network.")
 @click.option("--steps", type=click.IntRange(1), help="Steps of gradient descent at most.")
-@click.option("--at-least", type=click.FloatRange(0, 1), default=0.99, show_default=True, help="Agreement to ask for.")
-def validate(atlas: Path, plane: str, at_least: float, **options: Any) -> int:
+@click.option(
+    "--at-least", type=click.FloatRange(0, 1), callback=_no_nan, default=0.99, show_default=True,
+    help="Agreement to ask for.",
+)  # fmt: skip
+def validate(atlas: Path, plane: str, cells: int, at_least: float, **options: Any) -> int:
     """Train linear networks at grid points of a plane and compare their fate with the prediction.
 
     The runs are kept beside ATLAS and shown in the window. Exit code 1 where fewer agree than --at-least asks for.
@@ -136,6 +173,9 @@ def validate(atlas: Path, plane: str, at_least: float, **options: Any) -> int:
     import bifur
 
     with progress(f"training on {plane}") as report:
-        result = bifur.validate(atlas, plane=plane, progress=report, **options)
+        result = bifur.validate(atlas, plane=plane, cells=cells, progress=report, **options)
+    trained = len(result.points)
+    if trained < cells:
+        click.echo(f"{trained} cells: every grid point that lies in a region; there are no {cells}")
     click.echo(f"{result.confusion}\n\nagreement: {result.agreement}\nkept in {result.path}")
     return DONE if result.agreement >= at_least else NOT_AS_CLAIMED

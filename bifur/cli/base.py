@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from bifur._say import unknown
+
 if TYPE_CHECKING:
     from bifur.systems import System
 
@@ -83,9 +85,14 @@ def system_of(word: str) -> System:
     """A bundled system by its name, or the one in a user's `.py` file."""
     import bifur
 
+    bundled = bifur.list_systems()
+    if word in bundled:
+        return bifur.get_system(word)
+    if word.endswith((".h5", ".hdf5", ".toml")):
+        raise ValueError(f"{word}: this is no system; give a bundled name ({', '.join(bundled)}) or a .py file")
     if word.endswith(".py") or "/" in word:
         return bifur.load_system(word)
-    return bifur.get_system(word)
+    raise ValueError(f"{unknown('system', word, bundled)}; your own is given as a .py file")
 
 
 def parameters_of(system: System, words: Sequence[str]) -> dict[str, float]:

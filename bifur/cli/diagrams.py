@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bifur import _late
 from bifur._say import unknown
 from bifur.cli.base import FILE, JSON, number, parameters_of, sibling, system_of, table
 from bifur.cli.systems import SYSTEM_HELP
@@ -38,10 +39,26 @@ def trace(
         raise ValueError(f"`--free`: {unknown('parameter', free, chosen.parameters)}")
     if free in given:
         raise ValueError(f"`{free}` is free: its range comes from --span, not from {free}={given[free]:g}")
+    if picture is not None:
+        check_picture(picture)
     diagram = bifur.trace(chosen, given, free=free, span=span)
+    click.echo(diagram.to_json() if as_json else _summary(diagram))
     if picture is not None:
         save(diagram.plot(), picture)
-    click.echo(diagram.to_json() if as_json else _summary(diagram))
+
+
+def check_picture(path: Path) -> None:
+    """Refuse, before anything is computed, a picture that could not be written.
+
+    Raises
+    ------
+    ValueError
+        The folder is missing, or matplotlib knows no such format.
+    """
+    if path.suffix.lower().removeprefix(".") not in _late.plotting().style.formats():
+        raise ValueError(f"{path}: the name of a picture must end in .png, .pdf, .svg or the like, not {path.suffix!r}")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}")
 
 
 def save(figure: Any, path: Path) -> None:
@@ -49,15 +66,15 @@ def save(figure: Any, path: Path) -> None:
 
     Raises
     ------
-    ValueError
-        matplotlib knows no such format.
+    OSError
+        It cannot be written; the user's name is given, not the temporary one.
     """
     temporary = sibling(path)
     try:
         figure.savefig(temporary, dpi=150)
         temporary.replace(path)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 

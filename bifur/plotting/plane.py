@@ -44,7 +44,8 @@ def plot_atlas(atlas: Atlas, planes: Iterable[str] | None = None, *, map: str = 
     ValueError
         The atlas has no such plane or map.
     """
-    chosen = [atlas[name] for name in (planes or atlas.planes)]
+    names = [planes] if isinstance(planes, str) else planes or atlas.planes
+    chosen = [atlas[name] for name in names]
     columns = min(len(chosen), 3)
     rows = -(-len(chosen) // columns)
     colours = region_colours(chosen)

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from bifur._say import unknown
 from bifur.plotting import style
+from bifur.systems.base import get_system
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +36,7 @@ Spans = Sequence[tuple[float, float]]
 
 
 def plot_portrait(
-    system: System,
+    system: System | str,
     parameters: Mapping[str, float] | None = None,
     *,
     window: Mapping[str, tuple[float, float]] | None = None,
@@ -48,6 +49,8 @@ def plot_portrait(
 
     Parameters
     ----------
+    system
+        A system or the name of a bundled one.
     window
         (low, high) of each state; around the equilibria by default.
     equilibria
@@ -60,6 +63,7 @@ def plot_portrait(
     ValueError
         The system has more than two states, a name is unknown, or a window is empty.
     """
+    system = get_system(system)
     if system.dimension > 2:
         raise ValueError(f"`system`: {system.name} has {system.dimension} states; a portrait shows one or two")
     values = dict(zip(system.parameters, system.values(parameters, **more).tolist(), strict=True))

@@ -72,6 +72,11 @@ def special(kind: str) -> tuple[str, str, str, str]:
     return SPECIAL.get(kind, (kind, "h", VERMILLION, "-."))
 
 
+def formats() -> list[str]:
+    """The endings of the pictures that can be written."""
+    return sorted(Figure().canvas.get_supported_filetypes())
+
+
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw with these defaults, whatever the user's are, and leave those alone."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bifur._say import unknown
+from bifur._say import path_of, unknown
 from bifur.systems import expression, ops
 
 if TYPE_CHECKING:
@@ -55,11 +55,12 @@ class System:
     labels, tex, units
         How a name is shown: as text (σ²), in LaTeX, and its unit.
     bounds
-        Inclusive (low, high) of a parameter or a state.
+        Inclusive (low, high) of a parameter, which holds its default, or of a state; those of the states are also the
+        box that is searched where the field is not polynomial or rational.
     collapse
         States that vanish at an equilibrium that counts as collapse.
     plane
-        The two parameters (x, y) of the default plane.
+        The two parameters (x, y) that a plane of the system is usually over.
     jacobian
         Optional `jacobian(u, p)`, n rows of n, in the same arithmetic. It is compared with the
         derivative of `field` and refused where they differ.
@@ -92,15 +93,13 @@ class System:
         self.name = name
         self.definition = field
         self.states = tuple(states)
-        self.parameters: Mapping[str, float] = MappingProxyType({k: float(v) for k, v in parameters.items()})
+        self.parameters: Mapping[str, float] = MappingProxyType(self._defaults(parameters))
         self._check_names()
         self.labels = self._about_names("labels", labels)
         self.tex = self._about_names("tex", tex)
         self.units = self._about_names("units", units)
         self.bounds = self._about_names("bounds", bounds)
-        for key, (low, high) in self.bounds.items():
-            if not low < high:
-                raise ValueError(f"system {name!r}: `bounds` of {key} are ({low}, {high}); low must be below high")
+        self._check_bounds()
         self.collapse = tuple(collapse)
         for state in self.collapse:
             if state not in self.states:
@@ -117,6 +116,34 @@ class System:
             self._compare_jacobian(jacobian)
 
     # ---- construction -------------------------------------------------------------------
+
+    def _defaults(self, parameters: Any) -> dict[str, float]:
+        if not isinstance(parameters, Mapping):
+            raise ValueError(
+                f"system {self.name!r}: `parameters` must be names with defaults, as in {{'a': 1}}, not {parameters!r}"
+            )
+        defaults = {}
+        for key, value in parameters.items():
+            try:
+                defaults[key] = float(value)
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"system {self.name!r}: the default of `{key}` must be a number, not {value!r}"
+                ) from None
+        return defaults
+
+    def _check_bounds(self) -> None:
+        for key, pair in self.bounds.items():
+            if not isinstance(pair, Sequence | np.ndarray) or isinstance(pair, str) or len(pair) != 2:
+                raise ValueError(f"system {self.name!r}: `bounds` of {key} must be (low, high), not {pair!r}")
+            low, high = pair
+            if not low < high:
+                raise ValueError(f"system {self.name!r}: `bounds` of {key} are ({low}, {high}); low must be below high")
+            default = self.parameters.get(key, low)
+            if not low <= default <= high:
+                raise ValueError(
+                    f"system {self.name!r}: the default of `{key}` is {default:g}, outside its `bounds` ({low}, {high})"
+                )
 
     def _check_names(self) -> None:
         if not self.name or not all(c.isascii() and (c.islower() or c.isdigit() or c == "-") for c in self.name):
@@ -137,6 +164,8 @@ class System:
 
     def _about_names(self, argument: str, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
         known = (*self.states, *self.parameters)
+        if not isinstance(given, Mapping | None):
+            raise ValueError(f"system {self.name!r}: `{argument}` must be a mapping from names, not {given!r}")
         for key in given or {}:
             if key not in known:
                 raise ValueError(f"system {self.name!r}: `{argument}`: {unknown('name', key, known)}")
@@ -221,9 +250,9 @@ class System:
         Raises
         ------
         ValueError
-            A name is unknown, a value is no finite number or lies outside the system's bounds.
+            A name is unknown or given twice, a value is no finite number or lies outside the system's bounds.
         """
-        given = {**(parameters or {}), **more}
+        given = merged(parameters, more)
         values = dict(self.parameters)
         for key, value in given.items():
             if key not in values:
@@ -249,7 +278,7 @@ class System:
 
         Numbers and arrays give an array of shape (n, ...); symbols and tensors a tuple of n.
         """
-        given = {**(parameters or {}), **more}
+        given = merged(parameters, more)
         self._check_call(u, given)
         components = self.definition(tuple(u), Values({**self.parameters, **given}))
         components = components if isinstance(components, tuple | list) else (components,)
@@ -268,10 +297,22 @@ class System:
         self, u: Any, parameters: Mapping[str, Any] | None = None, _check: bool = True, **more: Any
     ) -> NDArray[Any]:
         """df_i/du_j, shape (n, n, ...), for real or complex numbers and arrays."""
-        given = {**(parameters or {}), **more}
+        given = merged(parameters, more)
         if _check:
             self._check_call(u, given)
         return self.derived.evaluate("jacobian", self, u, {**self.parameters, **given})
+
+
+def merged(parameters: Mapping[str, Any] | None, more: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters given as a mapping and those given as keywords, none of them twice; else a ValueError."""
+    if parameters is None:
+        return dict(more)
+    if not isinstance(parameters, Mapping):
+        raise ValueError(f"`parameters` must be names with values, as in {{'rho': 0.1}}, not {parameters!r}")
+    for key in more:
+        if key in parameters:
+            raise ValueError(f"parameter `{key}` is given twice, as {parameters[key]!r} and as {more[key]!r}")
+    return {**parameters, **more}
 
 
 def from_expressions(
@@ -354,6 +395,8 @@ def get_system(name: str | System) -> System:
     """
     if isinstance(name, System):
         return name
+    if not isinstance(name, str):
+        raise ValueError(f"`system` must be a bifur.System or one of the names {', '.join(_BUNDLED)}, not {name!r}")
     if name not in _BUNDLED:
         raise ValueError(f"{unknown('system', name, _BUNDLED)}; your own is loaded by bifur.load_system('file.py')")
     module = importlib.import_module(f"bifur.systems.{_BUNDLED[name]}")
@@ -368,7 +411,7 @@ def load_system(path: str | Path, name: str | None = None) -> System:
     ValueError
         The file cannot be read or run, or holds no system, or several without a choice.
     """
-    path = Path(path)
+    path = path_of("path", path)
     spec = importlib.util.spec_from_file_location(f"bifur_user_{path.stem}", path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise ValueError(f"{path}: no such Python file (a system's file ends in .py)")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bifur._say import unknown
+from bifur._say import path_of, unknown
 from bifur._version import __version__
 from bifur.atlas.plane import KINDS
 from bifur.atlas.reader import open_atlas
@@ -75,8 +75,8 @@ def validate(
     plane
         Name of a plane whose system is l2, cosine, phinet or phinet-talk, over sigma2 and rho.
     cells, seeds, rng
-        Number of cells (spread over the regions, half near the curves), networks at each, and the
-        seed of everything random.
+        Number of cells (spread over the regions, half near the curves; at most all nodes that lie in one),
+        networks at each, and the seed of everything random.
     loss
         "population" (in closed form; default) or "sampled" (batches of `batch` pairs of views,
         default 256); a cosine plane has the sampled loss only (default 64).
@@ -99,6 +99,7 @@ def validate(
         torch is missing; the extra `train` brings it.
     """
     _check_counts(cells=cells, seeds=seeds, rng=rng)
+    atlas = path_of("atlas", atlas)
     with open_atlas(atlas) as opened:
         chosen = opened[plane]
         family = _family(chosen)
@@ -110,6 +111,8 @@ def validate(
         _check_counts(modes=h, steps=limit, batch=batch)
         if rules is None:
             rules = NOISY if loss == "sampled" else Rules()
+        elif not isinstance(rules, Rules):
+            raise ValueError(f"`rules` must be a bifur.training.Rules, not {rules!r}")
         generator = np.random.default_rng(rng)
         sampled = training_cells.sample(chosen, cells, generator)
         study = _Study(chosen, family, sampled, seeds, h, ranges, loss, batch, limit, rules, generator, progress)
@@ -296,9 +299,13 @@ def _ranges(
     family: str, states: tuple[str, ...], initial: Mapping[str, tuple[float, float]] | None
 ) -> dict[str, tuple[float, float]]:
     ranges = dict(INITIAL[family])
+    if not isinstance(initial, Mapping | None):
+        raise ValueError(f"`initial` must be states with (low, high), not {initial!r}")
     for state, span in (initial or {}).items():
         if state not in states:
             raise ValueError(f"`initial`: {unknown('state', state, states)}")
+        if np.shape(span) != (2,):
+            raise ValueError(f"`initial`: the range of {state} must be (low, high), not {span!r}")
         low, high = (float(end) for end in span)
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError(f"`initial`: the range of {state} is ({low}, {high}); low must be below high")

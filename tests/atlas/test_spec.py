@@ -87,6 +87,18 @@ def test_a_users_system_is_found_beside_the_spec(tmp_path):
         AtlasSpec.from_toml(path)
 
 
+def test_differences_name_changed_equations():
+    axes = Axis("k", (0, 1), 3), Axis("m", (0, 1), 3)
+    one, other = (
+        bifur.System("twin", f, states=("x",), parameters={"k": 1.0, "m": 1.0})
+        for f in (lambda u, p: (p.k - u[0],), lambda u, p: (p.k - p.m * u[0],))
+    )
+    old, new = (AtlasSpec("", (PlaneSpec("p", system, *axes, source="twin.py"),)) for system in (one, other))
+    assert differences(old, new) == ['plane "p": the equations of twin.py changed']
+    moved = AtlasSpec("", (PlaneSpec("p", other, *axes, source="moved.py"),))
+    assert differences(old, moved) == ['plane "p", system: "twin.py" -> "moved.py"']
+
+
 def test_differences_name_the_plane_and_the_key():
     old = AtlasSpec.from_toml(plane() + plane("gone"))
     new = AtlasSpec.from_toml(plane(x='{parameter = "sigma2", span = [0, 3], points = 7}') + plane("come"))

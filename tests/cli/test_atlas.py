@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
+from bifur.atlas.plane import LedgerEntry, Region
+from bifur.atlas.spec import AtlasSpec
+from bifur.atlas.store import write_atlas
 from bifur.cli import main
+from tests.atlas import synthetic
 
 SPEC = """
 format = 1
@@ -57,6 +62,31 @@ def test_info_is_a_table_for_people(atlas):
     text = run("info", atlas)
     assert text.startswith("small\n\nl2: l2 over (sigma2, rho)")
     assert "2 sinks, 1 source" in text
+    assert sum(shares(text)) == pytest.approx(100, abs=0.1)
+
+
+def shares(text: str) -> list[float]:
+    """The percentages of the rows of regions."""
+    return [float(line.split(" %")[0].split()[-1]) for line in text.splitlines() if line.startswith("region")]
+
+
+def test_info_joins_regions_of_one_label_and_counts_every_node(tmp_path):
+    data = synthetic.plane_data()
+    total = data.maps["region"].size
+    regions = (Region("1 sink", "0", 40), Region("2 sinks, 1 source", "0 0 1", 60), Region("1 sink", "0", 2))
+    entry = LedgerEntry("node (3, 5)", "tile", "UNPROVED", "the count is not proved there")
+    spec = AtlasSpec("", synthetic.spec().planes)
+    write_atlas(tmp_path / "atlas.h5", spec, [replace(data, regions=regions, ledger=(entry,))])
+    text = run("info", tmp_path / "atlas.h5")
+    assert text.startswith("l2: l2 over (sigma2, rho)")
+    rows = [line.split(None, 1)[1] for line in text.splitlines() if line.startswith("region")]
+    assert [row.split("  ")[0] for row in rows] == ["2 sinks, 1 source", "1 sink (2 regions)", "not known"]
+    expected = [100 * count / total for count in (60, 42, total - 102)]
+    assert shares(text) == pytest.approx(expected, abs=0.05)
+    (doubt,) = [line for line in text.splitlines() if line.startswith("doubt")]
+    assert doubt.split(None, 1)[1].split("  ")[0] == "node (3, 5)"
+    assert doubt.endswith("the count is not proved there")
+    assert "UNPROVED" not in text
 
 
 def test_plot_writes_one_picture(atlas, tmp_path):
@@ -71,6 +101,11 @@ def test_validate_agrees_and_says_where_it_is_kept(atlas):
     (run_summary,) = json.loads(run("info", atlas, "--json"))["planes"]["l2"]["validations"]
     assert run_summary["agreed"] == run_summary["judged"]
     assert run_summary["id"] in text
+
+
+def test_validate_says_where_there_are_fewer_cells(atlas):
+    text = run("validate", atlas, "--plane", "l2", "--cells", 500, "--seeds", 1, "--at-least", 0)
+    assert text.startswith(f"{9 * 13} cells: every grid point that lies in a region; there are no 500\n")
 
 
 def test_validate_that_shows_nothing_is_not_as_claimed(atlas):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,14 @@ def refused(*words: object) -> str:
         ("equilibria", "'SYSTEM'"),
         ("equilibria phinett", "unknown system 'phinett': accepted are l2,"),
         ("equilibria phinett", "did you mean phinet"),
+        ("equilibria phinett", "your own is given as a .py file"),
         ("equilibria nowhere.py", "nowhere.py: no such Python file"),
+        ("equilibria atlas.h5", "atlas.h5: this is no system; give a bundled name (l2, "),
+        ("trace default.toml --free rho --span 0 1", "or a .py file"),
+        ("trace phinet --free rho --span 0.1 1 --plot /nowhere/x.png", "/nowhere/x.png: there is no folder /nowhere"),
+        ("trace phinet --free rho --span 0.1 1 --plot x.docx", "x.docx: the name of a picture must end in .png"),
+        ("trace phinet --free rho --span 0.1 1 --plot x", "x: the name of a picture must end in .png"),
+        ("plot nowhere.h5 -o x.docx", "x.docx: the name of a picture must end in .png"),
         ("equilibria phinet roh=1", "unknown parameter 'roh': accepted are sigma2, rho (did you mean rho?)"),
         ("equilibria phinet sigma2=-1", "`sigma2` of phinet must lie in [0, inf], not at -1"),
         ("equilibria phinet rho=nan", "`rho` of phinet must be a finite number, not nan"),
@@ -50,6 +58,7 @@ def refused(*words: object) -> str:
         ("plot nowhere.h5", "nowhere.h5"),
         ("validate nowhere.h5 --plane phinet", "nowhere.h5"),
         ("validate nowhere.h5 --plane phinet --cells 0", "--cells"),
+        ("validate nowhere.h5 --plane phinet --at-least nan", "'--at-least': nan is not in the range"),
         ("gui nowhere.h5", "nowhere.h5"),
         ("build nowhere.toml out.h5", "nowhere.toml: no such file"),
         ("build defualt out.h5", "defualt: no such file, and no packaged spec of this name (did you mean default?)"),
@@ -126,7 +135,21 @@ def test_a_wrong_spec(text, sentence, tmp_path):
 def test_a_picture_of_no_known_format(tmp_path):
     picture = tmp_path / "diagram.txt"
     line = refused("trace", "l2", "--free", "rho", "--span", "0.01", "1", "--plot", picture)
-    assert line.startswith(f"bifur: {picture}: Format 'txt' is not supported")
+    assert line.startswith(f"bifur: {picture}: the name of a picture must end in .png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_table(tmp_path, monkeypatch):
+    def full(_figure, path, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    picture = tmp_path / "diagram.png"
+    words = ["trace", "l2", "--free", "rho", "--span", "0.01", "1", "--plot", str(picture)]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert "LP" in result.stdout
+    assert result.stderr == f"bifur: {picture}: No space left on device\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -169,10 +192,29 @@ def test_an_atlas_of_another_spec_is_not_overwritten(spec, tmp_path):
     assert CliRunner().invoke(main, ["build", str(spec), str(out)]).exit_code == 0
     content = out.read_bytes()
     write(spec, spec.read_text().replace("[0, 2]", "[0, 1]"))
-    assert "sigma2" in refused("build", spec, out) or "span" in refused("build", spec, out)
+    line = refused("build", spec, out)
+    assert "x.span: [0.0, 2.0] -> [0.0, 1.0]" in line
+    assert line.endswith("give another name, or --restart to replace it")
     assert out.read_bytes() == content
     assert CliRunner().invoke(main, ["build", "--restart", str(spec), str(out)]).exit_code == 0
     assert out.read_bytes() != content
+
+
+def test_changed_equations_are_named(tmp_path):
+    own = (
+        "from bifur import System\n"
+        "system = System('own', lambda u, p: (p.a - p.b * u[0],), states=('x',), parameters={'a': 1, 'b': 1})\n"
+    )
+    text = SPEC.format(span="[0.1, 1]", points=5).replace('system = "l2"', 'system = "own.py"')
+    text = text.replace("sigma2", "a").replace('"rho"', '"b"')
+    spec, out, file = write(tmp_path / "spec.toml", text), tmp_path / "out.h5", write(tmp_path / "own.py", own)
+    built = CliRunner().invoke(main, ["build", str(spec), str(out)])
+    assert built.exit_code == 0, built.stderr
+    assert "out.h5: 1 plane (l2);" in built.stdout
+    write(file, own.replace("p.a -", "2 * p.a -"))
+    line = refused("build", spec, out)
+    assert 'plane "l2": the equations of own.py changed' in line
+    assert "digest" not in line
 
 
 def test_an_unknown_plane(spec, tmp_path):

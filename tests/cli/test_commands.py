@@ -133,7 +133,7 @@ def test_ctrl_c_while_building_leaves_nothing(tmp_path):
     def heed() -> None:  # what runs the tests in the background may have them ignore Ctrl-C
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:  # noqa: PLW1509
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
         assert process.stderr is not None
         first = process.stderr.readline()
         process.send_signal(signal.SIGINT)
