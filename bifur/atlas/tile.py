@@ -281,7 +281,8 @@ def _regions(maps: dict[str, NDArray[Any]]) -> tuple[NDArray[np.int16], tuple[Re
     unstable = np.sort(maps["n_unstable"].astype(np.int64), axis=-1)
     kinds = np.sort(maps["kind"].astype(np.int64), axis=-1)
     ny, nx, k = unstable.shape
-    _, signature = np.unique(unstable.reshape(ny * nx, k), axis=0, return_inverse=True)
+    rows = np.ascontiguousarray(unstable.reshape(ny * nx, k).astype(np.int8))
+    _, signature = np.unique(rows.view(f"V{max(k, 1)}").ravel(), return_inverse=True) if k else (None, rows.sum(axis=1))
     signature = signature.reshape(ny, nx)
     parts: list[tuple[int, NDArray[np.bool_]]] = []
     # where nothing is known of a node, it belongs to no region

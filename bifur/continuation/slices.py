@@ -248,7 +248,7 @@ class _Sweep:
         labels: list[dict[int, int]] = []
         fresh = 0
         for i, z in enumerate(slices):
-            arcs = [int(arc) for arc in np.unique(z.arc[z.arc >= 0])]
+            arcs = np.flatnonzero(np.bincount(z.arc[z.arc >= 0])).tolist()
             label: dict[int, int] = {}
             if i:
                 votes = np.zeros((sweep.MAX_ARCS, sweep.MAX_ARCS), np.int64)
@@ -292,8 +292,9 @@ def _in_slots(
     y, x, k = np.nonzero(valid)
     number = sheet[y, x, k]
     # a sheet has one member per node: a second one there is a sheet of its own
-    _, first = np.unique(np.stack([y, x, number]), axis=1, return_index=True)
-    second = np.setdiff1d(np.arange(len(number)), first)
+    member = (y * nx + x) * (number.max(initial=0) + 1) + number
+    by_member = np.argsort(member, kind="stable")
+    second = by_member[1:][np.diff(member[by_member]) == 0]
     number[second] = number.max(initial=-1) + 1 + np.arange(len(second))
     order = np.lexsort((*[state[y, x, k, i] for i in reversed(range(n))], x, y))
     _, first = np.unique(number[order], return_index=True)

@@ -131,13 +131,17 @@ def _land_between(K, a, b, ta, tb, sign, arc, k, P, S, T, W):
     """Land on grid value k between a and b; the determinant of J must have this sign there."""
     n = len(W.u)
     lo, hi, rising = 0.0, 1.0, b[n] > a[n]
-    for _ in range(40):
+    h, tau = _distance(a, b, S.weight), 0.5
+    for _ in range(40):  # the parameter alone, along the cubic
         tau = 0.5 * (lo + hi)
-        _hermite(a, b, ta, tb, S.weight, tau, S.guess)
-        if (S.guess[n] < P.grid[k]) == rising:
+        rest = 1.0 - tau
+        s = rest * rest * ((1.0 + 2.0 * tau) * a[n] + tau * h * ta[n])
+        s += tau * tau * ((3.0 - 2.0 * tau) * b[n] - rest * h * tb[n])
+        if (s < P.grid[k]) == rising:
             lo = tau
         else:
             hi = tau
+    _hermite(a, b, ta, tb, S.weight, tau, S.guess)
     index = T.count[LANDED]
     if index == len(T.land_k):
         return False
