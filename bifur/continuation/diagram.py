@@ -28,7 +28,7 @@ from bifur.continuation.results import Branch, Completeness, Diagram, Equilibriu
 from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import Piece, Tracer
 from bifur.kernels import engine, step
-from bifur.systems.base import System, Values, get_system
+from bifur.systems.base import System, Values, get_system, merged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +83,7 @@ def trace(
     system = get_system(system)
     settings = settings or Settings()
     span = _span(system, free, span, bounds)
-    given = {**(parameters or {}), **more}
+    given = merged(parameters, more)
     value = given.pop(free, None)
     p = system.values(given)
     landing = _landing(system, free, span, at)
@@ -108,7 +108,7 @@ def trace(
         branches=tuple(piece.branch for piece in pieces),
         special_points=tuple(special),
         completeness=completeness,
-        landed=tuple(problem.landings(pieces)),
+        landed=tuple(problem.landings(pieces, start is None and system.derived.polynomial)),
         notes=tuple(notes),
         stats={
             "points": sum(len(piece.branch) for piece in pieces),
@@ -183,10 +183,12 @@ class _Problem:
     def _state_bounds(self) -> dict[str, tuple[float, float]]:
         return {name: (float(a), float(b)) for name, a, b in zip(self.system.states, *self.box, strict=True)}
 
-    def landings(self, pieces: Sequence[Piece]) -> list[tuple[float, Equilibrium]]:
-        """The equilibria at the values asked for."""
+    def landings(self, pieces: Sequence[Piece], complete: bool) -> list[tuple[float, Equilibrium]]:
+        """The equilibria at the values asked for: all of them, or those on the branches where nothing says all."""
         if not len(self.landing):
             return []
+        if complete:
+            return [(float(value), e) for value in self.landing for e in self.equilibria(value)]
         tracer = self.tracer(self.landing)
         found = []
         for piece in pieces:
@@ -355,12 +357,16 @@ def _from_start(problem: _Problem, start: Start, value: float | None) -> tuple[l
         work.p[:] = problem.at(first)
         u = state.copy()
         code, _ = step.newton(problem.system.derived.kernels(), u, work, 50)
-        if code != step.CONVERGED:
+        if code != step.CONVERGED and np.any(problem.system.field(state, _named(problem, first)) != 0):
             raise ValueError(
                 f"`start` {state.tolist()}: Newton finds no equilibrium near it at {problem.free} = {first:g}"
             )
         starts.append((u, first, None))
     return _pieces(problem, tracer, starts), "unknown", note
+
+
+def _named(problem: _Problem, value: float) -> dict[str, float]:
+    return dict(zip(problem.system.parameters, problem.at(value).tolist(), strict=True))
 
 
 def _pieces(

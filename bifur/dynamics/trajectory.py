@@ -119,7 +119,7 @@ def integrate(
     """
     start = time.perf_counter()
     system = get_system(system)
-    p = system.values({**(parameters or {}), **more})
+    p = system.values(parameters, **more)
     u = _state(system, u0)
     wanted = _times(times, duration)
     span = _duration(duration if duration is not None else (wanted[-1] if wanted.size else None))
@@ -261,7 +261,7 @@ def _options(rtol: float, atol: float, max_steps: int, when: int) -> NDArray[np.
 def _rows(system: System, parameters: Any, more: Mapping[str, float], b: int) -> NDArray[np.float64]:
     q = len(system.parameters)
     if parameters is None or isinstance(parameters, Mapping):
-        return np.tile(system.values({**(parameters or {}), **more}), (b, 1))
+        return np.tile(system.values(parameters, **more), (b, 1))
     if more:
         raise ValueError(f"`parameters` is an array of all parameters, so {', '.join(more)} cannot be given beside it")
     given = np.asarray(parameters, dtype=np.float64)
