@@ -41,7 +41,6 @@ class Stop(Enum):
     END_OF_SPAN = "it reached the end of the span"
     BOUND = "a state or parameter reached its bound"
     CLOSED = "it closed into a loop"
-    MET = "it ran into a branch that was traced already"
     STEP_TOO_SMALL = (
         "the step fell below ds_min: a special point of higher codimension may be there; "
         "lower ds_min, or look at the diagram around this point"

@@ -15,7 +15,7 @@ from bifur.kernels.step import CORRECT, TANGENT, WORK
 from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 
 # why it stopped; the order is that of continuation.results.Stop
-END_OF_SPAN, BOUND, CLOSED, MET, STEP_TOO_SMALL, TOO_MANY_STEPS, STOP_NOT_FINITE, ESCAPED, STOP_SINGULAR = range(9)
+END_OF_SPAN, BOUND, CLOSED, STEP_TOO_SMALL, TOO_MANY_STEPS, STOP_NOT_FINITE, ESCAPED, STOP_SINGULAR = range(8)
 
 # kinds of special points
 LP, BP, HB = 1, 2, 3
