@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bifur.continuation.results import Branch, EquilibriumSet, Stop
+from bifur.continuation.results import Branch, EquilibriumSet, SpecialPoint, Stop
 from bifur.continuation.tracer import Piece
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CUT_SHORT = (Stop.TOO_MANY_STEPS, Stop.STEP_TOO_SMALL)
+# how near to an algebraic critical value a located point must lie, relative to itself and to the span
+NEAR, NEAR_SPAN = 1e-6, 1e-10
 
 
 def cut_short(branch: Branch, span: tuple[float, float], end: int) -> bool:
@@ -22,7 +23,7 @@ def cut_short(branch: Branch, span: tuple[float, float], end: int) -> bool:
     if stop in (Stop.SINGULAR, Stop.STEP_TOO_SMALL, Stop.NOT_FINITE):
         width = span[1] - span[0]
         return bool(min(abs(branch.parameter[end] - limit) for limit in span) > 1e-6 * width)
-    return stop in CUT_SHORT
+    return stop is Stop.TOO_MANY_STEPS
 
 
 def losses(pieces: Sequence[Piece]) -> list[str]:
@@ -58,13 +59,11 @@ def contradictions(
     at = np.array([point.parameters[free] for _, point in located])
     for number, (i, point) in enumerate(located):
         value = at[number]
-        allowed = 1e-6 * min(width, max(abs(value), 1e-9 * width))
+        allowed = max(NEAR * min(width, abs(value)), NEAR_SPAN * width)
         if critical is not None and min((abs(value - c) for c in (*critical, *span)), default=1.0) > allowed:
             notes.append(f"branch {i}: a {point.kind} at {free} = {value:.9g}, where algebra has none")
-        for j, other in located[:number]:
-            same = point.kind == "LP" == other.kind and j == i and abs(value - at[located.index((j, other))]) <= allowed
-            if same and np.abs(point.state - other.state).max() <= 1e-7 * max(1.0, np.abs(point.state).max()):
-                notes.append(f"branch {i}: a fold at {free} = {value:.9g} was found twice, another one missed")
+        if any(j == i and _same_fold(point, other, free, allowed) for j, other in located[:number]):
+            notes.append(f"branch {i}: a fold at {free} = {value:.9g} was found twice, another one missed")
     for k in range(1, len(values) - 2) if critical is not None else ():
         between = (at > values[k]) & (at < values[k + 1])
         escaped = any(
@@ -80,11 +79,17 @@ def contradictions(
     return notes
 
 
+def _same_fold(a: SpecialPoint, b: SpecialPoint, free: str, allowed: float) -> bool:
+    if not (a.kind == b.kind == "LP" and abs(a.parameters[free] - b.parameters[free]) <= allowed):
+        return False
+    return bool(np.abs(a.state - b.state).max() <= 1e-7 * max(1.0, np.abs(a.state).max()))
+
+
 def ends(number: int, piece: Piece) -> list[str]:
     """What was not as it should be on a branch, in sentences."""
     notes = []
-    for stop in piece.branch.stop_reason:
+    for end, stop in zip((0, -1), piece.branch.stop_reason, strict=True):
         if stop.name not in ("END_OF_SPAN", "BOUND", "CLOSED"):
-            end = piece.branch.parameter[0 if stop is piece.branch.stop_reason[0] else -1]
-            notes.append(f"branch {number} ends near {piece.branch.free} = {end:.6g}: {stop}")
+            value = piece.branch.parameter[end]
+            notes.append(f"branch {number} ends near {piece.branch.free} = {value:.6g}: {stop}")
     return notes

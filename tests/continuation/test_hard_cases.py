@@ -117,3 +117,22 @@ def test_rounding_errors_far_out_are_no_equilibria():
     found = bifur.find_equilibria(reactor)
     assert len(found) == 1
     assert np.abs(reactor.field(found[0].state)).max() < 1e-10
+
+
+def test_mirror_folds_at_one_parameter_value_are_two():
+    """a = (x^2 - 1)^2: folds at a = 0 for x = -1 and x = 1, and at a = 1 for x = 0, on one branch."""
+    mirror = system("a - (x**2 - 1)**2", "x - y", states=("x", "y"))
+    diagram = bifur.trace(mirror, free="a", span=(-1, 3))
+    assert diagram.completeness == "proved"
+    np.testing.assert_allclose(points(diagram, "LP", "a"), [0.0, 0.0, 1.0], atol=1e-12)
+    assert len(diagram.branches) == 1
+
+
+def test_the_two_ends_of_a_branch_are_told_apart():
+    """x = 1 / (1 - a^2): the middle branch runs to infinity at a = -1 and at a = 1, and the notes name both."""
+    diagram = bifur.trace(system("x*(1 - a**2) - 1"), free="a", span=(-2.0, 2.0))
+    middle = next(
+        i for i, b in enumerate(diagram.branches) if b.stop_reason == (bifur.Stop.ESCAPED, bifur.Stop.ESCAPED)
+    )
+    for value in ("-1", "1"):
+        assert any(note.startswith(f"branch {middle} ends near a = {value}:") for note in diagram.notes)
