@@ -109,20 +109,25 @@ class EquilibriumSet(Sequence[Equilibrium]):
 class SpecialPoint:
     """A bifurcation point, located by Newton on its defining system.
 
-    `kind` is LP, BP, HB (codimension 1; NS is a neutral saddle) or CP, BT (codimension 2). `parameters` holds all
-    parameters of the system, `residual` that of the defining system relative to its absolute
-    terms, `normal_form` what is known of it (LP: quadratic coefficient; HB: omega, period).
-    `null_vector` (n,) spans the kernel of the Jacobian (LP, BP).
+    `kind` is LP, BP, HB (codimension 1; NS is a neutral saddle) or CP, BT, GH, ZH, HH (codimension 2). `parameters`
+    holds all parameters of the system, `residual` that of the defining system relative to its absolute
+    terms, `normal_form` the coefficients of its normal form (see `continuation.normal_forms`).
+    `null_vector` (n,) spans the kernel of the Jacobian (LP, BP, CP, BT, ZH), `tangents` (k, n + 1) those of the
+    branches through a branch point in (u, free parameter), `corank` is that of the Jacobian (of [J f_l] at a BP: n + 1
+    columns, corank 1 where two branches cross), `curve` the kind of the curve that a codimension-2 point was found on.
     """
 
     kind: str
     parameters: Mapping[str, float]
     state: NDArray[np.float64]
     residual: float
-    normal_form: Mapping[str, float]
+    normal_form: Mapping[str, float | str]
     system: System
     branch: int = -1
     null_vector: NDArray[np.float64] | None = None
+    tangents: NDArray[np.float64] | None = None
+    corank: int = 1
+    curve: str = ""
 
     def __repr__(self) -> str:
         parameters = ", ".join(f"{key}={value:.6g}" for key, value in self.parameters.items())
