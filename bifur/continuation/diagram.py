@@ -27,7 +27,7 @@ from bifur.continuation.equilibria import equilibrium, find_equilibria, state_bo
 from bifur.continuation.results import Branch, Completeness, Diagram, Equilibrium, EquilibriumSet, SpecialPoint
 from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import Piece, Tracer
-from bifur.kernels import engine, step
+from bifur.kernels import arrays, engine, step
 from bifur.systems.base import System, Values, get_system, merged
 
 if TYPE_CHECKING:
@@ -215,24 +215,13 @@ class _Problem:
         row = ends[1] - ends[0]
         work = step.make_work(system.dimension, len(self.p))
         work.p[:] = self.p
-        free, logs = np.array([self.index], np.int64), np.zeros(1, np.int64)
+        history, weight = np.empty(arrays.MAX_HISTORY), np.ones(len(row))
         lo, hi, z = 0.0, 1.0, ends[0]
         for _ in range(52):
             middle = 0.5 * (lo + hi)
             z = ends[0] + middle * row
-            engine.correct(
-                engine.solvers,
-                step.EQUILIBRIUM,
-                system.derived.kernels(),
-                z,
-                row,
-                float(row @ z),
-                np.ones(len(z)),
-                free,
-                logs,
-                0.9,
-                20,
-                work,
+            engine.settle(
+                system.derived.addresses, z, row, float(row @ z), weight, self.index, 0, 0.9, 20, history, work
             )
             p = self.at(z[-1])
             value = float(event(tuple(z[:-1]), Values(dict(zip(system.parameters, p, strict=True)))))
@@ -241,7 +230,7 @@ class _Problem:
             kind="event",
             parameters=dict(zip(system.parameters, self.at(z[-1]).tolist(), strict=True)),
             state=z[:-1].copy(),
-            residual=float(step.relative_residual(system.derived.kernels(), z[:-1].copy(), work)),
+            residual=equilibrium(system, self.at(z[-1]), z[:-1].copy()).residual,
             normal_form={"event": float(number), "value": value},
             system=system,
         )
@@ -356,7 +345,7 @@ def _from_start(problem: _Problem, start: Start, value: float | None) -> tuple[l
     for state in states:
         work.p[:] = problem.at(first)
         u = state.copy()
-        code, _ = step.newton(problem.system.derived.kernels(), u, work, 50)
+        code, _ = engine.newton(problem.system.derived.addresses, u, work, 50)
         if code != step.CONVERGED and np.any(problem.system.field(state, _named(problem, first)) != 0):
             raise ValueError(
                 f"`start` {state.tolist()}: Newton finds no equilibrium near it at {problem.free} = {first:g}"

@@ -123,8 +123,8 @@ def _from_charts(
     work.p[:] = p
     out = np.empty((MOST, system.dimension))
     charts = search.make_charts(len(derived.charts), derived.degree, len(derived.guards))
-    count = search.from_charts(
-        derived.kernels(), derived.eliminant_kernels, len(derived.charts), derived.variable, charts, out, work
+    count = search.by_charts(
+        derived.addresses, derived.eliminant_addresses, len(derived.charts), derived.variable, charts, out, work
     )
     if count >= 0:
         states = [state.copy() for state in out[:count] if _inside(state, low, high)]
@@ -154,7 +154,7 @@ def _from_exact_roots(
                 singular.append(state)
             else:
                 sharpened = state.copy()
-                code, _ = step.newton(derived.kernels(), sharpened, work, 20)
+                code, _ = engine.newton(derived.addresses, sharpened, work, 20)
                 near = np.abs(sharpened - state).max() <= 1e-6 * max(1e-6, np.abs(state).max())
                 state = sharpened if code == step.CONVERGED and near else state
             edges.add(_edge(system, state, low, high))
@@ -183,7 +183,7 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
     halves: list[list[tuple[NDArray[np.float64], float]]] = []
     for half in (points[:STARTS], points[STARTS:]):
         out = np.empty((STARTS, system.dimension))
-        count = search.from_starts(system.derived.kernels(), np.ascontiguousarray(half), low, high, out, work)
+        count = search.by_starts(system.derived.addresses, np.ascontiguousarray(half), low, high, out, work)
         halves.append(_distinct(system, p, out[:count]))
     everything = np.array([state for half in halves for state, _ in half]).reshape(-1, system.dimension)
     merged = _distinct(system, p, everything)
@@ -239,7 +239,7 @@ def _dimension_of_set(system: System, work: step.Work, points: list[NDArray[np.f
                 u = u - np.linalg.lstsq(np.asarray(system.jacobian(u, parameters), float), residual, rcond=1e-6)[0]
             vanished = np.abs(system.field(u, parameters)).max() <= SET_RESIDUAL  # where all terms are that small
             moved += bool(
-                (vanished or step.relative_residual(system.derived.kernels(), u, work) < 1e-8)
+                (vanished or _relative_residual(system, u, work) < 1e-8)
                 and abs((u - point) @ direction) > 1e-3 * max(1e-2, np.abs(point).max())
             )
         best = max(best, moved)
@@ -293,20 +293,23 @@ def equilibrium(system: System, p: NDArray[np.float64], state: NDArray[np.float6
     """Spectrum, kind and residual of a known equilibrium."""
     work = step.make_work(system.dimension, len(p))
     work.p[:] = p
-    kernels = system.derived.kernels()
-    jacobian = system.derived.evaluate("jacobian", system, state, dict(zip(system.parameters, p, strict=True)))
     re, im = np.empty(system.dimension), np.empty(system.dimension)
-    size = search.spectrum(engine.solvers, np.ascontiguousarray(jacobian, float), system.dimension, re, im, work)
+    size, residual = engine.describe(engine.PARTS, system.derived.addresses, state, re, im, work)
     return Equilibrium(
         state=state,
         parameters=dict(zip(system.parameters, p.tolist(), strict=True)),
         eigenvalues=re + 1j * im,
         kind=kind_of(re, size),
         n_unstable=int((re > 0).sum()),
-        residual=float(step.relative_residual(kernels, state, work)),
+        residual=residual,
         collapsed=bool(collapsed(system, state)),
         radius=exact.krawczyk_radius(system, state, p) if prove else math.nan,
     )
+
+
+def _relative_residual(system: System, u: NDArray[np.float64], work: step.Work) -> float:
+    re, im = np.empty(system.dimension), np.empty(system.dimension)
+    return float(engine.describe(engine.PARTS, system.derived.addresses, u, re, im, work)[1])
 
 
 def kind_of(re: NDArray[np.float64], size: float) -> Kind:

@@ -79,7 +79,7 @@ class Tracer:
             grid=np.asarray(transform(grid), float),
             values=np.array(grid, float),
         )
-        self.kernels = system.derived.kernels()
+        self.addresses = system.derived.addresses
         self.work = step.make_work(self.n, len(p))
         self.scratch = arrays.make_scratch(self.n)
         self.room = arrays.make_trace(
@@ -110,8 +110,8 @@ class Tracer:
         self.work.p[:] = self.p
         s = np.log(value) if self.log else value
         code = engine.trace_one(
-            engine.engine,
-            self.kernels,
+            engine.PARTS,
+            self.addresses,
             np.array(state, float),
             float(s),
             row,
@@ -203,7 +203,7 @@ class Tracer:
         )
         x[self.n : 2 * self.n] = np.linalg.svd(J)[0][:, -1]
         code, residual = engine.locate(
-            engine.solvers, arrays.BP, self.kernels, x, self.index, np.zeros(self.n), self.work
+            engine.PARTS, arrays.BP, self.addresses, x, self.index, np.zeros(self.n), self.work
         )
         if code != step.CONVERGED or abs(x[2 * self.n] - self.problem.span[end]) > 1e-9 * width:
             return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 
-from bifur._jit import callback, inline
+from bifur._jit import callback, hot, inline
 from bifur.kernels import linalg
 from bifur.kernels.arrays import BP, LOCATE, LP
 from bifur.kernels.step import CONVERGED, DIVERGED, NOT_FINITE, SINGULAR
@@ -21,9 +21,12 @@ MAX_NEWTON = 20
 FLOOR = 1e-3  # unknowns below this size are measured by it: one that is zero has no relative error
 
 
-@inline
+@hot
 def hopf_test(re, im, n):
     """The product of the sums of all pairs of eigenvalues, by their size: zero at Hopf points, neutral saddles."""
+    if n == 2:
+        size = abs(re[0]) + abs(re[1]) + abs(im[0]) + abs(im[1])
+        return (re[0] + re[1]) / size if size > 0.0 else 0.0
     product_re, product_im = 1.0, 0.0
     for i in range(n):
         for j in range(i):
