@@ -52,7 +52,7 @@ def inline(function: Callable[..., Any]) -> Any:
 
 
 def hot(function: Callable[..., Any]) -> Any:
-    """As `inline`, and inlined for certain: for what runs at every step, where the arrays of a call cost more than it."""
+    """As `inline`, and inlined for certain: for what runs at every step."""
     with _our_cache():
         return numba.njit(forceinline=True, **FLAGS)(function)
 

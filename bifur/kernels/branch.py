@@ -1,8 +1,8 @@
 """Tracing one branch of equilibria: steps, special points, landings on given parameter values.
 
-The loop takes a step, cuts it at the span, at the bounds and at the start of a loop, looks for special points in it, and
-lands on the grid values that it crosses. A step is halved where the corrector contracts slowly, where the tangent turns
-too far, where a special point that the test functions announce is not found, where the number of unstable eigenvalues
+The loop takes a step, cuts it at the span, at the bounds and at the start of a loop, looks for special points in it,
+and lands on the grid values that it crosses. A step is halved where the corrector contracts slowly, where the tangent
+turns too far, where a special point that the test functions announce is not found, where the number of unstable eigenvalues
 changes without a special point, and where a test function that has one sign at both ends bends so that it may have
 another one between them: all signs of a jump to another branch or of a pair of points inside one step.
 """
@@ -94,19 +94,6 @@ def _cut(solvers, K, P, S, W, row_index, target):
 
 
 @hot
-def _record(k, b, tb, re, im, z, tangent, all_re, all_im, unstable):
-    """Write point k with its spectrum; the number of unstable eigenvalues."""
-    n, positive = len(re), 0
-    for j in range(n + 1):
-        z[k, j], tangent[k, j] = b[j], tb[j]
-    for j in range(n):
-        all_re[k, j], all_im[k, j] = re[j], im[j]
-        positive += re[j] > 0.0
-    unstable[k] = positive
-    return positive
-
-
-@hot
 def _near_start(a, b, start, start_tangent, weight, guess, step):
     """Whether a step ends near the start of the branch, having crossed the plane across it; `guess` lies there."""
     before = after = away = 0.0
@@ -178,39 +165,34 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
     """
     n = len(u0)
     free, log, width = P.free[0], P.logs[0] != 0, P.span[1] - P.span[0]
-    # every array that a step touches by a name of its own: taking one out of a tuple counts references, with a lock
-    a, b, ta, tb, weight, row, before, history = S.a, S.b, S.ta, S.tb, S.weight, S.row, S.before, S.history
-    start, start_tangent = S.start, S.start_tangent
-    u, p, L, A, rhs, pivots, re, im = W.u, W.p, W.L, W.A, W.b, W.pivots, W.re, W.im
-    z, tangent, all_re, all_im, unstable, count = T.z, T.tangent, T.re, T.im, T.unstable, T.count
-    span, low, high, state_weight, grid = P.span, P.low, P.high, P.weight, P.grid
+    a, b, ta, tb, weight, row, L = S.a, S.b, S.ta, S.tb, S.weight, S.row, W.L
     for i in range(n):
         a[i] = u0[i]
     a[n] = s0
-    weigh(a, state_weight, width, weight)
+    weigh(a, P.weight, width, weight)
     for j in range(n + 1):
         row[j] = sense * row0[j]
-    if not linearise(K, a, free, log, u, p, L):
+    if not linearise(K, a, free, log, W.u, W.p, L):
         return STOP_NOT_FINITE
-    sign_a, size = direction(L, row, weight, ta, A, rhs, pivots, n)
+    sign_a, size = direction(L, row, weight, ta, W.A, W.b, W.pivots, n)
     if sign_a == 0.0:
         return STOP_SINGULAR
     linalg.eigenvalues(L, n, W.A, T.re[0], T.im[0])
     unstable_a = 0
     for j in range(n + 1):
-        T.z[0, j], T.tangent[0, j], start[j], start_tangent[j] = a[j], ta[j], a[j], ta[j]
+        T.z[0, j], T.tangent[0, j], S.start[j], S.start_tangent[j] = a[j], ta[j], a[j], ta[j]
         unstable_a += j < n and T.re[0, j] > 0.0
-    T.unstable[0], count[POINTS] = unstable_a, 1
+    T.unstable[0], T.count[POINTS] = unstable_a, 1
     hopf_a, det_a = hopf_test(T.re[0], T.im[0], n), sign_a * size
     hopf_p, det_p, fold_p, length_p = hopf_a, det_a, ta[n], 0.0
     hopf_0, det_0, sign_0 = hopf_a, det_a, sign_a
-    passed_a = _count_below(grid, a[n], 0)
+    passed_a = _count_below(P.grid, a[n], 0)
     arc, ds, k = arc0, st.ds, 1
     while True:
-        if k == len(unstable):
+        if k == len(T.unstable):
             return TOO_MANY_STEPS
         # 1. a step: predicted by the tangent and its change, then corrected
-        weigh(a, state_weight, width, weight)
+        weigh(a, P.weight, width, weight)
         norm = 0.0
         for j in range(n + 1):
             norm += (weight[j] * ta[j]) ** 2
@@ -219,22 +201,22 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
         target = ds
         for j in range(n + 1):
             ta[j] /= norm
-            b[j] = a[j] + ds * ta[j] + bend * (ta[j] - before[j])
+            b[j] = a[j] + ds * ta[j] + bend * (ta[j] - S.before[j])
             row[j] = weight[j] * weight[j] * ta[j]
             target += row[j] * a[j]
         code, used = settle(
             K, b, row, target, weight, free, log, st.contraction, st.max_newton,
-            u, p, L, A, rhs, pivots, history,
+            W.u, W.p, L, W.A, W.b, W.pivots, S.history,
         )  # fmt: skip
-        count[NEWTON] += used
+        T.count[NEWTON] += used
         stop = -1
         if code == CONVERGED:
             # 2. cut at the bounds of states and parameter
             for i in range(n):
-                if code == CONVERGED and not low[i] <= b[i] <= high[i]:
-                    code, stop = _cut(parts.solvers, K, P, S, W, i, low[i] if b[i] < low[i] else high[i]), BOUND
-            if code == CONVERGED and (b[n] < span[0] or b[n] > span[1]):
-                end = span[0] if b[n] < span[0] else span[1]
+                if code == CONVERGED and not P.low[i] <= b[i] <= P.high[i]:
+                    code, stop = _cut(parts.solvers, K, P, S, W, i, P.low[i] if b[i] < P.low[i] else P.high[i]), BOUND
+            if code == CONVERGED and (b[n] < P.span[0] or b[n] > P.span[1]):
+                end = P.span[0] if b[n] < P.span[0] else P.span[1]
                 code, stop = _cut(parts.solvers, K, P, S, W, n, end), END_OF_SPAN
         sign_b, det_b, turn = 0.0, 0.0, 0.0
         step = distance(a, b, weight)
@@ -242,16 +224,16 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
         if good:
             if stop >= 0:
                 dual(ta, weight, row)
-            sign_b, size = direction(L, row, weight, tb, A, rhs, pivots, n)
+            sign_b, size = direction(L, row, weight, tb, W.A, W.b, W.pivots, n)
             det_b = sign_b * size
             good = sign_b != 0.0
-            if good and stop < 0 and k > 3 and _near_start(a, b, start, start_tangent, weight, S.guess, step):
+            if good and stop < 0 and k > 3 and _near_start(a, b, S.start, S.start_tangent, weight, S.guess, step):
                 if _passes_start(parts, K, P, S, W):
                     stop, sign_b, det_b = CLOSED, sign_0, det_0
                     for j in range(n + 1):
-                        b[j], tb[j] = start[j], start_tangent[j]
+                        b[j], tb[j] = S.start[j], S.start_tangent[j]
                     step = distance(a, b, weight)
-                linearise(K, b, free, log, u, p, L)
+                linearise(K, b, free, log, W.u, W.p, L)
         if good:
             ahead = 0.0
             for j in range(n + 1):
@@ -286,8 +268,8 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
                 _, hopf_dip = _dip(ratio, hopf_p, hopf_a, hopf_b) if n > 1 else (-1.0, 1.0)
                 good = min(dip, fold_dip, hopf_dip) > 0.0 or not moves
             if good and (lp or bp or hb or change > 0 or dip < TOUCH):
-                count[POINTS] = k
-                known = count[SPECIAL]
+                T.count[POINTS] = k
+                known = T.count[SPECIAL]
                 explained = change <= lp + bp + 2 * hb and (change - lp - bp) % 2 == 0
                 if explained and (lp or bp or hb):
                     tau_lp, tau_hb = ta[n] / (ta[n] - tb[n]), hopf_a / (hopf_a - hopf_b)
@@ -296,26 +278,26 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
                     parts.special(parts.solvers, BP, K, ta, tb, touch, P, S, T, W)
                 if not explained:
                     good = ds <= 64 * st.ds_min
-                    count[SPECIAL] = known
+                    T.count[SPECIAL] = known
                     if good:
-                        count[UNLOCATED] += 1
+                        T.count[UNLOCATED] += 1
                         lp = False
         if not good:
-            count[REJECTED] += 1
+            T.count[REJECTED] += 1
             ds *= 0.5
             if ds < st.ds_min:
                 return STOP_NOT_FINITE if code == 2 else STOP_SINGULAR if code == 3 else STEP_TOO_SMALL
             continue
-        # 4. accept; land on the grid values passed
+        # 4. accept; land on the P.grid values passed
         k += 1
-        count[POINTS] = k
-        if len(grid) > 0:
-            passed_b = _count_below(grid, b[n], passed_a)
+        T.count[POINTS] = k
+        if len(P.grid) > 0:
+            passed_b = _count_below(P.grid, b[n], passed_a)
             if lp:
                 parts.land(K, a, S.fold, ta, S.fold_tangent, sign_a * np.sign(ta[n]), arc, P, S, T, W)
                 arc += 1
                 parts.land(K, S.fold, b, S.fold_tangent, tb, sign_b * np.sign(tb[n]), arc, P, S, T, W)
-            elif passed_a != passed_b or (passed_b > 0 and grid[passed_b - 1] == b[n]):
+            elif passed_a != passed_b or (passed_b > 0 and P.grid[passed_b - 1] == b[n]):
                 same = sign_a * np.sign(ta[n]) if sign_a == sign_b else 0.0
                 parts.land(K, a, b, ta, tb, same, arc, P, S, T, W)
             passed_a = passed_b
@@ -327,7 +309,7 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
         # 5. go on from there, with a step that keeps Newton easy and the turn moderate
         hopf_p, det_p, fold_p, length_p = hopf_a, det_a, ta[n], step
         for j in range(n + 1):
-            before[j] = ta[j]
+            S.before[j] = ta[j]
             a[j], ta[j] = b[j], tb[j]
         sign_a, det_a, hopf_a, unstable_a = sign_b, det_b, hopf_b, unstable_b
         if used <= EASY_NEWTON and turn > math.cos(0.5 * st.turn):
