@@ -32,9 +32,9 @@ def losses(pieces: Sequence[Piece]) -> list[str]:
     for i, piece in enumerate(pieces):
         if piece.lost:
             notes.append(f"branch {i}: it could not be landed on a sampled value {piece.lost} times")
-        if piece.unlocated:
+        if piece.unexplained:
             notes.append(
-                f"branch {i}: a test function changes its sign {piece.unlocated} times with no special point there: "
+                f"branch {i}: a test function changes its sign {len(piece.unexplained)} times with no special point there: "
                 "a pole inside the branch, or branches that nearly meet"
             )
     return notes

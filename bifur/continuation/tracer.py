@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bifur.continuation.asymptotics import exponents
 from bifur.continuation.results import Branch, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
 from bifur.kernels import arrays, engine, step
@@ -25,14 +26,18 @@ AT_END = 1e-9  # of the span: as near to its end as a set of equilibria there le
 
 @dataclass(frozen=True)
 class Piece:
-    """A branch with what was found on it; `landed` holds (grid index, state)."""
+    """A branch with what was found on it.
+
+    `landed` holds (grid index, state), `unexplained` the two ends (u, s) of each step in which the test functions change
+    as at a special point where none was found.
+    """
 
     branch: Branch
     special: tuple[SpecialPoint, ...]
     landed: tuple[tuple[int, NDArray[np.float64]], ...]
     rejected: int
     lost: int
-    unlocated: int
+    unexplained: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...]
     newton: int
 
 
@@ -107,6 +112,7 @@ class Tracer:
     ) -> Piece | None:
         room = self.room
         room.count[:] = 0
+        self.scratch.history[:] = -1.0
         self.work.p[:] = self.p
         s = np.log(value) if self.log else value
         code = engine.trace_one(
@@ -130,7 +136,8 @@ class Tracer:
         if along is not None:
             points, code = along, arrays.STOP_SINGULAR
         z = room.z[:points].copy()
-        found = [self._special_point(k) for k in range(special)]
+        found = [self._special_point(k) for k in range(special) if room.special_kind[k] != arrays.UNEXPLAINED]
+        unexplained = [room.special_x[k] for k in range(special) if room.special_kind[k] == arrays.UNEXPLAINED]
         if code != arrays.END_OF_SPAN:
             found = [point for point in found if not self._at_an_end(point.parameters[self.free])]
         if code in (arrays.STEP_TOO_SMALL, arrays.STOP_SINGULAR) and (point := self._branch_point_at_end(z[-1])):
@@ -156,6 +163,8 @@ class Tracer:
             tangent=tangent,
             stop_reason=(STOPS[code], STOPS[code]),
             closed=code == arrays.CLOSED,
+            corrections=((), self._corrections(code)),
+            exponents=({}, exponents(self.system.states, parameter, z[:, :-1], tangent, STOPS[code], self.log)),
         )
         return Piece(
             branch=branch,
@@ -163,9 +172,16 @@ class Tracer:
             landed=tuple((int(room.land_k[i]), room.land_u[i].copy()) for i in range(landed)),
             rejected=int(room.count[arrays.REJECTED]),
             lost=int(room.count[arrays.LOST_LANDINGS]),
-            unlocated=int(room.count[arrays.UNLOCATED]),
+            unexplained=tuple((x[: self.n + 1].copy(), x[self.n + 1 :].copy()) for x in unexplained),
             newton=int(room.count[arrays.NEWTON]),
         )
+
+    def _corrections(self, code: int) -> tuple[float, ...]:
+        """Newton's corrections in the last step, where it is for them that the branch stops."""
+        if code not in (arrays.NO_CONVERGENCE, arrays.STOP_NOT_FINITE, arrays.STOP_SINGULAR):
+            return ()
+        history = self.scratch.history[: self.settings.max_newton]
+        return tuple(float(x) for x in history[history >= 0])
 
     def _enters_set(self, s: NDArray[np.float64]) -> int | None:
         """How many points to keep where a branch runs along an end of the span instead of stopping there.
@@ -277,6 +293,8 @@ def _join(backward: Piece, forward: Piece) -> Piece:
         n_unstable=joined(a.n_unstable, b.n_unstable),
         tangent=joined(a.tangent, b.tangent, -1),
         stop_reason=(a.stop_reason[1], b.stop_reason[1]),
+        corrections=(a.corrections[1], b.corrections[1]),
+        exponents=(a.exponents[1], b.exponents[1]),
     )
 
     def both(x: Sequence, y: Sequence) -> tuple:
@@ -288,6 +306,6 @@ def _join(backward: Piece, forward: Piece) -> Piece:
         landed=both(backward.landed, forward.landed),
         rejected=backward.rejected + forward.rejected,
         lost=backward.lost + forward.lost,
-        unlocated=backward.unlocated + forward.unlocated,
+        unexplained=both(backward.unexplained, forward.unexplained),
         newton=backward.newton + forward.newton,
     )

@@ -26,6 +26,7 @@ from bifur.kernels.arrays import (
     LOOP,
     LP,
     NEWTON,
+    NO_CONVERGENCE,
     POINTS,
     REJECTED,
     SPECIAL,
@@ -33,11 +34,12 @@ from bifur.kernels.arrays import (
     STOP_NOT_FINITE,
     STOP_SINGULAR,
     TOO_MANY_STEPS,
+    UNEXPLAINED,
     UNLOCATED,
 )
 from bifur.kernels.detect import hopf_test
 from bifur.kernels.metric import distance, dot, dual, weigh
-from bifur.kernels.step import CONVERGED, SINGULAR, direction, linearise, settle
+from bifur.kernels.step import CONVERGED, NOT_FINITE, SINGULAR, direction, linearise, settle
 
 GROWTH = 1.6
 EASY_NEWTON = 3
@@ -155,6 +157,16 @@ def _find(parts, K, lp, bp, hb, tau_lp, tau_hb, P, S, T, W):
                 T.special_x[known, j] = T.special_x[last, j]
             T.count[SPECIAL] = last
     return not hb or parts.special(parts.solvers, HB, K, S.ta, S.tb, tau_hb, P, S, T, W)
+
+
+@inline
+def _why(code):
+    """Why the step fell below the smallest, by the code of the corrector."""
+    if code == NOT_FINITE:
+        return STOP_NOT_FINITE
+    if code == SINGULAR:
+        return STOP_SINGULAR
+    return STEP_TOO_SMALL if code == CONVERGED else NO_CONVERGENCE
 
 
 @callback(LOOP)
@@ -280,13 +292,20 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
                     good = ds <= 64 * st.ds_min
                     T.count[SPECIAL] = known
                     if good:
-                        T.count[UNLOCATED] += 1
                         lp = False
+                        T.count[UNLOCATED] += 1
+                        if known < len(T.special_kind):
+                            T.special_kind[known], T.special_at[known] = UNEXPLAINED, k - 1
+                            for j in range(n + 1):
+                                T.special_x[known, j], T.special_x[known, n + 1 + j] = a[j], b[j]
+                            T.count[SPECIAL] = known + 1
         if not good:
             T.count[REJECTED] += 1
             ds *= 0.5
             if ds < st.ds_min:
-                return STOP_NOT_FINITE if code == 2 else STOP_SINGULAR if code == 3 else STEP_TOO_SMALL
+                for j in range(used, len(S.history)):
+                    S.history[j] = -1.0
+                return _why(code)
             continue
         # 4. accept; land on the P.grid values passed
         k += 1

@@ -308,7 +308,7 @@ def factor_with(L, row, A, pivots, n):
 
 @hot
 def settle(K, z, row, target, weight, free, log, contraction, max_newton, u, p, L, A, b, pivots, history):
-    """Newton on f(z) = 0, row.z = target, in place; (code, iterations). At success L is that of z.
+    """Newton on f(z) = 0, row.z = target, in place; (code, corrections made). At success L is that of z.
 
     `contraction` bounds the ratio of successive corrections in the weighted norm: a slow start means that the step
     was too long to be sure of the branch. `history` takes the corrections.
@@ -339,13 +339,13 @@ def settle(K, z, row, target, weight, free, log, contraction, max_newton, u, p, 
         if iteration < len(history):
             history[iteration] = change
         if not math.isfinite(change):
-            return NOT_FINITE, iteration
+            return NOT_FINITE, iteration + 1
         if change < 1e-15:
             if not linearise(K, z, free, log, u, p, L):
-                return NOT_FINITE, iteration
+                return NOT_FINITE, iteration + 1
             return CONVERGED, iteration + 1
         if before > 1e-12 and change > contraction * before:
-            return DIVERGED, iteration
+            return DIVERGED, iteration + 1
         before = change
     return DIVERGED, max_newton
 
