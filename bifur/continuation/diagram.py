@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bifur._say import unknown
-from bifur.continuation import doubts, exact
-from bifur.continuation.cover import Cover
+from bifur.continuation import branching, doubts, exact
+from bifur.continuation.branch_points import branch_tangents
+from bifur.continuation.cover import Cover, same_ends
 from bifur.continuation.equilibria import equilibrium, find_equilibria, state_bounds
 from bifur.continuation.results import Branch, Completeness, Diagram, Equilibrium, EquilibriumSet, SpecialPoint
 from bifur.continuation.settings import Settings
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 Event = Callable[[Any, Any], Any]
 Start = Any  # a state, a list of states, a SpecialPoint or a Branch
 
+MOST_SWITCHES = 200  # branch points that branches are looked for at
 SPREAD = 24  # sampled values where no elimination tells where to look
 
 
@@ -168,6 +170,9 @@ class _Problem:
     def tracer(self, grid: NDArray[np.float64]) -> Tracer:
         return Tracer(self.system, self.p, self.free, self.span, self.box, grid, self.settings)
 
+    def classified(self, piece: Piece, critical: Sequence[float] | None) -> Piece:
+        return branching.classified(self.system, self.p, self.free, piece, critical)
+
     def at(self, value: float) -> NDArray[np.float64]:
         p = self.p.copy()
         p[self.index] = value
@@ -262,7 +267,7 @@ def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
     sets = [problem.equilibria(value) for value in values]
     cover = Cover(values, sets)
     tracer = problem.tracer(values)
-    notes: list[str] = []
+    unstarted: list[str] = []
     # inner values first: at the ends of the span an equilibrium may be degenerate
     for k in sorted(range(len(values)), key=lambda k: (k in (0, len(values) - 1), k)):
         for j, found in enumerate(sets[k]):
@@ -270,13 +275,16 @@ def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
                 continue
             piece = tracer.both(found.state, float(values[k]))
             if piece is None:
-                notes.append(f"no branch could be started at {problem.free} = {values[k]:.6g}, state {found.state}")
+                unstarted.append(f"no branch could be started at {problem.free} = {values[k]:.6g}, state {found.state}")
             else:
-                cover.add(piece, k)
+                cover.add(problem.classified(piece, critical), k)
+    if critical is None:
+        _switch(problem, tracer, cover)
     cut_short = any(doubts.cut_short(piece.branch, problem.span, end) for piece in cover.pieces for end in (0, -1))
+    notes = unstarted + _sets(problem, critical or ())
     against = doubts.contradictions(problem.free, problem.span, cover.pieces, values, sets, critical)
     losses = doubts.losses(cover.pieces)
-    complete = critical is not None and not notes and not cut_short and all(_counted(found) for found in sets[1:-1])
+    complete = critical is not None and not unstarted and not cut_short and all(_counted(found) for found in sets[1:-1])
     complete = complete and not against and not losses
     notes += against + losses
     passed = cover.passed()
@@ -294,6 +302,33 @@ def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
         )
     verdict: Completeness = "probable" if all(found.completeness != "unknown" for found in sets[1:-1]) else "unknown"
     return cover.pieces, "unknown" if missed or cut_short or against else verdict, notes
+
+
+def _sets(problem: _Problem, critical: Sequence[float]) -> list[str]:
+    """Where the equilibria form sets of higher dimension inside the span: no branch tells of these."""
+    notes = []
+    for value in critical:
+        if not exact.guards_hold(problem.system.derived, problem.at(value)):
+            found = problem.equilibria(value)
+            if found.degenerate:
+                notes.append(f"at {problem.free} = {value:.6g}: {found.degenerate}")
+    return notes
+
+
+def _switch(problem: _Problem, tracer: Tracer, cover: Cover) -> None:
+    """Follow every tangent at every branch point, until each has a branch along it."""
+    tried: list[SpecialPoint] = []
+    while len(tried) < MOST_SWITCHES:
+        points = [point for piece in cover.pieces for point in piece.special if point.kind == "BP"]
+        point = next((point for point in points if not any(point is other for other in tried)), None)
+        if point is None:
+            return
+        tried.append(point)
+        missing = branching.missing_tangents(point, problem.free, cover.pieces)
+        for state, value, row in branching.starts(tracer, point, missing, problem.free):
+            piece = tracer.both(state, value, row)
+            if piece is not None:
+                cover.add(problem.classified(piece, None), None)
 
 
 def _counted(found: EquilibriumSet) -> bool:
@@ -322,6 +357,8 @@ def _from_start(problem: _Problem, start: Start, value: float | None) -> tuple[l
     note = ["only the branches through the given start were traced"]
     if isinstance(start, SpecialPoint):
         row = None
+        if start.kind == "BP":
+            return _from_branch_point(problem, tracer, start), "unknown", note
         if start.null_vector is not None:
             row = np.append(start.null_vector, 0.0)
         return _pieces(problem, tracer, [(start.state, start.parameters[problem.free], row)]), "unknown", note
@@ -364,4 +401,19 @@ def _pieces(
     found = [tracer.both(state, value, row) for state, value, row in starts]
     if any(piece is None for piece in found):
         raise ValueError("`start` has no unique tangent: it is a branch point; start from a point beside it")
-    return [piece for piece in found if piece is not None]
+    return [problem.classified(piece, None) for piece in found if piece is not None]
+
+
+def _from_branch_point(problem: _Problem, tracer: Tracer, point: SpecialPoint) -> list[Piece]:
+    """Every branch through a branch point, each once."""
+    value = point.parameters[problem.free]
+    found = branch_tangents(problem.system, point.state, problem.at(value), problem.free)
+    if not len(found.tangents):
+        kind = found.form["type"]
+        raise ValueError(f"`start`: no branch leaves this point, it is {kind} ({found.form.get('why', 'no tangent')})")
+    pieces: list[Piece] = []
+    for state, first, row in branching.starts(tracer, point, list(found.tangents), problem.free):
+        piece = tracer.both(state, first, row)
+        if piece is not None and not any(same_ends(piece.branch, other.branch) for other in pieces):
+            pieces.append(problem.classified(piece, None))
+    return pieces

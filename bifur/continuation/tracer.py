@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bifur.systems.base import System
 
+Ends = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
 STOPS = tuple(Stop)  # in the order of the kernel's codes
 MAX_SPECIAL = 200
 AT_END = 1e-9  # of the span: as near to its end as a set of equilibria there lets the corrector come
@@ -28,8 +29,9 @@ AT_END = 1e-9  # of the span: as near to its end as a set of equilibria there le
 class Piece:
     """A branch with what was found on it.
 
-    `landed` holds (grid index, state), `unexplained` the two ends (u, s) of each step in which the test functions change
-    as at a special point where none was found.
+    `landed` holds (grid index, state), `unexplained` the two ends (u, parameter) of each step in which the test functions
+    change as at a special point where none was found, `touching` those of steps in which the determinant all but touches
+    zero.
     """
 
     branch: Branch
@@ -37,7 +39,8 @@ class Piece:
     landed: tuple[tuple[int, NDArray[np.float64]], ...]
     rejected: int
     lost: int
-    unexplained: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...]
+    unexplained: tuple[Ends, ...]
+    touching: tuple[Ends, ...]
     newton: int
 
 
@@ -136,8 +139,8 @@ class Tracer:
         if along is not None:
             points, code = along, arrays.STOP_SINGULAR
         z = room.z[:points].copy()
-        found = [self._special_point(k) for k in range(special) if room.special_kind[k] != arrays.UNEXPLAINED]
-        unexplained = [room.special_x[k] for k in range(special) if room.special_kind[k] == arrays.UNEXPLAINED]
+        kinds = room.special_kind[:special]
+        found = [self._special_point(k) for k in range(special) if kinds[k] in (arrays.LP, arrays.BP, arrays.HB)]
         if code != arrays.END_OF_SPAN:
             found = [point for point in found if not self._at_an_end(point.parameters[self.free])]
         if code in (arrays.STEP_TOO_SMALL, arrays.STOP_SINGULAR) and (point := self._branch_point_at_end(z[-1])):
@@ -172,9 +175,40 @@ class Tracer:
             landed=tuple((int(room.land_k[i]), room.land_u[i].copy()) for i in range(landed)),
             rejected=int(room.count[arrays.REJECTED]),
             lost=int(room.count[arrays.LOST_LANDINGS]),
-            unexplained=tuple((x[: self.n + 1].copy(), x[self.n + 1 :].copy()) for x in unexplained),
+            unexplained=self._steps_of(kinds, arrays.UNEXPLAINED),
+            touching=self._steps_of(kinds, arrays.TOUCH),
             newton=int(room.count[arrays.NEWTON]),
         )
+
+    def _steps_of(self, kinds: NDArray[np.int64], kind: int) -> tuple[Ends, ...]:
+        found = []
+        for k in np.flatnonzero(kinds == kind):
+            first, last = np.split(self.room.special_x[k].copy(), 2)
+            if self.log:
+                first[-1], last[-1] = np.exp(first[-1]), np.exp(last[-1])
+            found.append((first, last))
+        return tuple(found)
+
+    def step_off(
+        self, state: NDArray[np.float64], value: float, tangent: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], float] | None:
+        """A point of the branch that leaves a branch point along `tangent` (n + 1,); None where none is found there."""
+        scale = np.append(np.maximum(1.0, np.abs(state)), self.problem.span[1] - self.problem.span[0])
+        z = np.append(state, np.log(value) if self.log else value)
+        t = tangent.copy()
+        t[-1] /= value if self.log else 1.0
+        t /= np.linalg.norm(t / scale)
+        row = t / scale**2
+        self.work.p[:] = self.p
+        for ds in self.settings.ds * 0.25 ** np.arange(6):
+            at = z + ds * t
+            code, _ = engine.settle(
+                self.addresses, at, row, float(row @ z + ds), 1 / scale, self.index, int(self.log), 0.9, 20,
+                self.scratch.history, self.work,
+            )  # fmt: skip
+            if code == step.CONVERGED and np.linalg.norm((at - z - ds * t) / scale) < 0.2 * ds:
+                return at[:-1], float(np.exp(at[-1]) if self.log else at[-1])
+        return None
 
     def _corrections(self, code: int) -> tuple[float, ...]:
         """Newton's corrections in the last step, where it is for them that the branch stops."""
@@ -307,5 +341,6 @@ def _join(backward: Piece, forward: Piece) -> Piece:
         rejected=backward.rejected + forward.rejected,
         lost=backward.lost + forward.lost,
         unexplained=both(backward.unexplained, forward.unexplained),
+        touching=both(backward.touching, forward.touching),
         newton=backward.newton + forward.newton,
     )

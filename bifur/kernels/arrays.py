@@ -18,8 +18,9 @@ from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 END_OF_SPAN, BOUND, CLOSED, STEP_TOO_SMALL, TOO_MANY_STEPS, STOP_NOT_FINITE, ESCAPED, STOP_SINGULAR = range(8)
 NO_CONVERGENCE = 8
 
-# kinds of special points; UNEXPLAINED: the test functions changed as at one, and none was found
-LP, BP, HB, UNEXPLAINED = 1, 2, 3, 4
+# kinds of special points; UNEXPLAINED: the test functions changed as at one, and none was found; TOUCH: the determinant
+# all but touches zero
+LP, BP, HB, UNEXPLAINED, TOUCH = 1, 2, 3, 4, 5
 # places in Trace.count
 POINTS, SPECIAL, LANDED, REJECTED, LOST_LANDINGS, UNLOCATED, NEWTON = range(7)
 HUGE = 1e8
@@ -59,7 +60,7 @@ PROBLEM = types.NamedTuple([INTS, INTS, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, 
 class Trace(NamedTuple):
     """What is written: points, special points after point `special_at`, landings on grid index `land_k`.
 
-    `special_x` holds the unknowns of the defining system; of an UNEXPLAINED step its two ends, (u, s) each.
+    `special_x` holds the unknowns of the defining system; of an UNEXPLAINED or TOUCH step its ends, (u, s) each.
     """
 
     z: np.ndarray

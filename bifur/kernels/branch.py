@@ -2,9 +2,9 @@
 
 The loop takes a step, cuts it at the span, at the bounds and at the start of a loop, looks for special points in it,
 and lands on the grid values that it crosses. A step is halved where the corrector contracts slowly, where the tangent
-turns too far, where a special point that the test functions announce is not found, where the number of unstable eigenvalues
-changes without a special point, and where a test function that has one sign at both ends bends so that it may have
-another one between them: all signs of a jump to another branch or of a pair of points inside one step.
+turns too far, where a special point that the test functions announce is not found, where the number of unstable
+eigenvalues changes without a special point, and where a test function that has one sign at both ends bends so that it
+may have another one between them: all signs of a jump to another branch or of a pair of points inside one step.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from bifur.kernels.arrays import (
     STOP_NOT_FINITE,
     STOP_SINGULAR,
     TOO_MANY_STEPS,
+    TOUCH,
     UNEXPLAINED,
     UNLOCATED,
 )
@@ -46,7 +47,7 @@ EASY_NEWTON = 3
 STILL, LARGE = 1e-11, 1e4
 PITCHFORK = 1e-4  # a fold this near to a branch point is that point
 FINEST = 1e-3  # of ds_max: below this a step is not halved for what a test function might do between its ends
-TOUCH = 0.02  # a dip of the determinant to this part of its ends may be a branch point at which it touches zero
+DEEP = 0.02  # a dip of the determinant to this part of its ends may be a branch point at which it touches zero
 
 
 @hot
@@ -157,6 +158,17 @@ def _find(parts, K, lp, bp, hb, tau_lp, tau_hb, P, S, T, W):
                 T.special_x[known, j] = T.special_x[last, j]
             T.count[SPECIAL] = last
     return not hb or parts.special(parts.solvers, HB, K, S.ta, S.tb, tau_hb, P, S, T, W)
+
+
+@inline
+def _note(kind, k, a, b, T):
+    """Keep the two ends of a step that is to be looked at again."""
+    index = T.count[SPECIAL]
+    if index < len(T.special_kind):
+        T.special_kind[index], T.special_at[index] = kind, k - 1
+        for j in range(len(a)):
+            T.special_x[index, j], T.special_x[index, len(a) + j] = a[j], b[j]
+        T.count[SPECIAL] = index + 1
 
 
 @inline
@@ -279,26 +291,23 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
                 _, fold_dip = _dip(ratio, fold_p, ta[n], tb[n])
                 _, hopf_dip = _dip(ratio, hopf_p, hopf_a, hopf_b) if n > 1 else (-1.0, 1.0)
                 good = min(dip, fold_dip, hopf_dip) > 0.0 or not moves
-            if good and (lp or bp or hb or change > 0 or dip < TOUCH):
+            if good and (lp or bp or hb or change > 0 or dip < DEEP):
                 T.count[POINTS] = k
                 known = T.count[SPECIAL]
                 explained = change <= lp + bp + 2 * hb and (change - lp - bp) % 2 == 0
                 if explained and (lp or bp or hb):
                     tau_lp, tau_hb = ta[n] / (ta[n] - tb[n]), hopf_a / (hopf_a - hopf_b)
                     explained = _find(parts, K, lp, bp, hb, tau_lp, tau_hb, P, S, T, W)
-                if explained and not bp and dip < TOUCH:
-                    parts.special(parts.solvers, BP, K, ta, tb, touch, P, S, T, W)
+                if explained and not bp and dip < DEEP:
+                    if not parts.special(parts.solvers, BP, K, ta, tb, touch, P, S, T, W):
+                        _note(TOUCH, k, a, b, T)
                 if not explained:
                     good = ds <= 64 * st.ds_min
                     T.count[SPECIAL] = known
                     if good:
                         lp = False
                         T.count[UNLOCATED] += 1
-                        if known < len(T.special_kind):
-                            T.special_kind[known], T.special_at[known] = UNEXPLAINED, k - 1
-                            for j in range(n + 1):
-                                T.special_x[known, j], T.special_x[known, n + 1 + j] = a[j], b[j]
-                            T.count[SPECIAL] = known + 1
+                        _note(UNEXPLAINED, k, a, b, T)
         if not good:
             T.count[REJECTED] += 1
             ds *= 0.5

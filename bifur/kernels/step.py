@@ -354,22 +354,14 @@ def settle(K, z, row, target, weight, free, log, contraction, max_newton, u, p, 
 def direction(L, row, weight, t, A, b, pivots, n):
     """The tangent t with row.t > 0 and weighted length 1; (sign of the determinant of [J f_s; row], its size).
 
-    The size is relative to the product of the lengths of the rows (Hadamard's bound). Sign 0: singular.
+    Sign 0: singular.
     """
     sign = factor_with(L, row, A, pivots, n)
     if sign == 0.0:
         return 0.0, 0.0
     size = 1.0
-    for i in range(n):
-        squares = 0.0
-        for j in range(n + 1):
-            squares += L[i, j] * L[i, j]
-        size *= abs(A[i, i]) / math.sqrt(squares)
-    squares = 0.0
     for j in range(n + 1):
-        squares += row[j] * row[j]
-    size *= abs(A[n, n]) / math.sqrt(squares)
-    for j in range(n):
+        size *= abs(A[j, j])
         b[j] = 0.0
     b[n] = 1.0
     linalg.solve(A, n + 1, pivots, b)
