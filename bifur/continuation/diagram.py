@@ -280,7 +280,9 @@ def _complete(problem: _Problem) -> tuple[list[Piece], Completeness, list[str]]:
                 cover.add(problem.classified(piece, critical), k)
     if critical is None:
         _switch(problem, tracer, cover)
-    cut_short = any(doubts.cut_short(piece.branch, problem.span, end) for piece in cover.pieces for end in (0, -1))
+    cut_short = any(
+        doubts.cut_short(piece.branch, problem.span, end, critical) for piece in cover.pieces for end in (0, -1)
+    )
     notes = unstarted + _sets(problem, critical or ())
     against = doubts.contradictions(problem.free, problem.span, cover.pieces, values, sets, critical)
     losses = doubts.losses(cover.pieces)

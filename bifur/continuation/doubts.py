@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,20 @@ from bifur.continuation.tracer import Piece
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+POLE = 1e-3  # of the span: how far from its pole a branch is followed at least
 # how near to an algebraic critical value a located point must lie, relative to itself and to the span
 NEAR, NEAR_SPAN = 1e-6, 1e-10
 
 
-def cut_short(branch: Branch, span: tuple[float, float], end: int) -> bool:
-    """Whether a branch stops where it should go on; at an end of the span a set of equilibria may stop it."""
+def cut_short(branch: Branch, span: tuple[float, float], end: int, critical: Sequence[float] | None) -> bool:
+    """Whether a branch stops where it should go on.
+
+    At an end of the span a set of equilibria may stop it; to infinity it runs only at a critical value.
+    """
     stop = branch.stop_reason[end]
+    if stop is Stop.ESCAPED and critical is not None:
+        nearest = min((abs(branch.parameter[end] - value) for value in (*critical, *span)), default=math.inf)
+        return bool(nearest > POLE * (span[1] - span[0]))
     if stop in (Stop.SINGULAR, Stop.STEP_TOO_SMALL, Stop.NOT_FINITE):
         width = span[1] - span[0]
         return bool(min(abs(branch.parameter[end] - limit) for limit in span) > 1e-6 * width)

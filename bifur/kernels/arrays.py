@@ -23,7 +23,7 @@ NO_CONVERGENCE = 8
 LP, BP, HB, UNEXPLAINED, TOUCH = 1, 2, 3, 4, 5
 # places in Trace.count
 POINTS, SPECIAL, LANDED, REJECTED, LOST_LANDINGS, UNLOCATED, NEWTON = range(7)
-HUGE = 1e8
+HUGE = 1e15  # states beyond are taken for infinite
 MAX_HISTORY = 40
 
 

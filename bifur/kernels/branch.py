@@ -140,16 +140,20 @@ def _keep_fold(S, n):
 
 @inline
 def _find(parts, K, lp, bp, hb, tau_lp, tau_hb, P, S, T, W):
-    """Locate the special points that the test functions announce; False where one of them is not there."""
+    """Locate the special points that the test functions announce.
+
+    (whether all of them are there, whether the fold is)
+    """
     n = len(W.u)
-    known = T.count[SPECIAL]
+    known, fold = T.count[SPECIAL], False
     if lp:
         if not parts.special(parts.solvers, LP, K, S.ta, S.tb, tau_lp, P, S, T, W):
-            return False
+            return False, False
         _keep_fold(S, n)
+        fold = True
     if bp:
         if not parts.special(parts.solvers, BP, K, S.ta, S.tb, 0.5, P, S, T, W):
-            return False
+            return False, fold
         last = T.count[SPECIAL] - 1
         if lp and last > known and distance(S.guess, S.fold, S.weight) < PITCHFORK:
             # the branch turns at the branch point, where the fold equations are singular: no fold of its own
@@ -157,7 +161,7 @@ def _find(parts, K, lp, bp, hb, tau_lp, tau_hb, P, S, T, W):
             for j in range(2 * n + 2):
                 T.special_x[known, j] = T.special_x[last, j]
             T.count[SPECIAL] = last
-    return not hb or parts.special(parts.solvers, HB, K, S.ta, S.tb, tau_hb, P, S, T, W)
+    return not hb or parts.special(parts.solvers, HB, K, S.ta, S.tb, tau_hb, P, S, T, W), fold
 
 
 @inline
@@ -294,20 +298,21 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
             if good and (lp or bp or hb or change > 0 or dip < DEEP):
                 T.count[POINTS] = k
                 known = T.count[SPECIAL]
-                explained = change <= lp + bp + 2 * hb and (change - lp - bp) % 2 == 0
+                explained, fold = change <= lp + bp + 2 * hb and (change - lp - bp) % 2 == 0, False
                 if explained and (lp or bp or hb):
                     tau_lp, tau_hb = ta[n] / (ta[n] - tb[n]), hopf_a / (hopf_a - hopf_b)
-                    explained = _find(parts, K, lp, bp, hb, tau_lp, tau_hb, P, S, T, W)
+                    explained, fold = _find(parts, K, lp, bp, hb, tau_lp, tau_hb, P, S, T, W)
                 if explained and not bp and dip < DEEP:
                     if not parts.special(parts.solvers, BP, K, ta, tb, touch, P, S, T, W):
                         _note(TOUCH, k, a, b, T)
                 if not explained:
                     good = ds <= 64 * st.ds_min
-                    T.count[SPECIAL] = known
-                    if good:
-                        lp = False
+                    if good:  # with what was found
+                        lp = fold
                         T.count[UNLOCATED] += 1
                         _note(UNEXPLAINED, k, a, b, T)
+                    else:
+                        T.count[SPECIAL] = known
         if not good:
             T.count[REJECTED] += 1
             ds *= 0.5
