@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bifur.atlas.plane import COMPLETENESS, KINDS, NOT_COMPUTED
-from bifur.systems.base import System, description
+from bifur.systems.base import System
+from bifur.systems.registry import description
 
 FORMAT = "bifur-atlas"
 MAJOR, MINOR = 1, 0
@@ -97,7 +98,7 @@ def system_attributes(system: System) -> dict[str, Any]:
 
 
 def system_description(name: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of `system_attributes`, as `bifur.systems.base.from_description` takes it."""
+    """The inverse of `system_attributes`, as `bifur.systems.registry.from_description` takes it."""
     parameters = json.loads(attributes["parameters"])
     entries = [*json.loads(attributes["state_details"]), *parameters]
 
