@@ -91,7 +91,7 @@ def system_attributes(system: System) -> dict[str, Any]:
         "latex": system.latex(),
         "digest": system.digest,
         "collapse": about["collapse"],
-        "symmetries": to_json([]),
+        "symmetries": to_json(about["symmetries"]),
         "plane": about["plane"] or [],
         "about": about["about"],
     }
@@ -119,6 +119,7 @@ def system_description(name: str, attributes: Mapping[str, Any]) -> dict[str, An
         "units": collect("unit"),
         "bounds": bounds,
         "collapse": list(attributes["collapse"]),
+        "symmetries": json.loads(attributes.get("symmetries", "[]")),
         "plane": list(attributes["plane"]) or None,
         "about": attributes["about"],
     }

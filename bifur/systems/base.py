@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bifur._say import unknown
-from bifur.systems import expression
+from bifur.systems import expression, symmetry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,6 +55,9 @@ class System:
         box that is searched where the field is not polynomial or rational.
     collapse
         States that vanish at an equilibrium that counts as collapse.
+    symmetries
+        Mappings of states to signed states that leave the equations as they are, such as ({"x": "-x"},) or
+        ({"x": "y", "y": "x"},); states that are not named stay.
     plane
         The two parameters (x, y) that a plane of the system is usually over.
     jacobian
@@ -82,6 +85,7 @@ class System:
         bounds: Mapping[str, tuple[float, float]] | None = None,
         collapse: Sequence[str] = (),
         plane: tuple[str, str] | None = None,
+        symmetries: Sequence[Mapping[str, str]] = (),
         jacobian: Field | None = None,
         about: str = "",
         source: str | None = None,
@@ -108,6 +112,13 @@ class System:
         self.source = source if source is not None else _source_of(field)
         self.expressions = self._trace(field)
         self._derived: Derived | None = None
+        try:
+            self.symmetries = symmetry.read(symmetries, self.states)
+            moves = [symmetry.move(entry, self.states) for entry in self.symmetries]
+            symmetry.check(self.expressions, self.states, tuple(self.parameters), moves)
+            self._group = symmetry.group(moves)
+        except ValueError as error:
+            raise ValueError(f"system {name!r}: {error}") from None
         if jacobian is not None:
             self._compare_jacobian(jacobian)
 
@@ -212,6 +223,11 @@ class System:
     def digest(self) -> str:
         """SHA-256 of names and arithmetic: equal for equal systems, however they are written."""
         return hashlib.sha256(repr((self.states, tuple(self.parameters), self.texts)).encode()).hexdigest()
+
+    @property
+    def mirrors(self) -> list[NDArray[np.float64]]:
+        """The group that the symmetries generate, without the identity: (n, n) matrices S with f(S u) = S f(u)."""
+        return [symmetry.matrix(one) for one in self._group]
 
     @property
     def derived(self) -> Derived:

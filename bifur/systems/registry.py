@@ -43,6 +43,7 @@ def description(system: System) -> dict[str, Any]:
         "units": dict(system.units),
         "bounds": {key: list(value) for key, value in system.bounds.items()},
         "collapse": list(system.collapse),
+        "symmetries": [dict(entry) for entry in system.symmetries],
         "plane": list(system.plane) if system.plane else None,
         "about": system.about,
     }
@@ -68,11 +69,20 @@ def from_description(about: Mapping[str, Any]) -> System:
 _BUNDLED = {
     "l2": "l2",
     "l2-full": "l2",
+    "l2-decays": "ablations",
+    "l2-no-stopgrad": "ablations",
+    "l2-no-predictor": "ablations",
+    "byol": "byol",
     "cosine": "cosine",
     "cosine-full": "cosine",
+    "cosine-modes": "modes",
     "phinet": "phinet",
     "phinet-full": "phinet",
     "phinet-talk": "phinet",
+    "phinet-weighted": "phinet",
+    "x-phinet": "phinet",
+    "directset": "directset",
+    "isoloss": "directset",
 }
 
 
