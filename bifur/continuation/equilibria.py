@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -195,7 +195,7 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
     for half in (points[:STARTS], points[STARTS:]):
         out = np.empty((STARTS, system.dimension))
         count = search.from_starts(system.derived.kernels(), np.ascontiguousarray(half), low, high, out, work)
-        halves.append(_distinct(system, p, out[:count]))
+        halves.append(_with_faces(system, work, _distinct(system, p, out[:count]), low, high))
     everything = np.array([state for half in halves for state, _ in half]).reshape(-1, system.dimension)
     merged = _distinct(system, p, everything)
     faces = [state for state, r in merged if math.isnan(r) and _on_regular_face(system, p, state, low)]
@@ -218,10 +218,31 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
         else "the elimination does not hold at these parameters: equilibria are not isolated, or two of them coincide"
     )
     if faces and agreed:
-        reason += "; at the bound of a state the field has no second derivative, and no enclosure is possible there"
+        reason += "; at the bound of a state the field need not be smooth, and what lies there is not enclosed"
     if not agreed and not degenerate and not system.derived.polynomial:
         reason = "two independent searches found different equilibria; narrow `bounds` to the region of interest"
     return _Found([state for state, _ in merged], False, agreed, reason, degenerate, tuple(singular))
+
+
+def _with_faces(
+    system: System,
+    work: step.Work,
+    found: list[tuple[NDArray[np.float64], float]],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> list[tuple[NDArray[np.float64], float]]:
+    """Adds the equilibria that searches on the lower faces of the box find beside those known, face after face."""
+    bounded = np.flatnonzero(np.isfinite(low))
+    newest = found
+    for _ in range(len(bounded)):
+        beside = [np.where(np.arange(system.dimension) == i, low, state) for state, _ in newest for i in bounded]
+        if not beside or len(found) > MOST:
+            break
+        out = np.empty((len(beside), system.dimension))
+        count = search.from_starts(system.derived.kernels(), np.array(beside), low, high, out, work)
+        more = _distinct(system, work.p, out[:count], found)
+        newest, found = more[len(found) :], more
+    return found
 
 
 def _on_regular_face(
@@ -272,10 +293,13 @@ def _dimension_of_set(system: System, work: step.Work, points: list[NDArray[np.f
 
 
 def _distinct(
-    system: System, p: NDArray[np.float64], states: NDArray[np.float64]
+    system: System,
+    p: NDArray[np.float64],
+    states: NDArray[np.float64],
+    known: Sequence[tuple[NDArray[np.float64], float]] = (),
 ) -> list[tuple[NDArray[np.float64], float]]:
-    """Each equilibrium once: two candidates are the same where one lies in the box in which the other is unique."""
-    kept: list[tuple[NDArray[np.float64], float]] = []
+    """Those known, then each other once: candidates are the same where one lies in the box that encloses the other."""
+    kept = list(known)
     for state in states:
         if any(np.abs(state - other).max() <= radius for other, radius in kept):
             continue
