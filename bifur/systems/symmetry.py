@@ -90,7 +90,7 @@ def check(
             if f is None or image is None:
                 continue
             for i, (sign, j) in enumerate(one):
-                if _differ(image[i], sign * f[j]):
+                if _differ(image[i], sign, f[j]):
                     raise ValueError(
                         f"`symmetries`: {_text(one, states)} is no symmetry: {states[i]}' is not that of the image"
                     )
@@ -135,21 +135,20 @@ def _in_balls(components: Sequence[expression.Expression], values: Mapping[str, 
     def ball(value: Fraction) -> Any:
         return flint.arb(flint.fmpq(value.numerator, value.denominator))
 
-    before = flint.ctx.prec
-    flint.ctx.prec = BITS
-    try:
+    with flint.ctx.workprec(BITS):
         found = expression.evaluate(components, {k: ball(v) for k, v in values.items()}, ball, ops.apply)
         found = [flint.arb(value) for value in found]
         sharp = all(f.is_finite() and f.rad() <= ROUNDING * (1 + abs(f)) for f in found)
-    finally:
-        flint.ctx.prec = before
     return found if sharp else None
 
 
-def _differ(one: Any, other: Any) -> bool:
+def _differ(one: Any, sign: int, other: Any) -> bool:
     if isinstance(one, Fraction | int) and isinstance(other, Fraction | int):
-        return one != other
-    return not (one - other).contains(0)
+        return one != sign * other
+    import flint
+
+    with flint.ctx.workprec(BITS):
+        return not (one - sign * other).contains(0)
 
 
 def group(moves: Sequence[Move]) -> list[Move]:

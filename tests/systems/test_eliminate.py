@@ -12,9 +12,7 @@ import bifur
 from bifur.continuation import exact
 from bifur.systems import derive, eliminate
 from tests.known import ssl
-from tests.known.families import ALL, system
-
-POLYNOMIAL = [name for name in ALL if name not in ("pp2", "abc")]
+from tests.known.families import POLYNOMIAL, system
 
 
 def symbols(name):
