@@ -29,7 +29,8 @@ from bifur.continuation.results import Branch, Completeness, Diagram, Equilibriu
 from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import Piece, Tracer
 from bifur.kernels import arrays, engine, step
-from bifur.systems.base import System, Values, get_system, merged
+from bifur.systems.base import System, Values, merged
+from bifur.systems.registry import get_system
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,7 +17,8 @@ from bifur.continuation.equilibria import starts, state_bounds
 from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import MAX_SPECIAL, steps
 from bifur.kernels import arrays, engine, search, step, sweep
-from bifur.systems.base import System, get_system
+from bifur.systems.base import System
+from bifur.systems.registry import get_system
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

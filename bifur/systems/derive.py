@@ -241,7 +241,7 @@ class _Writer:
     def components(self) -> list[str]:
         """In the definition's own order of operations, so that their rounding is that of the definition."""
         names = {k: expression.name(v) for k, v in self.renamed.items()}
-        renamed = expression.evaluate(self.system.expressions, names, expression.number, expression.call)
+        renamed = expression.evaluate(self.system.expressions, names, expression.number, expression.call, _power)
         return [expression.text(component) for component in renamed]
 
     def field(self) -> str:
@@ -285,7 +285,7 @@ class _Writer:
         renamed = {k: expression.name(v) for k, v in self.renamed.items()}
 
         def value(e: expression.Expression) -> str:
-            return expression.text(expression.evaluate([e], renamed, expression.number, expression.call)[0])
+            return expression.text(expression.evaluate([e], renamed, expression.number, expression.call, _power)[0])
 
         if operator == "number":
             return f"({value(expression.number(abs(arguments[0])))})"
@@ -371,6 +371,11 @@ class _Writer:
         return lines
 
 
+def _power(base: expression.Expression, exponent: int) -> expression.Expression:
+    """As `_machine` has it: no whole negative powers."""
+    return base**exponent if exponent >= 0 else 1 / base**-exponent
+
+
 def _code(value: sp.Expr) -> str:
     import sympy as sp
 
@@ -378,10 +383,21 @@ def _code(value: sp.Expr) -> str:
 
 
 def _machine(value: sp.Expr) -> str:
-    """As `_code`, with numbers that are no machine integers as doubles."""
+    """As `_code`, with numbers that are no machine integers as doubles, and 1/x**2 for x**(-2).
+
+    A whole negative power of zero is an exception in numba, whatever its error model; a quotient is infinite.
+    """
     import sympy as sp
+    from sympy.printing.pycode import PythonCodePrinter
 
     def large(e: sp.Expr) -> bool:
         return bool(e.is_Rational) and (abs(e.p) >= 2**53 or e.q >= 2**53)
 
-    return _code(value.replace(large, lambda e: sp.Symbol(repr(float(e)))))
+    class Printer(PythonCodePrinter):
+        def _print_Pow(self, expr: Any, rational: bool = False) -> str:
+            if expr.exp.is_Integer and expr.exp < -1:
+                return f"(1.0/({self._print(sp.Pow(expr.base, -expr.exp, evaluate=False))}))"
+            return str(super()._print_Pow(expr, rational))
+
+    settings = {"fully_qualified_modules": False}
+    return str(Printer(settings).doprint(value.replace(large, lambda e: sp.Symbol(repr(float(e))))))
