@@ -100,7 +100,7 @@ class Tracer:
         if forward.branch.closed:
             return forward
         backward = self._one(state, value, start, -1.0)
-        return forward if backward is None else _join(backward, forward)
+        return forward if backward is None else join(backward, forward)
 
     def _one(
         self, state: NDArray[np.float64], value: float, row: NDArray[np.float64], direction: float
@@ -259,7 +259,7 @@ def fold_coefficient(system: System, u: NDArray[np.float64], p: NDArray[np.float
     return float(w @ out[:, :n] @ v / (2 * scale)) if scale != 0 else float("nan")
 
 
-def _join(backward: Piece, forward: Piece) -> Piece:
+def join(backward: Piece, forward: Piece) -> Piece:
     """Two directions from one start, as one branch; the start is kept once."""
     a, b = backward.branch, forward.branch
 
