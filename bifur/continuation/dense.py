@@ -18,6 +18,9 @@ serves for few states, loses half of the digits where J is as stiff as a discret
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +33,33 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
     Matrix = NDArray[np.float64]
+
+_lock = threading.Lock()
+_inside, _limit = 0, None
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """LAPACK in one thread: on matrices of a few hundred rows its threads gain nothing, and wait for each other.
+
+    On cores that are busy they make it ten times slower.
+    """
+    global _inside, _limit
+    import scipy.linalg.lapack  # noqa: F401  its library must be loaded to be limited
+    from threadpoolctl import threadpool_limits
+
+    with _lock:
+        if _inside == 0:
+            _limit = threadpool_limits(1, "blas")
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0 and _limit is not None:
+                _limit.restore_original_limits()
+
 
 # how Newton ended
 CONVERGED, DIVERGED, NOT_FINITE, SINGULAR = range(4)
@@ -160,8 +190,7 @@ class Slice:
             J = H[:, :-1]
             if not (np.isfinite(f).all() and np.isfinite(J).all()):
                 return NOT_FINITE, u, first, J
-            # a hundred times sharper than along a branch: these points are kept
-            if iteration > 0 and _small(f, J, u, 1e-2 * RESIDUAL):
+            if iteration > 0 and converged(f, J, u):
                 return CONVERGED, u, first, J
             if iteration == max_newton:
                 break
@@ -175,6 +204,11 @@ class Slice:
             if change <= 1e-300:
                 return CONVERGED, u, first, J
         return DIVERGED, u, first, J
+
+
+def converged(f: Vector, J: Matrix, u: Vector) -> bool:
+    """Whether u is an equilibrium, a hundred times sharper than along a branch: these points are kept."""
+    return _small(f, J, u, 1e-2 * RESIDUAL)
 
 
 def _small(f: Vector, H: Matrix, z: Vector, tolerance: float) -> bool:

@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bifur._say import unknown
-from bifur.continuation import doubts, exact
+from bifur.continuation import dense, doubts, exact
 from bifur.continuation.cover import Cover
 from bifur.continuation.equilibria import equilibrium, find_equilibria, state_bounds
+from bifur.continuation.large import LargeTracer
 from bifur.continuation.results import Branch, Completeness, Diagram, Equilibrium, EquilibriumSet, SpecialPoint
 from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import Piece, Tracer
 from bifur.kernels import engine, step
+from bifur.systems import sparse
 from bifur.systems.base import System, Values, get_system, merged
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ Event = Callable[[Any, Any], Any]
 Start = Any  # a state, a list of states, a SpecialPoint or a Branch
 
 SPREAD = 24  # sampled values where no elimination tells where to look
+SPREAD_LARGE = 4  # and where many states make each of them cost seconds
 
 
 def trace(
@@ -165,8 +168,9 @@ class _Problem:
     def index(self) -> int:
         return list(self.system.parameters).index(self.free)
 
-    def tracer(self, grid: NDArray[np.float64]) -> Tracer:
-        return Tracer(self.system, self.p, self.free, self.span, self.box, grid, self.settings)
+    def tracer(self, grid: NDArray[np.float64]) -> Tracer | LargeTracer:
+        kind = LargeTracer if sparse.is_large(self.system) else Tracer
+        return kind(self.system, self.p, self.free, self.span, self.box, grid, self.settings)
 
     def at(self, value: float) -> NDArray[np.float64]:
         p = self.p.copy()
@@ -213,27 +217,10 @@ class _Problem:
         b, system = piece.branch, self.system
         ends = [np.append(b.state[k], b.parameter[k]) for k in (i, i + 1)]
         row = ends[1] - ends[0]
-        work = step.make_work(system.dimension, len(self.p))
-        work.p[:] = self.p
-        free, logs = np.array([self.index], np.int64), np.zeros(1, np.int64)
         lo, hi, z = 0.0, 1.0, ends[0]
         for _ in range(52):
             middle = 0.5 * (lo + hi)
-            z = ends[0] + middle * row
-            engine.correct(
-                engine.solvers,
-                step.EQUILIBRIUM,
-                system.derived.kernels(),
-                z,
-                row,
-                float(row @ z),
-                np.ones(len(z)),
-                free,
-                logs,
-                0.9,
-                20,
-                work,
-            )
+            z = self._corrected(ends[0] + middle * row, row)
             p = self.at(z[-1])
             value = float(event(tuple(z[:-1]), Values(dict(zip(system.parameters, p, strict=True)))))
             lo, hi = (middle, hi) if value * first > 0 else (lo, middle)
@@ -241,10 +228,35 @@ class _Problem:
             kind="event",
             parameters=dict(zip(system.parameters, self.at(z[-1]).tolist(), strict=True)),
             state=z[:-1].copy(),
-            residual=float(step.relative_residual(system.derived.kernels(), z[:-1].copy(), work)),
+            residual=equilibrium(system, self.at(z[-1]), z[:-1]).residual,
             normal_form={"event": float(number), "value": value},
             system=system,
         )
+
+    def _corrected(self, z: NDArray[np.float64], row: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The equilibrium near z = (u, parameter) in the plane through z with this normal."""
+        target, weight = float(row @ z), np.ones(len(z))
+        if sparse.is_large(self.system):
+            at = dense.Slice(sparse.functions(self.system), self.p, self.index, log=False)
+            return at.correct(z, row, target, weight, 0.9, 20).z
+        work = step.make_work(self.system.dimension, len(self.p))
+        work.p[:] = self.p
+        free, logs = np.array([self.index], np.int64), np.zeros(1, np.int64)
+        kernels = self.system.derived.kernels()
+        engine.correct(engine.solvers, step.EQUILIBRIUM, kernels, z, row, target, weight, free, logs, 0.9, 20, work)
+        return z
+
+    def newton(self, state: NDArray[np.float64], value: float) -> NDArray[np.float64] | None:
+        """The equilibrium that Newton finds from a state, None where it finds none."""
+        if sparse.is_large(self.system):
+            at = dense.Slice(sparse.functions(self.system), self.p, self.index, log=False)
+            code, u, _, _ = at.newton(state, value, 50)
+            return u if code == dense.CONVERGED else None
+        work = step.make_work(self.system.dimension, len(self.p))
+        work.p[:] = self.at(value)
+        u = state.copy()
+        code, _ = step.newton(self.system.derived.kernels(), u, work, 50)
+        return u if code == step.CONVERGED else None
 
 
 def _unbounded(system: System) -> System:
@@ -317,7 +329,8 @@ def _samples(problem: _Problem, critical: list[float] | None) -> NDArray[np.floa
     forward, back = (math.log, math.exp) if log else (float, float)
     low, high = (forward(end) for end in problem.span)
     if critical is None:
-        inner = np.linspace(low, high, SPREAD + 2)[1:-1].tolist()
+        spread = SPREAD_LARGE if sparse.is_large(problem.system) else SPREAD
+        inner = np.linspace(low, high, spread + 2)[1:-1].tolist()
     else:
         edges = [low, *(forward(value) for value in critical), high]
         inner = [0.5 * (a + b) for a, b in pairwise(edges)]
@@ -351,17 +364,14 @@ def _from_start(problem: _Problem, start: Start, value: float | None) -> tuple[l
     first = problem.span[0] if value is None else problem.system.check_parameter(problem.free, value)
     if not problem.span[0] <= first <= problem.span[1]:
         raise ValueError(f"`start` is at {problem.free} = {first:g}, outside `span` {problem.span}")
-    work = step.make_work(problem.system.dimension, len(problem.p))
     starts = []
     for state in states:
-        work.p[:] = problem.at(first)
-        u = state.copy()
-        code, _ = step.newton(problem.system.derived.kernels(), u, work, 50)
-        if code != step.CONVERGED and np.any(problem.system.field(state, _named(problem, first)) != 0):
+        u = problem.newton(state, first)
+        if u is None and np.any(problem.system.field(state, _named(problem, first)) != 0):
             raise ValueError(
                 f"`start` {state.tolist()}: Newton finds no equilibrium near it at {problem.free} = {first:g}"
             )
-        starts.append((u, first, None))
+        starts.append((state.copy() if u is None else u, first, None))
     return _pieces(problem, tracer, starts), "unknown", note
 
 
@@ -370,7 +380,9 @@ def _named(problem: _Problem, value: float) -> dict[str, float]:
 
 
 def _pieces(
-    problem: _Problem, tracer: Tracer, starts: Sequence[tuple[NDArray[np.float64], float, NDArray[np.float64] | None]]
+    problem: _Problem,
+    tracer: Tracer | LargeTracer,
+    starts: Sequence[tuple[NDArray[np.float64], float, NDArray[np.float64] | None]],
 ) -> list[Piece]:
     found = [tracer.both(state, value, row) for state, value, row in starts]
     if any(piece is None for piece in found):

@@ -87,17 +87,22 @@ class LargeTracer:
         axis = np.zeros(self.n + 1)
         axis[-1] = 1.0
         start = axis if row is None else np.asarray(row, float)
-        forward = self._one(state, value, start)
-        if forward is None or forward.branch.closed:
-            return forward
-        backward = self._one(state, value, -start)
+        with dense.one_thread():
+            forward = self._one(state, value, start)
+            if forward is None or forward.branch.closed:
+                return forward
+            backward = self._one(state, value, -start)
         return forward if backward is None else join(backward, forward)
 
     # ---- one direction -------------------------------------------------------------------
 
     def _weight(self, z: Vector) -> Vector:
-        """States by their size where it exceeds 1, the parameter by its span."""
-        return np.append(self.weights / np.maximum(1.0, np.abs(z[:-1])), 1.0 / (self.span[1] - self.span[0]))
+        """States by their size where it exceeds 1, in the root mean square; the parameter by its span.
+
+        So a finer discretisation of one problem takes the same steps.
+        """
+        states = self.weights / np.maximum(1.0, np.abs(z[:-1])) / math.sqrt(self.n)
+        return np.append(states, 1.0 / (self.span[1] - self.span[0]))
 
     def _point(self, z: Vector, H: NDArray[np.float64], row: Vector, weight: Vector) -> Point | None:
         """With tangent and spectrum; None where the tangent is not unique."""
