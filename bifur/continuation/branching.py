@@ -1,4 +1,4 @@
-"""Branch points of a diagram: what passes through each, and the branches that leave it.
+"""Branch points of a diagram: where they are, and what passes through each.
 
 A branch point at which the determinant changes its sign is located by the branch loop. Where it only touches zero
 (three tangents), or where more than one eigenvalue vanishes at once, the loop leaves a step to be looked at: here it is
@@ -16,7 +16,7 @@ import numpy as np
 from bifur.continuation.branch_points import BranchPoint, branch_tangents
 from bifur.continuation.equilibria import equilibrium
 from bifur.continuation.results import Branch, SpecialPoint
-from bifur.continuation.tracer import Ends, Piece, Tracer
+from bifur.continuation.tracer import Ends, Piece
 from bifur.systems.base import System
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 ROUNDING = 1e-13
 NEAR_SINGULAR = 1e-9  # how well a state is known where more than one eigenvalue vanishes
 SAME = 1e-6  # of the size of a state, and of the span: two places this near are one branch point
-BESIDE = 0.05  # of a step: how far a branch may bend away from its chord
 
 
 def classified(
@@ -39,7 +38,8 @@ def classified(
     if not (piece.unexplained or piece.touching or any(point.kind == "BP" for point in piece.special)):
         return piece
     special = [_named(system, point, free) if point.kind == "BP" else point for point in piece.special]
-    explained, found = [], []
+    explained: list[Ends] = []
+    found: list[SpecialPoint] = []
     for ends in (*piece.unexplained, *piece.touching):
         point = _inside(system, p, free, ends, critical, width)
         if point is not None:
@@ -135,50 +135,3 @@ def _in_order(branch: Branch, points: list[SpecialPoint]) -> list[SpecialPoint]:
         return int(np.abs(z - at).sum(axis=1).argmin())
 
     return sorted(points, key=place)
-
-
-# ---- the branches that leave a branch point -----------------------------------------------------
-
-
-def missing_tangents(point: SpecialPoint, free: str, pieces: Sequence[Piece]) -> list[NDArray[np.float64]]:
-    """The tangents at a branch point along which none of the pieces passes it.
-
-    A branch that passes goes along the tangent that is nearest to its direction.
-    """
-    if point.tangents is None or not len(point.tangents):
-        return []
-    taken: set[int] = set()
-    for piece in pieces:
-        for direction, scale in _passes(piece.branch, point, free):
-            t = point.tangents / scale
-            taken.add(int(np.abs(t @ direction / np.linalg.norm(t, axis=1)).argmax()))
-    return [t for k, t in enumerate(point.tangents) if k not in taken]
-
-
-def _passes(branch: Branch, point: SpecialPoint, free: str) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """The directions in which a branch goes through a point, and the scale that they are measured in."""
-    if len(branch) < 2:
-        return []
-    z = np.append(point.state, point.parameters[free])
-    scale = np.append(np.maximum(1.0, np.abs(z[:-1])), max(float(np.ptp(branch.parameter)), 1e-300))
-    along = (np.column_stack([branch.state, branch.parameter]) - z) / scale
-    chord = np.diff(along, axis=0)
-    length = np.maximum(np.linalg.norm(chord, axis=1), 1e-300)
-    tau = np.clip(-np.sum(along[:-1] * chord, axis=1) / length**2, 0.0, 1.0)
-    away = np.linalg.norm(along[:-1] + tau[:, None] * chord, axis=1)
-    near = np.flatnonzero(away <= BESIDE * length + SAME)
-    groups = np.split(near, np.flatnonzero(np.diff(near) > 1) + 1) if len(near) else []
-    best = [group[away[group].argmin()] for group in groups]
-    return [(chord[k] / length[k], scale) for k in best]
-
-
-def starts(tracer: Tracer, point: SpecialPoint, tangents: Sequence[NDArray[np.float64]], free: str) -> list[tuple]:
-    """(state, value, row) from which a branch through the point along each tangent can be traced."""
-    found = []
-    for tangent in tangents:
-        for sense in (1.0, -1.0):
-            at = tracer.step_off(point.state, point.parameters[free], sense * tangent)
-            if at is not None:
-                found.append((*at, tangent))
-                break
-    return found

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bifur.continuation import exact
+from bifur.continuation import dense, exact, large_search
 from bifur.continuation.results import Completeness, Equilibrium, EquilibriumSet, Kind, collapsed
 from bifur.kernels import engine, search, step
+from bifur.systems import sparse
 from bifur.systems.base import System
 from bifur.systems.registry import get_system
 
@@ -79,6 +80,9 @@ def find_equilibria(
     system = get_system(system)
     p = system.values(parameters, **more)
     low, high = state_bounds(system, bounds)
+    if sparse.is_large(system):
+        states, reason = large_search.search(system, p, low, high)
+        return _finish(system, p, _Found(states, False, False, reason), False)
     found = _from_charts(system, p, low, high, prove) if system.derived.polynomial else None
     if found is None:
         found = _from_starts(system, p, low, high)
@@ -239,7 +243,7 @@ def _with_faces(
         if not beside or len(found) > MOST:
             break
         out = np.empty((len(beside), system.dimension))
-        count = search.from_starts(system.derived.kernels(), np.array(beside), low, high, out, work)
+        count = search.by_starts(system.derived.addresses, np.array(beside), low, high, out, work)
         more = _distinct(system, work.p, out[:count], found)
         newest, found = more[len(found) :], more
     return found
@@ -340,16 +344,22 @@ def _finish(system: System, p: NDArray[np.float64], found: _Found, prove: bool) 
 
 def equilibrium(system: System, p: NDArray[np.float64], state: NDArray[np.float64], prove: bool = False) -> Equilibrium:
     """Spectrum, kind and residual of a known equilibrium."""
-    work = step.make_work(system.dimension, len(p))
-    work.p[:] = p
-    re, im = np.empty(system.dimension), np.empty(system.dimension)
-    size, residual = engine.describe(engine.PARTS, system.derived.addresses, state, re, im, work)
+    if sparse.is_large(system):
+        jacobian = system.derived.evaluate("jacobian", system, state, dict(zip(system.parameters, p, strict=True)))
+        eigenvalues, size = dense.spectrum(jacobian), float(np.abs(jacobian).max())
+        residual = large_search.relative_residual(sparse.functions(system), state, p)
+    else:
+        work = step.make_work(system.dimension, len(p))
+        work.p[:] = p
+        re, im = np.empty(system.dimension), np.empty(system.dimension)
+        size, residual = engine.describe(engine.PARTS, system.derived.addresses, state, re, im, work)
+        eigenvalues = re + 1j * im
     return Equilibrium(
         state=state,
         parameters=dict(zip(system.parameters, p.tolist(), strict=True)),
-        eigenvalues=re + 1j * im,
-        kind=kind_of(re, size),
-        n_unstable=int((re > 0).sum()),
+        eigenvalues=eigenvalues,
+        kind=kind_of(eigenvalues.real, size),
+        n_unstable=int((eigenvalues.real > 0).sum()),
         residual=residual,
         collapsed=bool(collapsed(system, state)),
         radius=exact.krawczyk_radius(system, state, p) if prove else math.nan,

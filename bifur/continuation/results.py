@@ -145,8 +145,8 @@ class Branch:
     `parameter` (m,), `state` (m, n), `eigenvalues` (m, n) complex by decreasing real part,
     `stable` (m,) bool, `n_unstable` (m,) int, `tangent` (m, n + 1) unit tangents in (u, free parameter),
     `stop_reason` at the first and the last point. Where an end stops for want of convergence, `corrections` holds the
-    lengths of Newton's corrections in the last step tried there. Where an end runs to infinity, or the parameter to zero
-    on a logarithmic scale, `exponents` holds for each state that follows one a power: u ~ |l - l_end|^exponent.
+    lengths of Newton's corrections in the last step tried there. Where an end runs to infinity, or the parameter to
+    zero on a logarithmic scale, `exponents` holds for each state that follows one a power: u ~ |l - l_end|^exponent.
     """
 
     what: str

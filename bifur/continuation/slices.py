@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bifur._say import unknown
-from bifur.continuation.diagram import _span as checked_span
 from bifur.continuation.equilibria import starts, state_bounds
+from bifur.continuation.problem import checked_span
 from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import MAX_SPECIAL, steps
 from bifur.kernels import arrays, engine, search, step, sweep

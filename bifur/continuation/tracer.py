@@ -29,9 +29,9 @@ AT_END = 1e-9  # of the span: as near to its end as a set of equilibria there le
 class Piece:
     """A branch with what was found on it.
 
-    `landed` holds (grid index, state), `unexplained` the two ends (u, parameter) of each step in which the test functions
-    change as at a special point where none was found, `touching` those of steps in which the determinant all but touches
-    zero.
+    `landed` holds (grid index, state), `unexplained` the two ends (u, parameter) of each step in which the test
+    functions change as at a special point where none was found, `touching` those of steps in which the determinant all
+    but touches zero.
     """
 
     branch: Branch
@@ -39,9 +39,9 @@ class Piece:
     landed: tuple[tuple[int, NDArray[np.float64]], ...]
     rejected: int
     lost: int
-    unexplained: tuple[Ends, ...]
-    touching: tuple[Ends, ...]
     newton: int
+    unexplained: tuple[Ends, ...] = ()
+    touching: tuple[Ends, ...] = ()
 
 
 def steps(settings: Settings) -> Steps:
@@ -108,7 +108,7 @@ class Tracer:
         if forward.branch.closed:
             return forward
         backward = self._one(state, value, start, -1.0)
-        return forward if backward is None else _join(backward, forward)
+        return forward if backward is None else join(backward, forward)
 
     def _one(
         self, state: NDArray[np.float64], value: float, row: NDArray[np.float64], direction: float
@@ -188,27 +188,6 @@ class Tracer:
                 first[-1], last[-1] = np.exp(first[-1]), np.exp(last[-1])
             found.append((first, last))
         return tuple(found)
-
-    def step_off(
-        self, state: NDArray[np.float64], value: float, tangent: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], float] | None:
-        """A point of the branch that leaves a branch point along `tangent` (n + 1,); None where none is found there."""
-        scale = np.append(np.maximum(1.0, np.abs(state)), self.problem.span[1] - self.problem.span[0])
-        z = np.append(state, np.log(value) if self.log else value)
-        t = tangent.copy()
-        t[-1] /= value if self.log else 1.0
-        t /= np.linalg.norm(t / scale)
-        row = t / scale**2
-        self.work.p[:] = self.p
-        for ds in self.settings.ds * 0.25 ** np.arange(6):
-            at = z + ds * t
-            code, _ = engine.settle(
-                self.addresses, at, row, float(row @ z + ds), 1 / scale, self.index, int(self.log), 0.9, 20,
-                self.scratch.history, self.work,
-            )  # fmt: skip
-            if code == step.CONVERGED and np.linalg.norm((at - z - ds * t) / scale) < 0.2 * ds:
-                return at[:-1], float(np.exp(at[-1]) if self.log else at[-1])
-        return None
 
     def _corrections(self, code: int) -> tuple[float, ...]:
         """Newton's corrections in the last step, where it is for them that the branch stops."""
@@ -309,7 +288,7 @@ def fold_coefficient(system: System, u: NDArray[np.float64], p: NDArray[np.float
     return float(w @ out[:, :n] @ v / (2 * scale)) if scale != 0 else float("nan")
 
 
-def _join(backward: Piece, forward: Piece) -> Piece:
+def join(backward: Piece, forward: Piece) -> Piece:
     """Two directions from one start, as one branch; the start is kept once."""
     a, b = backward.branch, forward.branch
 

@@ -302,9 +302,9 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
                 if explained and (lp or bp or hb):
                     tau_lp, tau_hb = ta[n] / (ta[n] - tb[n]), hopf_a / (hopf_a - hopf_b)
                     explained, fold = _find(parts, K, lp, bp, hb, tau_lp, tau_hb, P, S, T, W)
-                if explained and not bp and dip < DEEP:
-                    if not parts.special(parts.solvers, BP, K, ta, tb, touch, P, S, T, W):
-                        _note(TOUCH, k, a, b, T)
+                at_touch = explained and not bp and dip < DEEP
+                if at_touch and not parts.special(parts.solvers, BP, K, ta, tb, touch, P, S, T, W):
+                    _note(TOUCH, k, a, b, T)
                 if not explained:
                     good = ds <= 64 * st.ds_min
                     if good:  # with what was found

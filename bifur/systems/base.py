@@ -233,9 +233,9 @@ class System:
     def derived(self) -> Derived:
         """Derivatives and polynomial form: generated on first use, then cached on disk."""
         if self._derived is None:
-            from bifur.systems import derive
+            from bifur.systems import derive, sparse
 
-            self._derived = derive.derived(self)
+            self._derived = sparse.LargeDerived(self) if sparse.is_large(self) else derive.derived(self)
         return self._derived
 
     def label(self, name: str) -> str:
