@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ROUNDING = 1e-13
 NEAR_SINGULAR = 1e-9  # how well a state is known where more than one eigenvalue vanishes
+FLAT = 1e-3  # a fold this near to a pitchfork, and with a coefficient this small, is the turn of the branch there
 SAME = 1e-6  # of the size of a state, and of the span: two places this near are one branch point
 
 
@@ -46,13 +47,8 @@ def classified(
             explained.append(ends)
             if not any(_together(point, other, free, width) for other in (*special, *found) if other.kind == "BP"):
                 found.append(point)
-    degenerate = [point for point in (*special, *found) if point.kind == "BP" and _is_degenerate(point)]
-    # where more than one eigenvalue vanishes at once, the pair whose sum vanishes there is no pair of its own
-    kept = [
-        point
-        for point in special
-        if point.kind not in ("HB", "NS", "LP") or not any(_together(point, other, free, width) for other in degenerate)
-    ]
+    points = [point for point in (*special, *found) if point.kind == "BP"]
+    kept = [point for point in special if not any(_belongs(point, other, free, width) for other in points)]
     return replace(
         piece,
         special=tuple(_in_order(piece.branch, [*kept, *found])),
@@ -60,8 +56,14 @@ def classified(
     )
 
 
-def _is_degenerate(point: SpecialPoint) -> bool:
-    return point.corank > 1 or point.normal_form.get("type") not in ("transcritical", "pitchfork")
+def _belongs(point: SpecialPoint, other: SpecialPoint, free: str, width: float) -> bool:
+    """Whether a point is but a trace of this branch point in the test functions."""
+    if point.kind == "LP" and other.normal_form.get("type") == "pitchfork":  # the branch turns at the branch point
+        flat = abs(float(point.normal_form["quadratic"])) <= FLAT * max(1.0, abs(float(other.normal_form["cubic"])))
+        return flat and _together(point, other, free, width, FLAT)
+    # where more than one eigenvalue vanishes at once, the pair whose sum vanishes there is no pair of its own
+    simple = other.corank == 1 and other.normal_form.get("type") in ("transcritical", "pitchfork")
+    return point.kind in ("HB", "NS", "LP") and not simple and _together(point, other, free, width)
 
 
 def _named(system: System, point: SpecialPoint, free: str) -> SpecialPoint:
@@ -120,9 +122,9 @@ def _inside(
     return _special(system, values, free, found, known if near else None)
 
 
-def _together(a: SpecialPoint, b: SpecialPoint, free: str, width: float) -> bool:
-    near = np.abs(a.state - b.state) <= SAME * np.maximum(1.0, np.abs(b.state))
-    return bool(near.all()) and abs(a.parameters[free] - b.parameters[free]) <= SAME * width
+def _together(a: SpecialPoint, b: SpecialPoint, free: str, width: float, within: float = SAME) -> bool:
+    near = np.abs(a.state - b.state) <= within * np.maximum(1.0, np.abs(b.state))
+    return bool(near.all()) and abs(a.parameters[free] - b.parameters[free]) <= within * width
 
 
 def _in_order(branch: Branch, points: list[SpecialPoint]) -> list[SpecialPoint]:

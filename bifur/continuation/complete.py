@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 FINER = (8, 64)  # how many times smaller the steps are where something speaks against what was traced
 MOST_SWITCHES = 200  # branch points that branches are looked for at
+OFF_ROUND = 0.381966  # of their distance: sampled values that are no round numbers, where special points like to lie
 SPREAD = 24  # sampled values where no elimination tells where to look
 SPREAD_LARGE = 4  # and where many states make each of them cost seconds
 
@@ -159,7 +160,7 @@ def _samples(problem: Problem, critical: list[float] | None) -> NDArray[np.float
     low, high = (forward(end) for end in problem.span)
     if critical is None:
         spread = SPREAD_LARGE if sparse.is_large(problem.system) else SPREAD
-        inner = np.linspace(low, high, spread + 2)[1:-1].tolist()
+        inner = (low + (high - low) * (np.arange(spread) + OFF_ROUND) / spread).tolist()
     else:
         edges = [low, *(forward(value) for value in critical), high]
         inner = [0.5 * (a + b) for a, b in pairwise(edges)]

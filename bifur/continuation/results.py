@@ -177,7 +177,8 @@ class Diagram:
 
     `completeness` is "proved" where elimination gave every critical value of the parameter and
     each interval between them was sampled with a proved count; `landed` holds the equilibria at
-    the values asked for by `at`; `notes` say what could not be done, and why.
+    the values asked for by `at`; `notes` say what could not be done, and why. `orbits` groups the numbers of branches
+    that are one but for a declared symmetry of the system; it is empty where none is declared.
     """
 
     system: System
@@ -190,14 +191,16 @@ class Diagram:
     landed: tuple[tuple[float, Equilibrium], ...] = ()
     notes: tuple[str, ...] = ()
     stats: Mapping[str, float] = field(default_factory=dict)
+    orbits: tuple[tuple[int, ...], ...] = ()
 
     def __repr__(self) -> str:
         kinds = [point.kind for point in self.special_points]
         special = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "no special points"
         low, high = self.span
+        count = f"{len(self.branches)}" + (f" in {len(self.orbits)} orbits" if self.orbits else "")
         return (
             f"Diagram({self.system.name}, {self.free} {low:g} to {high:g}, "
-            f"branches: {len(self.branches)}, {special}, {self.completeness})"
+            f"branches: {count}, {special}, {self.completeness})"
         )
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -222,6 +225,7 @@ class Diagram:
                 "parameters": dict(self.parameters),
                 "completeness": self.completeness,
                 "notes": list(self.notes),
+                "orbits": [list(orbit) for orbit in self.orbits],
                 "branches": [
                     {
                         "parameter": branch.parameter.tolist(),
