@@ -55,8 +55,9 @@ class BranchPoint:
     | higher corank | not looked into | `why` |
 
     `crossing` is d(eigenvalue) / d(parameter) along a branch, `quadratic` a and `cubic` c those of x' = a x^2, c x^3 on
-    the centre manifold at the point, with null vectors |q| = 1, <p, q> = 1. A pitchfork is supercritical where c < 0: the
-    new branches lie on the side where the old one has the eigenvalue positive, and have it negative.
+    the centre manifold at the point, with null vectors |q| = 1, <p, q> = 1. A pitchfork is supercritical where c < 0:
+    the new branches lie on the side where the old one has the eigenvalue positive, and have it negative themselves;
+    `direction` is that side of the parameter, "above" or "below".
     """
 
     corank: int
@@ -209,7 +210,7 @@ class _Reduced:
         return at, next((m for m in range(2, ORDER + 1) if np.abs(at.g[m]).max() > VANISHES), ORDER + 1)
 
     def sharpened(self, at: _Local, order: int) -> _Local | None:
-        """Newton in the kernel's plane until the form of degree order - 1 vanishes; None unless all lower ones do too."""
+        """Newton in the kernel's plane until the form of degree order - 1 vanishes; None unless all lower ones do."""
         for _ in range(6):
             step = np.linalg.lstsq(_gradient(at.g[order]), -at.g[order - 1], rcond=1e-6)[0]
             if not np.abs(step).max() <= 10 * NEAR:
@@ -363,7 +364,8 @@ def unfolded(system: System, point: Any) -> System:
         raise ValueError(f"`point` has other states or parameters than {system.name}")
     if "unfolding" in (*system.parameters, *system.states):
         raise ValueError(f"`system`: {system.name} already has the name `unfolding`")
-    J = system.jacobian(point.state, dict(point.parameters))
+    p = [point.parameters[name] for name in system.parameters]
+    J = Forms(system, point.state, p).J(np.eye(system.dimension))
     w = np.linalg.svd(J)[0][:, -1]
     w = np.where(np.abs(w) < 1e-9, 0.0, np.round(w, 12)) * (1.0 if w[np.argmax(np.abs(w))] > 0 else -1.0)
 

@@ -8,8 +8,8 @@ The centre manifold u0 + H(w) and the flow w' = L w + g(w) on it satisfy
 
     (<a, L> - A) h_a + sum_j g_ja q_j = R_a
 
-for each monomial w^a, where R_a comes from lower degrees: F along H by Taylor arithmetic of the definition. g_ja is kept
-where <a, L> = L_j, and then <p_j, h_a> = 0.
+for each monomial w^a, where R_a comes from lower degrees: F along H by Taylor arithmetic of the definition. g_ja is
+kept where <a, L> = L_j, and then <p_j, h_a> = 0.
 """
 
 from __future__ import annotations
@@ -54,19 +54,16 @@ class Mode:
 def mode(A: NDArray[np.float64], value: complex) -> Mode:
     """The vectors of a simple eigenvalue, from the singular vectors of A - value; real where it is zero."""
     shifted = A - value * np.eye(len(A)) if value else A
-    left, _, right = np.linalg.svd(shifted)
+    left, size, right = np.linalg.svd(shifted)
     q, p = right[-1].conj(), left[:, -1]
     product = np.vdot(p, q)
-    if abs(product) < SIMPLE:
+    if abs(product) <= SIMPLE or (len(A) > 1 and size[-2] <= SIMPLE * size[0]):
         raise NoNormalForm(f"the eigenvalue {_shown(value)} is not simple")
     return Mode(value, q, p / np.conj(product))
 
 
 def modes(A: NDArray[np.float64], zeros: int, pairs: int) -> list[Mode]:
-    """The eigenvalues on the imaginary axis: `zeros` (0 or 1) at zero, then pairs i omega, -i omega, largest omega first.
-
-    The values are put on the axis exactly.
-    """
+    """The modes on the imaginary axis, put there exactly: zero if wanted, then pairs i omega, -i omega by size."""
     values = np.linalg.eigvals(A)
     size = np.abs(A).sum(axis=1).max()
     found = []
@@ -96,7 +93,7 @@ def _shown(value: complex) -> str:
 
 
 class Reduction:
-    """The normal form of one equilibrium; `g[j][a]` are its Taylor coefficients, for mode j and exponent a, `h[a]` those of the manifold."""
+    """The normal form of one equilibrium: `g[j][a]` for mode j and exponent a, and the manifold `h[a]`."""
 
     def __init__(
         self, system: System, u: NDArray[np.float64], p: NDArray[np.float64], A: NDArray[np.float64], on: Sequence[Mode]
@@ -112,7 +109,7 @@ class Reduction:
         self.size = max(np.abs(self.values).max(), 0.0)
 
     def extend(self, order: int) -> None:
-        """All coefficients `g` up to a degree; NoNormalForm where a resonance forbids it, with lower degrees in place."""
+        """All coefficients `g` up to a degree; NoNormalForm where a resonance forbids it: lower degrees stay."""
         for degree in range(self.degree + 1, order + 1):
             algebra = series.truncated(len(self.modes), degree)
             along = self._along(algebra)

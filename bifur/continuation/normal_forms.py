@@ -1,8 +1,8 @@
 """Normal forms of the bifurcations of equilibria, in the conventions of MatCont.
 
 Kuznetsov 1999, SIAM J. Numer. Anal. 36, 1104-1124 (cited as K99), and 2004, Elements of Applied Bifurcation Theory
-(K04). Vectors are of length one, <p, q> = 1; coefficients of Hopf type are those of w |w|^2 and w |w|^4 in time t: K04's
-l1 and l2 are these divided by omega. A normal form that cannot be computed says so under the key `why`.
+(K04). Vectors are of length one, <p, q> = 1; coefficients of Hopf type are those of w |w|^2 and w |w|^4 in time t:
+K04's l1 and l2 are these divided by omega. A normal form that cannot be computed says so under the key `why`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def normal_form(
         | BT | `a`, `b` of x' = y, y' = a x^2 + b x y, with a >= 0 |
         | GH | `omega`, `l2`, and `l1`, which vanishes |
         | ZH | `omega`, `s`, `theta`, `E0`, and the coefficients that they come from, real parts |
-        | HH | `omega1` > `omega2`, `p11`, `p12`, `p21`, `p22`, `theta`, `delta`, `s1`, `s2`, `Theta`, `Delta` |
+        | HH | `omega1` > `omega2`, `p11` to `p22`, `theta`, `delta`, `s1`, `s2`, `Theta`, `Delta`, `quintic` |
 
         or only `why` there is none.
 
@@ -121,7 +121,7 @@ def _parameters(system: System, given: Mapping[str, float] | NDArray[np.float64]
 
 
 def _jacobian(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) -> NDArray[np.float64]:
-    A = system.derived.evaluate("jacobian", system, u, dict(zip(system.parameters, p, strict=True)))
+    A = Forms(system, u, p).J(np.eye(system.dimension))
     if not np.isfinite(A).all():
         raise centre.NoNormalForm("the Jacobian is not finite there")
     return A
@@ -151,11 +151,11 @@ def fold_coefficient(system: System, u: NDArray[np.float64], p: NDArray[np.float
 def fold(system: System, u: NDArray[np.float64], p: NDArray[np.float64], free: str | None = None) -> Form:
     """LP: `quadratic`, and with `free` the `direction` in which the two equilibria exist."""
     (zero,) = centre.modes(_jacobian(system, u, p), 1, 0)
-    v = zero.q.real
-    a = fold_coefficient(system, u, p, v)
+    forms, v, w = Forms(system, u, p), zero.q.real, zero.p.real
+    a = float(w @ forms.B(v, v) / 2)
     form: Form = {"quadratic": a}
     if free is not None:
-        push = float(zero.p.real @ Forms(system, u, p).J(_along(system, free)))
+        push = float(w @ forms.J(_along(system, free)))
         if a * push != 0:  # x' = push d(free) + a x^2
             form["direction"] = "above" if a * push < 0 else "below"
     return form
@@ -296,6 +296,10 @@ def double_hopf(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) 
     r1' = r1 (p11 r1^2 + p12 r2^2 + s1 r2^4), r2' = r2 (p21 r1^2 + p22 r2^2 + s2 r1^4): what is left of degree 5 after
     coordinates and time are changed. Theta = s1 / p22^2, Delta = s2 / p11^2. p11 and p22 are the first Lyapunov
     coefficients of the two pairs, the larger frequency first.
+
+    s1 and s2 are not unique: changes r1 -> r1 (1 + k r2^2), r2 -> r2 (1 + l r1^2) shift them. They are given for the
+    centre manifold with <p, h> = 0, as in MatCont; `quintic` = delta (delta - 1) Theta + theta (theta - 1) Delta, which
+    must not vanish (K04, section 8.6), does not depend on the choice.
     """
     A = _jacobian(system, u, p)
     at = centre.modes(A, 0, 2)
@@ -325,4 +329,6 @@ def double_hopf(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) 
     h2210, h1121, h0032 = two[2, 2, 1, 0].real, two[1, 1, 2, 1].real, two[0, 0, 3, 2].real
     s1 = g1022 + p12 * (h1121 / p21 - 2 * h0032 / p22 - g3200 * p22 / (p11 * p21))
     s2 = h2210 + p21 * (g2111 / p12 - 2 * g3200 / p11 - h0032 * p11 / (p22 * p12))
-    return {**form, "s1": float(s1), "s2": float(s2), "Theta": float(s1 / p22**2), "Delta": float(s2 / p11**2)}
+    theta, delta, Theta, Delta = p12 / p22, p21 / p11, s1 / p22**2, s2 / p11**2
+    form |= {"s1": float(s1), "s2": float(s2), "Theta": float(Theta), "Delta": float(Delta)}
+    return {**form, "quintic": float(delta * (delta - 1) * Theta + theta * (theta - 1) * Delta)}
