@@ -17,7 +17,8 @@ from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import STOPS, fold_coefficient, steps
 from bifur.kernels import curve as along_curve
 from bifur.kernels import detect, engine, step
-from bifur.systems.base import System, get_system
+from bifur.systems.base import System
+from bifur.systems.registry import get_system
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -49,6 +49,10 @@ class Stop(Enum):
     NOT_FINITE = "the field is not finite there: a pole, or a state that left every bound"
     ESCAPED = "the states grew beyond every scale: the branch runs to infinity"
     SINGULAR = "the tangent is not unique there: a branch point or a set of equilibria of higher dimension"
+    NO_CONVERGENCE = (
+        "Newton's corrections do not shrink there however small the step (`corrections` holds the last ones): "
+        "a singularity of the field may be near; look at the field around this point"
+    )
 
     def __str__(self) -> str:
         return self.value
@@ -140,7 +144,9 @@ class Branch:
 
     `parameter` (m,), `state` (m, n), `eigenvalues` (m, n) complex by decreasing real part,
     `stable` (m,) bool, `n_unstable` (m,) int, `tangent` (m, n + 1) unit tangents in (u, free parameter),
-    `stop_reason` at the first and the last point.
+    `stop_reason` at the first and the last point. Where an end stops for want of convergence, `corrections` holds the
+    lengths of Newton's corrections in the last step tried there. Where an end runs to infinity, or the parameter to
+    zero on a logarithmic scale, `exponents` holds for each state that follows one a power: u ~ |l - l_end|^exponent.
     """
 
     what: str
@@ -153,6 +159,8 @@ class Branch:
     tangent: NDArray[np.float64]
     stop_reason: tuple[Stop, Stop]
     closed: bool = False
+    corrections: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+    exponents: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
 
     def __len__(self) -> int:
         return len(self.parameter)
@@ -221,6 +229,8 @@ class Diagram:
                         "eigenvalues": [[[z.real, z.imag] for z in row] for row in branch.eigenvalues.tolist()],
                         "n_unstable": branch.n_unstable.tolist(),
                         "stop_reason": [stop.name for stop in branch.stop_reason],
+                        "corrections": branch.corrections,
+                        "exponents": [dict(exponents) for exponents in branch.exponents],
                     }
                     for branch in self.branches
                 ],

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import types
 
-from bifur._jit import callback, inline, kernel
+from bifur._jit import callback, hot, inline, kernel
 from bifur.kernels import linalg
 from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 
@@ -36,6 +36,7 @@ class Work(NamedTuple):
 
     u: np.ndarray
     p: np.ndarray
+    L: np.ndarray  # (n, n + 2): J, f_s, f
     f: np.ndarray
     H: np.ndarray
     field: np.ndarray
@@ -55,6 +56,7 @@ WORK = types.NamedTuple(
     [
         VECTOR,
         VECTOR,
+        MATRIX,
         VECTOR,
         MATRIX,
         VECTOR,
@@ -80,6 +82,7 @@ def make_work(n: int, q: int) -> Work:
     return Work(
         u=vector(n),
         p=vector(q),
+        L=matrix((n, n + 2)),
         f=vector(m),
         H=matrix((m, m + 1)),
         field=vector(n),
@@ -253,6 +256,136 @@ def tangent(kind, row, weight, t, W):
     for j in range(size):
         t[j] = W.b[j] / norm
     return sign
+
+
+# ---- along a branch of equilibria: z = (u, s), L = [J f_s f] -----------------------------------
+
+
+@hot
+def linearise(K, z, free, log, u, p, L):
+    """L = [J, df/ds, f] at z, s the parameter or its logarithm; False where not finite. u and p are those of z."""
+    n = len(u)
+    for i in range(n):
+        u[i] = z[i]
+    value = math.exp(z[n]) if log else z[n]
+    p[free] = value
+    K.linear(u, p, free, L)
+    scale, total = value if log else 1.0, 0.0
+    for i in range(n):
+        L[i, n] *= scale
+        for j in range(n + 2):
+            total += L[i, j]
+    return math.isfinite(total)
+
+
+@hot
+def settled(L, z, n):
+    """Whether every component of f is below RESIDUAL of its linearised terms, or of an error FLOOR in the unknowns."""
+    for i in range(n):
+        terms = sides = 0.0
+        for j in range(n + 1):
+            terms += abs(L[i, j] * z[j])
+            sides += abs(L[i, j])
+        if not abs(L[i, n + 1]) <= RESIDUAL * terms + FLOOR * sides:
+            return False
+    return True
+
+
+@hot
+def factor_with(L, row, A, pivots, n):
+    """Factor [J f_s; row]; the sign of its determinant, 0 where singular."""
+    for i in range(n):
+        for j in range(n + 1):
+            A[i, j] = L[i, j]
+    for j in range(n + 1):
+        A[n, j] = row[j]
+    sign = linalg.factor(A, n + 1, pivots)
+    for j in range(n + 1):
+        if A[j, j] < 0.0:
+            sign = -sign
+    return sign
+
+
+@hot
+def settle(K, z, row, target, weight, free, log, contraction, max_newton, u, p, L, A, b, pivots, history):
+    """Newton on f(z) = 0, row.z = target, in place; (code, corrections made). At success L is that of z.
+
+    `contraction` bounds the ratio of successive corrections in the weighted norm: a slow start means that the step
+    was too long to be sure of the branch. `history` takes the corrections.
+    """
+    n = len(u)
+    before = -1.0
+    for iteration in range(max_newton + 1):
+        if not linearise(K, z, free, log, u, p, L):
+            return NOT_FINITE, iteration
+        if iteration > 0 and settled(L, z, n):
+            return CONVERGED, iteration
+        if iteration == max_newton:
+            break
+        if factor_with(L, row, A, pivots, n) == 0.0:
+            return SINGULAR, iteration
+        along = 0.0
+        for j in range(n + 1):
+            along += row[j] * z[j]
+            if j < n:
+                b[j] = -L[j, n + 1]
+        b[n] = target - along
+        linalg.solve(A, n + 1, pivots, b)
+        change = 0.0
+        for j in range(n + 1):
+            z[j] += b[j]
+            change += (weight[j] * b[j]) ** 2
+        change = math.sqrt(change)
+        if iteration < len(history):
+            history[iteration] = change
+        if not math.isfinite(change):
+            return NOT_FINITE, iteration + 1
+        if change < 1e-15:
+            if not linearise(K, z, free, log, u, p, L):
+                return NOT_FINITE, iteration + 1
+            return CONVERGED, iteration + 1
+        if before > 1e-12 and change > contraction * before:
+            return DIVERGED, iteration + 1
+        before = change
+    return DIVERGED, max_newton
+
+
+@hot
+def direction(L, row, weight, t, A, b, pivots, n):
+    """The tangent t with row.t > 0 and weighted length 1; (sign of the determinant of [J f_s; row], its size).
+
+    Sign 0: singular.
+    """
+    sign = factor_with(L, row, A, pivots, n)
+    if sign == 0.0:
+        return 0.0, 0.0
+    size = 1.0
+    for j in range(n + 1):
+        size *= abs(A[j, j])
+        b[j] = 0.0
+    b[n] = 1.0
+    linalg.solve(A, n + 1, pivots, b)
+    norm = 0.0
+    for j in range(n + 1):
+        norm += (weight[j] * b[j]) ** 2
+    norm = math.sqrt(norm)
+    if not (norm > 0.0 and norm < np.inf):
+        return 0.0, 0.0
+    for j in range(n + 1):
+        t[j] = b[j] / norm
+    return sign, size
+
+
+SETTLE = types.UniTuple(I8, 2)(KERNELS, VECTOR, VECTOR, F8, VECTOR, I8, I8, F8, I8, VECTOR, WORK)
+
+
+@callback(SETTLE)
+def settle_at(K, z, row, target, weight, free, log, contraction, max_newton, history, W):
+    """`settle`, to be reached by pointer."""
+    return settle(
+        K, z, row, target, weight, free, log != 0, contraction, max_newton,
+        W.u, W.p, W.L, W.A, W.b, W.pivots, history,
+    )  # fmt: skip
 
 
 @kernel(types.Tuple((I8, F8))(KERNELS, VECTOR, WORK, I8))
