@@ -154,7 +154,7 @@ def _from_exact_roots(
         if polynomial == 0:
             return None
         for root, multiplicity in exact.real_roots(polynomial):
-            balls = exact.lift_balls(derived, chart, root, p)
+            balls = exact.lift_balls(derived, chart, root, exact.parameter_values(p))
             state = np.array([float(ball.mid()) for ball in balls])
             if multiplicity > 1:
                 degenerate = f"an equilibrium of multiplicity {multiplicity}: the point lies on a fold or branch point"
