@@ -12,6 +12,7 @@ replaced by evenly spread values, and the verdict by "probable".
 from __future__ import annotations
 
 import math
+import reprlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bifur._say import unknown
-from bifur.continuation import dense, doubts, exact
+from bifur._say import listed, numbers, unknown
+from bifur.continuation import dense, doubts, exact, large_search
 from bifur.continuation.cover import Cover
 from bifur.continuation.equilibria import equilibrium, find_equilibria, state_bounds
 from bifur.continuation.large import LargeTracer
@@ -249,9 +250,7 @@ class _Problem:
     def newton(self, state: NDArray[np.float64], value: float) -> NDArray[np.float64] | None:
         """The equilibrium that Newton finds from a state, None where it finds none."""
         if sparse.is_large(self.system):
-            at = dense.Slice(sparse.functions(self.system), self.p, self.index, log=False)
-            code, u, _, _ = at.newton(state, value, 50)
-            return u if code == dense.CONVERGED else None
+            return large_search.newton(self.system, state, self.at(value))
         work = step.make_work(self.system.dimension, len(self.p))
         work.p[:] = self.at(value)
         u = state.copy()
@@ -358,8 +357,8 @@ def _from_start(problem: _Problem, start: Start, value: float | None) -> tuple[l
         states = np.empty((0, 0))
     if states.ndim != 2 or states.shape[1] != problem.system.dimension or not np.isfinite(states).all():
         raise ValueError(
-            f"`start` must be finite states ({', '.join(problem.system.states)}), a SpecialPoint or a Branch, "
-            f"not {start!r}"
+            f"`start` must be finite states ({listed(problem.system.states)}), a SpecialPoint or a Branch, "
+            f"not {reprlib.repr(start)}"
         )
     first = problem.span[0] if value is None else problem.system.check_parameter(problem.free, value)
     if not problem.span[0] <= first <= problem.span[1]:
@@ -369,7 +368,7 @@ def _from_start(problem: _Problem, start: Start, value: float | None) -> tuple[l
         u = problem.newton(state, first)
         if u is None and np.any(problem.system.field(state, _named(problem, first)) != 0):
             raise ValueError(
-                f"`start` {state.tolist()}: Newton finds no equilibrium near it at {problem.free} = {first:g}"
+                f"`start` ({numbers(state)}): Newton finds no equilibrium near it at {problem.free} = {first:g}"
             )
         starts.append((state.copy() if u is None else u, first, None))
     return _pieces(problem, tracer, starts), "unknown", note
