@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bifur._say import unknown
-from bifur.continuation import branching, dense
+from bifur.continuation import branching, dense, large_search
 from bifur.continuation.equilibria import equilibrium, find_equilibria
 from bifur.continuation.large import LargeTracer
 from bifur.continuation.results import Equilibrium, EquilibriumSet, SpecialPoint
@@ -140,9 +140,7 @@ class Problem:
     def newton(self, state: NDArray[np.float64], value: float) -> NDArray[np.float64] | None:
         """The equilibrium that Newton finds from a state, None where it finds none."""
         if sparse.is_large(self.system):
-            at = dense.Slice(sparse.functions(self.system), self.p, self.index, log=False)
-            code, u, _, _ = at.newton(state, value, 50)
-            return u if code == dense.CONVERGED else None
+            return large_search.newton(self.system, state, self.at(value))
         work = step.make_work(self.system.dimension, len(self.p))
         work.p[:] = self.at(value)
         u = state.copy()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from bifur import _late
+from bifur._say import numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,8 +78,7 @@ class Equilibrium:
     radius: float = float("nan")
 
     def __repr__(self) -> str:
-        state = ", ".join(f"{x:.6g}" for x in self.state)
-        return f"Equilibrium(({state}), {self.kind}, n_unstable={self.n_unstable})"
+        return f"Equilibrium(({numbers(self.state)}), {self.kind}, n_unstable={self.n_unstable})"
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class SpecialPoint:
 
     def __repr__(self) -> str:
         parameters = ", ".join(f"{key}={value:.6g}" for key, value in self.parameters.items())
-        return f"SpecialPoint({self.kind} at {parameters}, state={np.array2string(self.state, precision=6)})"
+        return f"SpecialPoint({self.kind} at {parameters}, state=({numbers(self.state)}))"
 
 
 @dataclass(frozen=True)
