@@ -49,6 +49,11 @@ class Stop(Enum):
     NOT_FINITE = "the field is not finite there: a pole, or a state that left every bound"
     ESCAPED = "the states grew beyond every scale: the branch runs to infinity"
     SINGULAR = "the tangent is not unique there: a branch point or a set of equilibria of higher dimension"
+    BOGDANOV_TAKENS = "it ends at a Bogdanov-Takens point, where the frequency vanishes: beyond it lie neutral saddles"
+    UNFOLDS = (
+        "the branch point unfolds there: branches cross along a curve only where a symmetry or a trivial branch holds "
+        "them together; trace the folds that it leaves instead"
+    )
 
     def __str__(self) -> str:
         return self.value
@@ -247,8 +252,11 @@ class Diagram:
 class Curve:
     """A curve of special points in two parameters.
 
-    `free` the two names, `parameters` (m, 2), `all_parameters` (m, q), `state` (m, n), `residual` (m,)
-    of the defining system, `special_points` of codimension 2 on it, `stop_reason` at its two ends.
+    `kind` is LP, HB or BP; `free` the two names, `parameters` (m, 2), `all_parameters` (m, q), `state` (m, n),
+    `residual` (m,) of the defining system, `normal_form` (m,) the quadratic coefficient along LP, the first Lyapunov
+    coefficient along HB, along BP the unfolding b, which is zero up to rounding. `eigenvalues` (m, n) complex by
+    decreasing real part, `omega` (m,) the frequency along HB (None for other kinds, and where a file lacks them),
+    `special_points` of codimension 2 on it, `stop_reason` at its two ends.
     """
 
     kind: str
@@ -262,6 +270,8 @@ class Curve:
     special_points: tuple[SpecialPoint, ...]
     stop_reason: tuple[Stop, Stop]
     stats: Mapping[str, float] = field(default_factory=dict)
+    eigenvalues: NDArray[np.complex128] | None = None
+    omega: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.parameters)
