@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOVED = 1e-2  # by the size of the state: as far as correcting a special point may take it
 TRANSVERSAL = 1e-6  # relative: what must vanish at a branch point of both parameters
+SINGULAR = 1e-9  # relative: of the equations at the start
 NEAR_AXIS = 1e-5  # relative: a pair of eigenvalues on the imaginary axis
 
 
@@ -65,8 +66,13 @@ def _null_row(problem: CurveProblem, z: NDArray[np.float64], work: curve_systems
         raise ValueError("`point`: the field is not finite there")
     # in the units of the curve, so that parameters of any size count alike
     weight = problem.weight(z)
-    scaled = work.H[: size - 1, :size] / weight
-    return np.ascontiguousarray(np.linalg.svd(scaled)[2][-1] * weight)
+    _, values, rows = np.linalg.svd(work.H[: size - 1, :size] / weight)
+    if values[-1] <= SINGULAR * values[0]:
+        raise ValueError(
+            f"`point`: no single curve of {problem.kind} runs through it in {' and '.join(problem.free)}: they do not "
+            "move it, or two curves cross there"
+        )
+    return np.ascontiguousarray(rows[-1] * weight)
 
 
 def _corrected(
@@ -205,7 +211,8 @@ def _branch_point(problem: CurveProblem, point: SpecialPoint) -> Start:
     best, chosen = -1.0, np.zeros(2)
     for angle in np.arange(8) * np.pi / 8:
         work.anchor[:2] = np.array([np.cos(angle), np.sin(angle)]) * width
-        _null_row(problem, z, work)
+        plane = problem.plane
+        curve_systems.evaluate(problem.code, system.derived.kernels(), z, plane.free, plane.logs, work)
         least = float(np.linalg.svd(work.H[:, : problem.size] / problem.weight(z), compute_uv=False)[-1])
         if least > best:
             best, chosen = least, work.anchor[:2].copy()

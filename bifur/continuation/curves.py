@@ -151,9 +151,7 @@ def _curve(asked: CurveProblem, parts: Sequence[_Direction], stops: tuple[Stop, 
     parameters = asked.all_parameters(z)
     omega = np.sqrt(np.maximum(z[:, 2 * n], 0.0)) if asked.kind == "HB" else None
     form = _normal_form(asked, z, tests, parameters, omega)
-    # l1 has a pole where another eigenvalue vanishes; its product with that test function has none
-    measured = np.column_stack([tests, form * tests[:, curve_systems.ZERO]])
-    located, lost = curve_points.locate(asked, z, measured)
+    located, lost = curve_points.locate(asked, z, tests, form)
     special = [curve_points.special_point(asked, found) for found in located]
     for place, stop in zip((0, len(z) - 1), stops, strict=True):
         if stop is Stop.BOGDANOV_TAKENS:

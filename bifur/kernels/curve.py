@@ -22,9 +22,9 @@ from bifur.kernels.curve_systems import (
     HOPF,
     NOT_FINITE,
     PAIR,
-    SIGN,
     SINGULAR,
     TAKENS,
+    TESTS,
     ZERO,
     evaluate,
     unknowns,
@@ -98,7 +98,7 @@ def make_path(n: int, points: int) -> Path:
     size = 2 * n + 3
     return Path(
         np.empty((points, size)),
-        np.empty((points, 6)),
+        np.empty((points, TESTS)),
         np.empty((points, n)),
         np.empty((points, n)),
         np.zeros(3, np.int64),
@@ -180,10 +180,9 @@ def _returns(C, n, size, step):
 
 
 @inline
-def _record(C, k, size, z, sign):
+def _record(C, k, size, z):
     for j in range(size):
         C.z[k, j] = z[j]
-    C.tests[k, SIGN] = sign
     C.count[POINTS] = k + 1
 
 
@@ -228,11 +227,10 @@ def trace_curve(E, kind, K, z0, row0, direction, P, st, C, W):
     _weights(C.a, P, n, size, C.weight)
     if not evaluate(kind, K, C.a, P.free, P.logs, W):
         return STOP_NOT_FINITE
-    sign = E.tangent(kind, C.row, C.weight, C.ta, W)
-    if sign == 0.0:
+    if E.tangent(kind, C.row, C.weight, C.ta, W) == 0.0:
         return STOP_SINGULAR
     E.measure(kind, C.a, C.w, False, C.tests[0], C.re[0], C.im[0], W)
-    _record(C, 0, size, C.a, direction * sign)
+    _record(C, 0, size, C.a)
     _anchor(kind, C.a, C.ta, C.weight, n, W)
     for j in range(size):
         C.start[j], C.start_tangent[j] = C.a[j], C.ta[j]
@@ -269,10 +267,10 @@ def trace_curve(E, kind, K, z0, row0, direction, P, st, C, W):
             step = math.sqrt(step)
             if stop >= 0 and step < 1e-13:
                 return stop
-            sign = E.tangent(kind, C.row, C.weight, C.tb, W)
+            good = E.tangent(kind, C.row, C.weight, C.tb, W) != 0.0
             for j in range(size):
                 turn += C.weight[j] ** 2 * C.ta[j] * C.tb[j]
-            good = sign != 0.0 and turn > math.cos(st.turn)
+            good = good and turn > math.cos(st.turn)
         if good:
             E.measure(kind, C.b, C.w, True, C.tests[k], C.re[k], C.im[k], W)
             good = _smooth(C.tests[k - 1], C.tests[k], kind, n) or ds <= COARSE * st.ds_max
@@ -282,7 +280,7 @@ def trace_curve(E, kind, K, z0, row0, direction, P, st, C, W):
             if ds < st.ds_min:
                 return _failed(code)
             continue
-        _record(C, k, size, C.b, direction * sign)
+        _record(C, k, size, C.b)
         # 3. whether it ends here
         if stop >= 0:
             return stop

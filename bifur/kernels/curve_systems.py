@@ -37,8 +37,9 @@ RESIDUAL = 1e-11
 FLOOR = 1e-15
 SMALL = 1e-3  # unknowns below this size are measured by it: one that is zero has no relative error
 
-# columns of what `measure` writes; SIGN is that of the bordered determinant, which the loop knows
-CUSP, TAKENS, ZERO, PAIR, SIGN, RELATIVE = range(6)
+# columns of what `measure` writes
+CUSP, TAKENS, ZERO, PAIR, SLOPE1, SLOPE2, RELATIVE = range(7)
+TESTS = 7
 
 
 class CurveWork(NamedTuple):
@@ -459,12 +460,14 @@ MEASURE = types.void(I8, VECTOR, VECTOR, types.boolean, VECTOR, VECTOR, VECTOR, 
 def measure(kind, z, w, follow, out, re, im, W):
     """Test functions and eigenvalues at z, at which W was evaluated.
 
-    CUSP w.B(v, v) and TAKENS w.v on fold curves, w of length 1, oriented like its value on entry where `follow`; ZERO
-    on Hopf curves; PAIR on both, where another pair of eigenvalues has the sum zero; RELATIVE the residual.
+    On fold curves CUSP w.B(v, v), TAKENS w.v, SLOPE1 and SLOPE2 w.f_s, with w of length 1 and oriented like its value
+    on entry where `follow`; ZERO on Hopf curves; PAIR on both, where another pair of eigenvalues has the sum zero;
+    RELATIVE the residual.
     """
     n = len(W.u)
     out[RELATIVE] = relative_residual(z, unknowns(kind, n), W)
     out[CUSP] = out[TAKENS] = out[ZERO] = out[PAIR] = 1.0
+    out[SLOPE1] = out[SLOPE2] = 0.0
     if kind == FOLD:
         if not follow:
             linalg.null_vector(W.J, n, True, w, W.A, W.pivots)
@@ -476,6 +479,8 @@ def measure(kind, z, w, follow, out, re, im, W):
             value = 0.0
             for j in range(n):
                 value += W.second[i, j] * z[n + j]
+            out[SLOPE1] += w[i] * W.H[i, 2 * n]
+            out[SLOPE2] += w[i] * W.H[i, 2 * n + 1]
             out[CUSP] += w[i] * value
             out[TAKENS] += w[i] * z[n + i]
     code = linalg.eigenvalues(W.J, n, W.A, re, im)
