@@ -127,8 +127,8 @@ class CurveProblem:
     def values(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         """(m, 2) free parameters of points z (m, size)."""
         s, low, high = z[:, -2:].copy(), self.plane.low[-2:], self.plane.high[-2:]
-        for end in (low, high):  # the last step was cut there, but for rounding
-            s = np.where(np.abs(s - end) <= 1e-14 * (high - low), end, s)
+        for end in (low, high):  # on the rim, but for rounding
+            s = np.where(np.abs(s - end) <= 2 * curve.ON_BOUND * (high - low), end, s)
         logs = self.plane.logs == 1
         return np.where(logs, np.exp(s * logs), s)
 

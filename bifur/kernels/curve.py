@@ -41,6 +41,7 @@ GROWTH = 1.6
 EASY_NEWTON = 3
 CHANGE = 0.3  # of a test function of size one in a step
 COARSE = 0.02  # of the largest step: below it a change of the test functions is taken as it is
+ON_BOUND = 1e-13  # of the plane: a curve may run along its rim
 UNFOLDED = 1e-9  # b by the size of f's terms: beyond rounding
 
 
@@ -201,7 +202,8 @@ def _cut(E, kind, K, P, C, W):
         place = i if i < n else 2 * n if i == n + 2 else size - 2 + i - n
         low = P.low[i] if i < n + 2 else 0.0
         high = P.high[i] if i < n + 2 else np.inf
-        if code != CONVERGED or (i == n + 2 and kind != HOPF) or low <= C.b[place] <= high:
+        slack = ON_BOUND * (high - low) if n <= i < n + 2 else 0.0
+        if code != CONVERGED or (i == n + 2 and kind != HOPF) or low - slack <= C.b[place] <= high + slack:
             continue
         bound = low if C.b[place] < low else high
         if C.b[place] == C.a[place]:
