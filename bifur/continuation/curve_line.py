@@ -62,6 +62,7 @@ class Line:
             plane.free,
             plane.logs,
             0.9,
+            1e-12,
             20,
             1,
             self.work,

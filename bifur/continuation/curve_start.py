@@ -96,6 +96,7 @@ def _corrected(
         plane.free,
         plane.logs,
         0.9,
+        1e-12,
         30,
         1,
         work,

@@ -39,6 +39,7 @@ POINTS, REJECTED, NEWTON = range(3)
 HUGE = 1e8
 GROWTH = 1.6
 EASY_NEWTON = 3
+HARMLESS = 0.03  # of a step: corrections that cannot lead to another curve
 CHANGE = 0.3  # of a test function of size one in a step
 COARSE = 0.02  # of the largest step: below it a change of the test functions is taken as it is
 ON_BOUND = 1e-13  # of the plane: a curve may run along its rim
@@ -213,7 +214,7 @@ def _cut(E, kind, K, P, C, W):
             C.b[j] = (1.0 - tau) * C.a[j] + tau * C.b[j]
             C.row[j] = 0.0
         C.row[place], C.b[place] = 1.0, bound
-        code, _ = E.correct(kind, K, C.b, C.row, bound, C.weight, P.free, P.logs, 0.9, 30, 1, W)
+        code, _ = E.correct(kind, K, C.b, C.row, bound, C.weight, P.free, P.logs, 0.9, 1e-12, 30, 1, W)
         C.b[place] = bound
         stop = BOUND if i < n else END_OF_SPAN if i < n + 2 else BOGDANOV_TAKENS
     return code, stop
@@ -252,7 +253,7 @@ def trace_curve(E, kind, K, z0, row0, direction, P, st, C, W):
             C.row[j] = C.weight[j] ** 2 * C.ta[j]
             target += C.row[j] * C.b[j]
         code, used = E.correct(
-            kind, K, C.b, C.row, target, C.weight, P.free, P.logs, st.contraction, st.max_newton, 0, W
+            kind, K, C.b, C.row, target, C.weight, P.free, P.logs, st.contraction, HARMLESS * ds, st.max_newton, 0, W
         )
         C.count[NEWTON] += used
         stop = -1

@@ -296,15 +296,16 @@ def _bordered(W, row, size):
     return sign
 
 
-CORRECT = types.UniTuple(I8, 2)(I8, KERNELS, VECTOR, VECTOR, F8, VECTOR, INTS, INTS, F8, I8, I8, CURVE_WORK)
+CORRECT = types.UniTuple(I8, 2)(I8, KERNELS, VECTOR, VECTOR, F8, VECTOR, INTS, INTS, F8, F8, I8, I8, CURVE_WORK)
 
 
 @callback(CORRECT)
-def correct(kind, K, z, row, target, weight, free, logs, contraction, max_newton, polish, W):
+def correct(kind, K, z, row, target, weight, free, logs, contraction, least, max_newton, polish, W):
     """Newton on H(z) = 0, row.z = target, in place; (code, iterations). At success W holds H_z at z.
 
     `contraction` bounds the ratio of successive corrections in the weighted norm: a slow start means that the step was
-    too long to be sure of the curve. `polish` more corrections are made where it has converged.
+    too long to be sure of the curve, but corrections up to `least` are harmless. `polish` more corrections are made
+    where it has converged.
     """
     size = unknowns(kind, len(W.u))
     before, more = -1.0, polish
@@ -337,7 +338,7 @@ def correct(kind, K, z, row, target, weight, free, logs, contraction, max_newton
             if not evaluate(kind, K, z, free, logs, W):
                 return NOT_FINITE, iteration
             return CONVERGED, iteration + 1
-        if more == polish and before > 1e-12 and change > contraction * before:
+        if more == polish and change > least and before >= 0.0 and change > contraction * before:
             return DIVERGED, iteration
         before = change
     return (CONVERGED if more < polish else DIVERGED), max_newton
@@ -512,11 +513,13 @@ solvers = CurveSolvers(correct, tangent, measure)
 
 
 @kernel(
-    types.UniTuple(I8, 2)(CURVE_SOLVERS, I8, KERNELS, VECTOR, VECTOR, F8, VECTOR, INTS, INTS, F8, I8, I8, CURVE_WORK)
+    types.UniTuple(I8, 2)(
+        CURVE_SOLVERS, I8, KERNELS, VECTOR, VECTOR, F8, VECTOR, INTS, INTS, F8, F8, I8, I8, CURVE_WORK
+    )
 )
-def correct_one(E, kind, K, z, row, target, weight, free, logs, contraction, max_newton, polish, W):
+def correct_one(E, kind, K, z, row, target, weight, free, logs, contraction, least, max_newton, polish, W):
     """`correct`, for Python."""
-    return E.correct(kind, K, z, row, target, weight, free, logs, contraction, max_newton, polish, W)
+    return E.correct(kind, K, z, row, target, weight, free, logs, contraction, least, max_newton, polish, W)
 
 
 @kernel(types.void(CURVE_SOLVERS, I8, VECTOR, VECTOR, types.boolean, VECTOR, VECTOR, VECTOR, CURVE_WORK))
