@@ -54,6 +54,11 @@ class Stop(Enum):
         "Newton's corrections do not shrink there however small the step (`corrections` holds the last ones): "
         "a singularity of the field may be near; look at the field around this point"
     )
+    BOGDANOV_TAKENS = "it ends at a Bogdanov-Takens point, where the frequency vanishes: beyond it lie neutral saddles"
+    UNFOLDS = (
+        "the branch point unfolds there: branches cross along a curve only where a symmetry or a trivial branch holds "
+        "them together; trace the folds that it leaves instead"
+    )
 
     def __str__(self) -> str:
         return self.value
@@ -261,8 +266,11 @@ class Diagram:
 class Curve:
     """A curve of special points in two parameters.
 
-    `free` the two names, `parameters` (m, 2), `all_parameters` (m, q), `state` (m, n), `residual` (m,)
-    of the defining system, `special_points` of codimension 2 on it, `stop_reason` at its two ends.
+    `kind` is LP, HB or BP; `free` the two names, `parameters` (m, 2), `all_parameters` (m, q), `state` (m, n),
+    `residual` (m,) of the defining system, `normal_form` (m,) the quadratic coefficient along LP, the first Lyapunov
+    coefficient along HB, along BP the unfolding b, which is zero up to rounding. `eigenvalues` (m, n) complex by
+    decreasing real part, `omega` (m,) the frequency along HB (None for other kinds, and where a file lacks them),
+    `special_points` of codimension 2 on it, `stop_reason` at its two ends.
     """
 
     kind: str
@@ -276,6 +284,8 @@ class Curve:
     special_points: tuple[SpecialPoint, ...]
     stop_reason: tuple[Stop, Stop]
     stats: Mapping[str, float] = field(default_factory=dict)
+    eigenvalues: NDArray[np.complex128] | None = None
+    omega: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.parameters)

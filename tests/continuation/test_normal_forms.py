@@ -11,7 +11,7 @@ from bifur.continuation import centre
 from bifur.continuation.multilinear import Forms
 from bifur.continuation.normal_forms import fold_coefficient, normal_form
 from tests.known.families import system
-from tests.known.literature import CO_CUSPS, CO_TAKENS, LORENZ84_TAKENS
+from tests.known.literature import CO_OXIDATION, LORENZ84
 from tests.known.textbook import HALF, Pushed, turning, with_others
 
 AT_REST = {"lam": 0.0, "mu": 0.0}
@@ -340,14 +340,14 @@ def test_generalised_hopf_points_of_co_oxidation(values):
     assert abs(found["l1"]) <= 1e-8
 
 
-@pytest.mark.parametrize("values", CO_TAKENS)
+@pytest.mark.parametrize("values", CO_OXIDATION["BT"])
 def test_bogdanov_takens_points_of_co_oxidation(values):
     s = system("co_oxidation")
     u, q = at_published(s, ("q2", "k"), values, {}, lambda u, q: characteristic(s)(u, q)[1:])
     check_takens(s, u, q)
 
 
-@pytest.mark.parametrize("values", LORENZ84_TAKENS)
+@pytest.mark.parametrize("values", LORENZ84["BT"])
 def test_bogdanov_takens_points_of_lorenz84(values):
     s = system("lorenz84")
     u, q = at_published(s, ("F", "T"), values, {}, lambda u, q: characteristic(s)(u, q)[2:])
@@ -380,7 +380,7 @@ def test_the_cusp_of_co_oxidation():
         w, _, v = np.linalg.svd(s.jacobian(u, q))
         return [np.linalg.det(s.jacobian(u, q)), w[:, -1] @ Forms(s, u, list(q.values())).B(v[-1], v[-1])]
 
-    u, q = at_published(s, ("q2", "k"), CO_CUSPS[0], {}, test)
+    u, q = at_published(s, ("q2", "k"), CO_OXIDATION["CP"][0], {}, test)
     left, _, right = np.linalg.svd(s.jacobian(u, q))
     v, w = right[-1], left[:, -1] / (left[:, -1] @ right[-1])
 
