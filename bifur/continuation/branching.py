@@ -51,7 +51,7 @@ def classified(
     kept = [point for point in special if not any(_belongs(point, other, free, width) for other in points)]
     return replace(
         piece,
-        special=tuple(_in_order(piece.branch, [*kept, *found])),
+        special=tuple(in_order(piece.branch, [*kept, *found])),
         unexplained=tuple(ends for ends in piece.unexplained if not any(ends is other for other in explained)),
     )
 
@@ -127,7 +127,7 @@ def _together(a: SpecialPoint, b: SpecialPoint, free: str, width: float, within:
     return bool(near.all()) and abs(a.parameters[free] - b.parameters[free]) <= within * width
 
 
-def _in_order(branch: Branch, points: list[SpecialPoint]) -> list[SpecialPoint]:
+def in_order(branch: Branch, points: list[SpecialPoint]) -> list[SpecialPoint]:
     """In the order in which the branch passes them."""
     scale = np.append(np.maximum(1.0, np.abs(branch.state).max(axis=0)), max(float(np.ptp(branch.parameter)), 1e-300))
     z = np.column_stack([branch.state, branch.parameter]) / scale

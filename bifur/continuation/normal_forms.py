@@ -137,15 +137,22 @@ def _along(system: System, free: str) -> NDArray[np.float64]:
 # ---- codimension 1 ----------------------------------------------------------------------------
 
 
-def fold_coefficient(system: System, u: NDArray[np.float64], p: NDArray[np.float64], v: NDArray[np.float64]) -> float:
-    """a = <w, B(v, v)> / 2 with J v = 0, J^T w = 0, |v| = 1, <w, v> = 1 (K04, eq. 5.32); NaN where <w, v> = 0."""
-    n = system.dimension
-    J = system.derived.evaluate("jacobian", system, u, dict(zip(system.parameters, p, strict=True)))
+def fold_form(
+    system: System, u: NDArray[np.float64], p: NDArray[np.float64], v: NDArray[np.float64], free: int
+) -> Form:
+    """As `fold`, from the null vector v and the compiled derivatives: it is wanted at every fold."""
+    J, Fp = (
+        system.derived.evaluate(what, system, u, dict(zip(system.parameters, p, strict=True)))
+        for what in ("jacobian", "parameter_jacobian")
+    )
     w = np.linalg.svd(J)[0][:, -1]
-    out = np.zeros((n, n + len(p)))
+    out = np.zeros((system.dimension, system.dimension + len(p)))
     system.derived.module.second(u, p, np.concatenate([v, np.zeros(len(p))]), out)
-    scale = float(w @ v)
-    return float(w @ out[:, :n] @ v / (2 * scale)) if scale != 0 else float("nan")
+    scale, bend, push = float(w @ v), float(w @ out[:, : system.dimension] @ v), float(w @ Fp[:, free])
+    form: Form = {"quadratic": bend / (2 * scale) if scale != 0 else math.nan}
+    if bend * push != 0:
+        form["direction"] = "above" if bend * push < 0 else "below"
+    return form
 
 
 def fold(system: System, u: NDArray[np.float64], p: NDArray[np.float64], free: str | None = None) -> Form:

@@ -9,7 +9,7 @@ from scipy.optimize import root
 import bifur
 from bifur.continuation import centre
 from bifur.continuation.multilinear import Forms
-from bifur.continuation.normal_forms import fold_coefficient, normal_form
+from bifur.continuation.normal_forms import normal_form
 from tests.known.families import system
 from tests.known.literature import CO_OXIDATION, LORENZ84
 from tests.known.textbook import HALF, Pushed, turning, with_others
@@ -51,10 +51,10 @@ def test_the_compiled_fold_coefficient():
         folds = [point for point in diagram.special_points if point.kind == "LP"]
         assert folds
         for point in folds:
-            p = np.array(list(point.parameters.values()))
-            compiled = fold_coefficient(point.system, point.state, p, point.null_vector)
+            compiled = point.normal_form["quadratic"]
             found = normal_form("LP", point.system, point.state, point.parameters, free)
             assert abs(compiled) == pytest.approx(abs(found["quadratic"]), rel=1e-9)
+            assert point.normal_form["direction"] == found["direction"]
             v, h = point.null_vector, 1e-4
             J = [point.system.jacobian(point.state + k * h * v, point.parameters) for k in (1, -1)]
             w = np.linalg.svd(J[0] + J[1])[0][:, -1]
