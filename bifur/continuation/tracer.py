@@ -266,7 +266,7 @@ class Tracer:
         if kind == arrays.LP:
             name, form = "LP", normal_forms.fold_form(system, state, p, vector, self.index)
         elif kind == arrays.HB and x[2 * n + 1] > 0:
-            name, form = "HB", normal_forms.hopf(system, state, p, self.free)
+            name, form = "HB", normal_forms.normal_form("HB", system, state, p, self.free)
         elif kind == arrays.HB:
             name = "NS"
         return SpecialPoint(
