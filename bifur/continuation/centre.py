@@ -53,7 +53,7 @@ class Mode:
 
 def mode(A: NDArray[np.float64], value: complex) -> Mode:
     """The vectors of a simple eigenvalue, from the singular vectors of A - value; real where it is zero."""
-    shifted = A - value * np.eye(len(A)) if value else A
+    shifted = A - value * np.eye(len(A)) if value else A.astype(float)
     left, size, right = np.linalg.svd(shifted)
     q, p = right[-1].conj(), left[:, -1]
     product = np.vdot(p, q)
@@ -101,7 +101,7 @@ class Reduction:
         self.system, self.u, self.A, self.modes = system, u, A, tuple(on)
         self.parameters = dict(zip(system.parameters, p, strict=True))
         self.values = np.array([m.value for m in on])
-        self.spectrum = np.linalg.eigvals(A)
+        self.spectrum = np.linalg.eigvals(A).astype(complex)
         m = len(on)
         self.h: dict[Exponent, NDArray[np.complex128]] = {_unit(m, j): on[j].q + 0j for j in range(m)}
         self.g: list[dict[Exponent, complex]] = [{} for _ in on]
@@ -158,7 +158,7 @@ class Reduction:
         n, k = len(self.u), len(resonant)
         # (<a, L> - A   q) (h)   (R)
         # (p^H          0) (g) = (0)
-        bordered = np.zeros((n + k, n + k), complex)
+        bordered: NDArray[Any] = np.zeros((n + k, n + k), complex)
         bordered[:n, :n] = self._sum(a) * np.eye(n) - self.A
         for i, j in enumerate(resonant):
             bordered[:n, n + i], bordered[n + i, :n] = self.modes[j].q, self.modes[j].p.conj()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import bifur
-from bifur.continuation.branch_points import branch_tangents, unfolded
+from bifur.continuation.branch_points import branch_tangents
 from bifur.continuation.normal_forms import normal_form
+from bifur.continuation.unfold import unfolded
 from tests.known.families import system
 from tests.known.textbook import Pushed, with_others
 
