@@ -152,6 +152,33 @@ def test_a_transcritical_point_near_a_triple_one_stays_two():
         np.testing.assert_allclose(found.point, 0, atol=1e-15)
 
 
+@pytest.mark.parametrize("n", [1, 3, 7])
+@pytest.mark.parametrize("state", [1e-5, 1e5])
+@pytest.mark.parametrize("parameter", [1e-4, 1e6])
+@pytest.mark.parametrize(
+    ("g", "kind", "number"),
+    [
+        (lambda y, lam: 1.3 * lam * y - 0.7 * y**2, "transcritical", 2),
+        (lambda y, lam: 1.3 * lam * y - 0.7 * y**3, "pitchfork", 2),
+        (lambda y, lam: y * (y - lam) * lam, "multiple", 3),
+    ],
+)
+def test_units_do_not_matter(n, state, parameter, g, kind, number):
+    """The same branch point with states and parameter measured in other units."""
+    at = pushed(lambda y, p: (g(y[0], p.lam),), n, 50 + n)
+
+    def field(u, p):
+        inner = bifur.systems.base.Values({"lam": p.lam / parameter, "mu": p.mu})
+        return tuple(state * part for part in at.system.definition([x / state for x in u], inner))
+
+    s = bifur.System("units", field, states=at.system.states, parameters={"lam": 0.0, "mu": 0.0})
+    found = branch_tangents(s, at.origin * state, np.zeros(2), "lam")
+    assert (found.form["type"], len(found.tangents)) == (kind, number)
+    units = np.append(np.full(n, state), parameter)
+    back = found.tangents / units
+    assert_same_lines(back / np.linalg.norm(back, axis=1)[:, None], at_rest(at).tangents)
+
+
 # ---- the systems of the package and of the literature -----------------------------------------------
 
 
