@@ -72,7 +72,10 @@ def balance(A: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def mode(A: NDArray[np.float64], value: complex) -> Mode:
-    """The vectors of a simple eigenvalue, from the singular vectors of A - value; real where it is zero."""
+    """The vectors of a simple eigenvalue, from the singular vectors of A - value.
+
+    They are real where it is zero: then the first component of q above half of the largest is positive.
+    """
     d = balance(A)
     shifted = A / d[:, None] * d
     left, size, right = np.linalg.svd(shifted - value * np.eye(len(A)) if value else shifted)
@@ -81,6 +84,9 @@ def mode(A: NDArray[np.float64], value: complex) -> Mode:
         raise NoNormalForm(f"the eigenvalue {_shown(value)} is not simple")
     q, p = q * d, p / d
     q = q / np.linalg.norm(q)
+    if not value:  # real: the sign is chosen, so that coefficients of odd degree have one value
+        leading = q[np.flatnonzero(np.abs(q) > 0.5 * np.abs(q).max())[0]]
+        q = q if leading > 0 else -q
     return Mode(value, q, p / np.conj(np.vdot(p, q)))
 
 

@@ -138,7 +138,9 @@ class Reduced:
         def jittered(value: Any) -> Any:
             return value * (1 + JITTER * rng.uniform(-1, 1, np.shape(value)))
 
-        return at(z), at(jittered(z), p=jittered(self.p), constant=lambda value: float(jittered(float(value))))
+        # a state near zero is known to JITTER in units of one
+        other = z + JITTER * (1 + np.abs(z)) * rng.uniform(0.5, 1, len(z)) * rng.choice([-1.0, 1.0], len(z))
+        return at(z), at(other, p=jittered(self.p), constant=lambda value: float(jittered(float(value))))
 
     def scale(self, z: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float64]:
         """How much each component changes within a step of `lengths`: terms of degree 1 to 4 along 16 directions."""

@@ -126,8 +126,17 @@ def test_both_branches_in_the_states_alone():
     assert_same_lines(found.tangents, np.array([[1, 1, 0], [1, -1, 0]]) / 2**0.5)
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-29, 1e-20, 2e-10, 1e-8, 1e-7, -1e-6])
+def test_the_origin_of_l2_full_from_nearby(size):
+    """Newton leaves a tiny p, and a far smaller s: the point lies on the line of equilibria s = rho = 0."""
+    found = bundled("l2-full", [-(abs(size) ** 3), size], rho=0)
+    assert (found.form["type"], len(found.tangents)) == ("multiple", 3)
+    np.testing.assert_allclose(found.point, 0, atol=1e-15)
+    assert_same_lines(found.tangents, [[0, 0, 1], [0, 1, 0], [0, 0.5**0.5, 0.5**0.5]])
+
+
 @pytest.mark.parametrize("n", [1, 3])
-@pytest.mark.parametrize("size", [1e-9, 1e-7, 3e-6])
+@pytest.mark.parametrize("size", [1e-12, 1e-9, 1e-7, 3e-6])
 def test_a_point_that_is_not_located_exactly(n, size):
     """Sharpening moves it to where three branches meet; where it may not, a nearby form is read as it is."""
     at = pushed(lambda y, p: (y[0] * (y[0] - p.lam) * p.lam,), n, 40 + n)
