@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bifur.continuation import exact
+from bifur.continuation import dense, exact, large_search
 from bifur.continuation.results import Completeness, Equilibrium, EquilibriumSet, Kind, collapsed
 from bifur.kernels import engine, search, step
+from bifur.systems import sparse
 from bifur.systems.base import System
 from bifur.systems.registry import get_system
 
@@ -79,6 +80,9 @@ def find_equilibria(
     system = get_system(system)
     p = system.values(parameters, **more)
     low, high = state_bounds(system, bounds)
+    if sparse.is_large(system):
+        states, reason = large_search.search(system, p, low, high)
+        return _finish(system, p, _Found(states, False, False, reason), False)
     found = _from_charts(system, p, low, high, prove) if system.derived.polynomial else None
     if found is None:
         found = _from_starts(system, p, low, high)
@@ -126,8 +130,8 @@ def _from_charts(
     work.p[:] = p
     out = np.empty((MOST, system.dimension))
     charts = search.make_charts(len(derived.charts), derived.degree, len(derived.guards))
-    count = search.from_charts(
-        derived.kernels(), derived.eliminant_kernels, len(derived.charts), derived.variable, charts, out, work
+    count = search.by_charts(
+        derived.addresses, derived.eliminant_addresses, len(derived.charts), derived.variable, charts, out, work
     )
     if count >= 0:
         states = [state.copy() for state in out[:count] if _inside(state, low, high)]
@@ -150,14 +154,14 @@ def _from_exact_roots(
         if polynomial == 0:
             return None
         for root, multiplicity in exact.real_roots(polynomial):
-            balls = exact.lift_balls(derived, chart, root, p)
+            balls = exact.lift_balls(derived, chart, root, exact.parameter_values(p))
             state = np.array([float(ball.mid()) for ball in balls])
             if multiplicity > 1:
                 degenerate = f"an equilibrium of multiplicity {multiplicity}: the point lies on a fold or branch point"
                 singular.append(state)
             else:
                 sharpened = state.copy()
-                code, _ = step.newton(derived.kernels(), sharpened, work, 20)
+                code, _ = engine.newton(derived.addresses, sharpened, work, 20)
                 near = np.abs(sharpened - state).max() <= 1e-6 * max(1e-6, np.abs(state).max())
                 state = sharpened if code == step.CONVERGED and near else state
             edges.add(_edge(system, state, low, high))
@@ -194,7 +198,7 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
     halves: list[list[tuple[NDArray[np.float64], float]]] = []
     for half in (points[:STARTS], points[STARTS:]):
         out = np.empty((STARTS, system.dimension))
-        count = search.from_starts(system.derived.kernels(), np.ascontiguousarray(half), low, high, out, work)
+        count = search.by_starts(system.derived.addresses, np.ascontiguousarray(half), low, high, out, work)
         halves.append(_with_faces(system, work, _distinct(system, p, out[:count]), low, high))
     everything = np.array([state for half in halves for state, _ in half]).reshape(-1, system.dimension)
     merged = _distinct(system, p, everything)
@@ -241,7 +245,7 @@ def _with_faces(
         if not beside or len(found) > MOST:
             break
         out = np.empty((len(beside), system.dimension))
-        count = search.from_starts(system.derived.kernels(), np.array(beside), low, high, out, work)
+        count = search.by_starts(system.derived.addresses, np.array(beside), low, high, out, work)
         more = _distinct(system, work.p, out[:count], found)
         newest, found = more[len(found) :], more
     return found
@@ -287,7 +291,7 @@ def _dimension_of_set(system: System, work: step.Work, points: list[NDArray[np.f
                 u = u - np.linalg.lstsq(np.asarray(system.jacobian(u, parameters), float), residual, rcond=1e-6)[0]
             vanished = np.abs(system.field(u, parameters)).max() <= SET_RESIDUAL  # where all terms are that small
             moved += bool(
-                (vanished or step.relative_residual(system.derived.kernels(), u, work) < 1e-8)
+                (vanished or _relative_residual(system, u, work) < 1e-8)
                 and abs((u - point) @ direction) > 1e-3 * max(1e-2, np.abs(point).max())
             )
         best = max(best, moved)
@@ -342,22 +346,31 @@ def _finish(system: System, p: NDArray[np.float64], found: _Found, prove: bool) 
 
 def equilibrium(system: System, p: NDArray[np.float64], state: NDArray[np.float64], prove: bool = False) -> Equilibrium:
     """Spectrum, kind and residual of a known equilibrium."""
-    work = step.make_work(system.dimension, len(p))
-    work.p[:] = p
-    kernels = system.derived.kernels()
-    jacobian = system.derived.evaluate("jacobian", system, state, dict(zip(system.parameters, p, strict=True)))
-    re, im = np.empty(system.dimension), np.empty(system.dimension)
-    size = search.spectrum(engine.solvers, np.ascontiguousarray(jacobian, float), system.dimension, re, im, work)
+    if sparse.is_large(system):
+        jacobian = system.derived.evaluate("jacobian", system, state, dict(zip(system.parameters, p, strict=True)))
+        eigenvalues, size = dense.spectrum(jacobian), float(np.abs(jacobian).max())
+        residual = large_search.relative_residual(sparse.functions(system), state, p)
+    else:
+        work = step.make_work(system.dimension, len(p))
+        work.p[:] = p
+        re, im = np.empty(system.dimension), np.empty(system.dimension)
+        size, residual = engine.describe(engine.PARTS, system.derived.addresses, state, re, im, work)
+        eigenvalues = re + 1j * im
     return Equilibrium(
         state=state,
         parameters=dict(zip(system.parameters, p.tolist(), strict=True)),
-        eigenvalues=re + 1j * im,
-        kind=kind_of(re, size),
-        n_unstable=int((re > 0).sum()),
-        residual=float(step.relative_residual(kernels, state, work)),
+        eigenvalues=eigenvalues,
+        kind=kind_of(eigenvalues.real, size),
+        n_unstable=int((eigenvalues.real > 0).sum()),
+        residual=residual,
         collapsed=bool(collapsed(system, state)),
         radius=exact.krawczyk_radius(system, state, p) if prove else math.nan,
     )
+
+
+def _relative_residual(system: System, u: NDArray[np.float64], work: step.Work) -> float:
+    re, im = np.empty(system.dimension), np.empty(system.dimension)
+    return float(engine.describe(engine.PARTS, system.derived.addresses, u, re, im, work)[1])
 
 
 def kind_of(re: NDArray[np.float64], size: float) -> Kind:

@@ -13,7 +13,7 @@ import ast
 import math
 import numbers
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -116,7 +116,34 @@ _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "neg": 3, "**": 4}
 
 def text(expression: Expression) -> str:
     """The expression in Python's arithmetic, with no more parentheses than it needs."""
-    return _text(expression)[0]
+    seen: dict[int, tuple[str, int]] = {}
+    for node in from_below([expression], seen, operands):
+        seen[id(node)] = _text(node, seen)
+    return seen[id(expression)][0]
+
+
+def operands(node: Expression) -> Sequence[Expression]:
+    """The expressions that a node is made of."""
+    return () if node.operator in ("number", "name") else node.arguments
+
+
+def from_below(
+    roots: Sequence[Expression], seen: Mapping[int, Any], needed: Callable[[Expression], Sequence[Expression]]
+) -> Iterator[Expression]:
+    """Each node once, after its operands; no recursion, so that a sum may have thousands of terms.
+
+    The caller puts each node that it is given into `seen`, by its id.
+    """
+    stack = list(reversed(roots))
+    while stack:
+        node = stack[-1]
+        missing = [operand for operand in needed(node) if id(operand) not in seen]
+        if missing:
+            stack += reversed(missing)
+            continue
+        stack.pop()
+        if id(node) not in seen:
+            yield node
 
 
 def _is_double(value: Fraction) -> bool:
@@ -140,18 +167,19 @@ def _decimal(value: Fraction) -> tuple[str, int]:
     return (f"-{shown}", min(precedence, 3)) if value < 0 else (shown, precedence)
 
 
-def _text(expression: Expression) -> tuple[str, int]:
-    operator, arguments = expression.operator, expression.arguments
+def _text(node: Expression, seen: Mapping[int, tuple[str, int]]) -> tuple[str, int]:
+    """Text and precedence of a node from those of its operands."""
+    operator, arguments = node.operator, node.arguments
     if operator == "number":
         return _decimal(arguments[0])
     if operator == "name":
         return arguments[0], 5
     if operator in FUNCTIONS:
-        return f"{operator}({text(arguments[0])})", 5
+        return f"{operator}({seen[id(arguments[0])][0]})", 5
     own = _PRECEDENCE[operator]
 
     def wrapped(child: Expression, least: int) -> str:
-        shown, precedence = _text(child)
+        shown, precedence = seen[id(child)]
         return shown if precedence >= least else f"({shown})"
 
     if operator == "neg":
@@ -186,11 +214,12 @@ def evaluate(
     """The expressions' values in any arithmetic; a shared subtree is computed once. `power` takes integer exponents."""
     seen: dict[int, Any] = {}
 
-    def value(node: Expression) -> Any:
-        key = id(node)
-        if key not in seen:
-            seen[key] = compute(node)
-        return seen[key]
+    def integer_power(node: Expression) -> bool:
+        exponent = node.arguments[1] if node.operator == "**" else node
+        return exponent is not node and exponent.operator == "number" and exponent.arguments[0].denominator == 1
+
+    def needed(node: Expression) -> Sequence[Expression]:
+        return node.arguments[:1] if integer_power(node) else operands(node)
 
     def compute(node: Expression) -> Any:
         kind, arguments = node.operator, node.arguments
@@ -198,25 +227,25 @@ def evaluate(
             return constant(arguments[0])
         if kind == "name":
             return values[arguments[0]]
-        if kind == "**" and arguments[1].operator == "number" and arguments[1].arguments[0].denominator == 1:
-            return power(value(arguments[0]), int(arguments[1].arguments[0]))
-        operands = [value(argument) for argument in arguments]
+        x = [seen[id(argument)] for argument in needed(node)]
         match kind:
             case "+":
-                return operands[0] + operands[1]
+                return x[0] + x[1]
             case "-":
-                return operands[0] - operands[1]
+                return x[0] - x[1]
             case "*":
-                return operands[0] * operands[1]
+                return x[0] * x[1]
             case "/":
-                return operands[0] / operands[1]
+                return x[0] / x[1]
             case "**":
-                return operands[0] ** operands[1]
+                return power(x[0], int(arguments[1].arguments[0])) if len(x) == 1 else x[0] ** x[1]
             case "neg":
-                return -operands[0]
-        return function(kind, operands[0])
+                return -x[0]
+        return function(kind, x[0])
 
-    return [value(expression) for expression in expressions]
+    for node in from_below(expressions, seen, needed):
+        seen[id(node)] = compute(node)
+    return [seen[id(expression)] for expression in expressions]
 
 
 def parse(source: str, names: Sequence[str], trusted: bool = False) -> Expression:
