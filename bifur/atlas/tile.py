@@ -177,10 +177,10 @@ def _node_maps(plane: PlaneSpec, sheets: Sheets) -> dict[str, NDArray[Any]]:
     residual = np.full((ny, nx, k), np.nan)
     parameters = _parameters(plane)
     work = step.make_work(n, parameters.shape[-1])
-    kernels = system.derived.kernels()
+    addresses = system.derived.addresses
     for iy in range(ny):
         sweep.describe(
-            engine.solvers, kernels, parameters[iy], filled[iy], state[iy], re[iy], im[iy],
+            engine.PARTS, addresses, parameters[iy], filled[iy], state[iy], re[iy], im[iy],
             kind[iy], unstable[iy], oscillatory[iy], residual[iy], work,
         )  # fmt: skip
     unstable[filled == 0] = -1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,8 @@ from bifur.continuation import dense, exact, large_search
 from bifur.continuation.results import Completeness, Equilibrium, EquilibriumSet, Kind, collapsed
 from bifur.kernels import engine, search, step
 from bifur.systems import sparse
-from bifur.systems.base import System, get_system
+from bifur.systems.base import System
+from bifur.systems.registry import get_system
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +26,8 @@ STARTS = 256
 EDGE = 1e-12
 MOST = 256
 SCALES = (0.3, 3.0, 30.0)
+REGULAR = 1e12  # condition number
+FACES = 5  # combinations of so many faces are started from
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,8 @@ def _from_charts(
     work.p[:] = p
     out = np.empty((MOST, system.dimension))
     charts = search.make_charts(len(derived.charts), derived.degree, len(derived.guards))
-    count = search.from_charts(
-        derived.kernels(), derived.eliminant_kernels, len(derived.charts), derived.variable, charts, out, work
+    count = search.by_charts(
+        derived.addresses, derived.eliminant_addresses, len(derived.charts), derived.variable, charts, out, work
     )
     if count >= 0:
         states = [state.copy() for state in out[:count] if _inside(state, low, high)]
@@ -151,14 +154,14 @@ def _from_exact_roots(
         if polynomial == 0:
             return None
         for root, multiplicity in exact.real_roots(polynomial):
-            balls = exact.lift_balls(derived, chart, root, p)
+            balls = exact.lift_balls(derived, chart, root, exact.parameter_values(p))
             state = np.array([float(ball.mid()) for ball in balls])
             if multiplicity > 1:
                 degenerate = f"an equilibrium of multiplicity {multiplicity}: the point lies on a fold or branch point"
                 singular.append(state)
             else:
                 sharpened = state.copy()
-                code, _ = step.newton(derived.kernels(), sharpened, work, 20)
+                code, _ = engine.newton(derived.addresses, sharpened, work, 20)
                 near = np.abs(sharpened - state).max() <= 1e-6 * max(1e-6, np.abs(state).max())
                 state = sharpened if code == step.CONVERGED and near else state
             edges.add(_edge(system, state, low, high))
@@ -168,7 +171,11 @@ def _from_exact_roots(
 
 
 def starts(n: int, count: int, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Low-discrepancy starts (count, n) in the box, on several scales where it is infinite (Roberts 2018, R_n)."""
+    """Low-discrepancy starts (count, n) in the box, on several scales where it is infinite (Roberts 2018, R_n).
+
+    Every fourth lies on lower faces of the box, each combination of them in turn: equilibria at a bound are often on
+    an invariant face, where the field need not be defined on the other side.
+    """
     ratio = 2.0
     for _ in range(60):
         ratio = (1 + ratio) ** (1 / (n + 1))
@@ -176,7 +183,11 @@ def starts(n: int, count: int, low: NDArray[np.float64], high: NDArray[np.float6
     scale = np.resize(SCALES, count)[:, None]
     lower = np.where(np.isfinite(low), low, np.where(np.isfinite(high), high - 2 * scale, -scale))
     upper = np.where(np.isfinite(high), high, np.where(np.isfinite(low), low + 2 * scale, scale))
-    return np.ascontiguousarray(lower + unit * (upper - lower))
+    points = lower + unit * (upper - lower)
+    turns = np.arange(3, count, 4)
+    on_face = (turns[:, None] // 4 >> np.arange(n) % FACES) & 1 == 1
+    points[turns] = np.where(on_face & np.isfinite(low), low, points[turns])
+    return np.ascontiguousarray(points)
 
 
 def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> _Found:
@@ -187,15 +198,16 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
     halves: list[list[tuple[NDArray[np.float64], float]]] = []
     for half in (points[:STARTS], points[STARTS:]):
         out = np.empty((STARTS, system.dimension))
-        count = search.from_starts(system.derived.kernels(), np.ascontiguousarray(half), low, high, out, work)
-        halves.append(_distinct(system, p, out[:count]))
+        count = search.by_starts(system.derived.addresses, np.ascontiguousarray(half), low, high, out, work)
+        halves.append(_with_faces(system, work, _distinct(system, p, out[:count]), low, high))
     everything = np.array([state for half in halves for state, _ in half]).reshape(-1, system.dimension)
     merged = _distinct(system, p, everything)
-    singular = [state for state, radius in merged if math.isnan(radius)]
+    faces = [state for state, r in merged if math.isnan(r) and _on_regular_face(system, p, state, low)]
+    singular = [state for state, r in merged if math.isnan(r) and not any(state is face for face in faces)]
     agreed = len(halves[0]) == len(halves[1]) == len(merged) and not singular
     degenerate = ""
     if singular:
-        merged = [(s, r) for s, r in merged if not math.isnan(r)]
+        merged = [(s, r) for s, r in merged if not any(s is other for other in singular)]
         singular = [_snapped(system, p, state) for state in singular]
         dimension = _dimension_of_set(system, work, singular)
         if dimension:
@@ -209,9 +221,43 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
         if not system.derived.polynomial
         else "the elimination does not hold at these parameters: equilibria are not isolated, or two of them coincide"
     )
+    if faces and agreed:
+        reason += "; at the bound of a state the field need not be smooth, and what lies there is not enclosed"
     if not agreed and not degenerate and not system.derived.polynomial:
         reason = "two independent searches found different equilibria; narrow `bounds` to the region of interest"
     return _Found([state for state, _ in merged], False, agreed, reason, degenerate, tuple(singular))
+
+
+def _with_faces(
+    system: System,
+    work: step.Work,
+    found: list[tuple[NDArray[np.float64], float]],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> list[tuple[NDArray[np.float64], float]]:
+    """Adds the equilibria that searches on the lower faces of the box find beside those known, face after face."""
+    bounded = np.flatnonzero(np.isfinite(low))
+    newest = found
+    for _ in range(len(bounded)):
+        beside = [np.where(np.arange(system.dimension) == i, low, state) for state, _ in newest for i in bounded]
+        if not beside or len(found) > MOST:
+            break
+        out = np.empty((len(beside), system.dimension))
+        count = search.by_starts(system.derived.addresses, np.array(beside), low, high, out, work)
+        more = _distinct(system, work.p, out[:count], found)
+        newest, found = more[len(found) :], more
+    return found
+
+
+def _on_regular_face(
+    system: System, p: NDArray[np.float64], state: NDArray[np.float64], low: NDArray[np.float64]
+) -> bool:
+    """Whether a state lies on a lower bound of the box and its Jacobian, from the inside, is finite and regular."""
+    if not np.any(state == low):
+        return False
+    with np.errstate(all="ignore"):
+        J = np.asarray(system.jacobian(state, dict(zip(system.parameters, p, strict=True))), float)
+    return bool(np.isfinite(J).all() and np.linalg.cond(J) < REGULAR)
 
 
 def _snapped(system: System, p: NDArray[np.float64], state: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -243,7 +289,7 @@ def _dimension_of_set(system: System, work: step.Work, points: list[NDArray[np.f
                 u = u - np.linalg.lstsq(np.asarray(system.jacobian(u, parameters), float), residual, rcond=1e-6)[0]
             vanished = np.abs(system.field(u, parameters)).max() <= SET_RESIDUAL  # where all terms are that small
             moved += bool(
-                (vanished or step.relative_residual(system.derived.kernels(), u, work) < 1e-8)
+                (vanished or _relative_residual(system, u, work) < 1e-8)
                 and abs((u - point) @ direction) > 1e-3 * max(1e-2, np.abs(point).max())
             )
         best = max(best, moved)
@@ -251,10 +297,13 @@ def _dimension_of_set(system: System, work: step.Work, points: list[NDArray[np.f
 
 
 def _distinct(
-    system: System, p: NDArray[np.float64], states: NDArray[np.float64]
+    system: System,
+    p: NDArray[np.float64],
+    states: NDArray[np.float64],
+    known: Sequence[tuple[NDArray[np.float64], float]] = (),
 ) -> list[tuple[NDArray[np.float64], float]]:
-    """Each equilibrium once: two candidates are the same where one lies in the box in which the other is unique."""
-    kept: list[tuple[NDArray[np.float64], float]] = []
+    """Those known, then each other once: candidates are the same where one lies in the box that encloses the other."""
+    kept = list(known)
     for state in states:
         if any(np.abs(state - other).max() <= radius for other, radius in kept):
             continue
@@ -295,17 +344,16 @@ def _finish(system: System, p: NDArray[np.float64], found: _Found, prove: bool) 
 
 def equilibrium(system: System, p: NDArray[np.float64], state: NDArray[np.float64], prove: bool = False) -> Equilibrium:
     """Spectrum, kind and residual of a known equilibrium."""
-    jacobian = system.derived.evaluate("jacobian", system, state, dict(zip(system.parameters, p, strict=True)))
     if sparse.is_large(system):
+        jacobian = system.derived.evaluate("jacobian", system, state, dict(zip(system.parameters, p, strict=True)))
         eigenvalues, size = dense.spectrum(jacobian), float(np.abs(jacobian).max())
         residual = large_search.relative_residual(sparse.functions(system), state, p)
     else:
         work = step.make_work(system.dimension, len(p))
         work.p[:] = p
         re, im = np.empty(system.dimension), np.empty(system.dimension)
-        size = search.spectrum(engine.solvers, np.ascontiguousarray(jacobian, float), system.dimension, re, im, work)
+        size, residual = engine.describe(engine.PARTS, system.derived.addresses, state, re, im, work)
         eigenvalues = re + 1j * im
-        residual = float(step.relative_residual(system.derived.kernels(), state, work))
     return Equilibrium(
         state=state,
         parameters=dict(zip(system.parameters, p.tolist(), strict=True)),
@@ -316,6 +364,11 @@ def equilibrium(system: System, p: NDArray[np.float64], state: NDArray[np.float6
         collapsed=bool(collapsed(system, state)),
         radius=exact.krawczyk_radius(system, state, p) if prove else math.nan,
     )
+
+
+def _relative_residual(system: System, u: NDArray[np.float64], work: step.Work) -> float:
+    re, im = np.empty(system.dimension), np.empty(system.dimension)
+    return float(engine.describe(engine.PARTS, system.derived.addresses, u, re, im, work)[1])
 
 
 def kind_of(re: NDArray[np.float64], size: float) -> Kind:

@@ -43,7 +43,7 @@ class Record:
     landed: list[tuple[int, Vector]] = field(default_factory=list)
     rejected: int = 0
     lost: int = 0
-    unlocated: int = 0
+    unexplained: list[tuple[Vector, Vector]] = field(default_factory=list)
     newton: int = 0
 
 
@@ -235,8 +235,12 @@ class LargeTracer:
             return []
         if ds > LEAST * self.settings.ds_min:
             return None
-        record.unlocated += 1
+        record.unexplained.append((self._plain(a.z), self._plain(b.z)))
         return []
+
+    def _plain(self, z: Vector) -> Vector:
+        """(u, parameter) of (u, s)."""
+        return np.append(z[:-1], np.exp(z[-1]) if self.log else z[-1])
 
     # ---- landings ------------------------------------------------------------------------
 
@@ -329,7 +333,7 @@ class LargeTracer:
             landed=tuple(record.landed),
             rejected=record.rejected,
             lost=record.lost,
-            unlocated=record.unlocated,
+            unexplained=tuple(record.unexplained),
             newton=record.newton,
         )
 

@@ -50,6 +50,15 @@ class Stop(Enum):
     NOT_FINITE = "the field is not finite there: a pole, or a state that left every bound"
     ESCAPED = "the states grew beyond every scale: the branch runs to infinity"
     SINGULAR = "the tangent is not unique there: a branch point or a set of equilibria of higher dimension"
+    NO_CONVERGENCE = (
+        "Newton's corrections do not shrink there however small the step (`corrections` holds the last ones): "
+        "a singularity of the field may be near; look at the field around this point"
+    )
+    BOGDANOV_TAKENS = "it ends at a Bogdanov-Takens point, where the frequency vanishes: beyond it lie neutral saddles"
+    UNFOLDS = (
+        "the branch point unfolds there: branches cross along a curve only where a symmetry or a trivial branch holds "
+        "them together; trace the folds that it leaves instead"
+    )
 
     def __str__(self) -> str:
         return self.value
@@ -140,7 +149,9 @@ class Branch:
 
     `parameter` (m,), `state` (m, n), `eigenvalues` (m, n) complex by decreasing real part,
     `stable` (m,) bool, `n_unstable` (m,) int, `tangent` (m, n + 1) unit tangents in (u, free parameter),
-    `stop_reason` at the first and the last point.
+    `stop_reason` at the first and the last point. Where an end stops for want of convergence, `corrections` holds the
+    lengths of Newton's corrections in the last step tried there. Where an end runs to infinity, or the parameter to
+    zero on a logarithmic scale, `exponents` holds for each state that follows one a power: u ~ |l - l_end|^exponent.
     """
 
     what: str
@@ -153,6 +164,8 @@ class Branch:
     tangent: NDArray[np.float64]
     stop_reason: tuple[Stop, Stop]
     closed: bool = False
+    corrections: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+    exponents: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
 
     def __len__(self) -> int:
         return len(self.parameter)
@@ -169,7 +182,8 @@ class Diagram:
 
     `completeness` is "proved" where elimination gave every critical value of the parameter and
     each interval between them was sampled with a proved count; `landed` holds the equilibria at
-    the values asked for by `at`; `notes` say what could not be done, and why.
+    the values asked for by `at`; `notes` say what could not be done, and why. `orbits` groups the numbers of branches
+    that are one but for a declared symmetry of the system; it is empty where none is declared.
     """
 
     system: System
@@ -182,14 +196,16 @@ class Diagram:
     landed: tuple[tuple[float, Equilibrium], ...] = ()
     notes: tuple[str, ...] = ()
     stats: Mapping[str, float] = field(default_factory=dict)
+    orbits: tuple[tuple[int, ...], ...] = ()
 
     def __repr__(self) -> str:
         kinds = [point.kind for point in self.special_points]
         special = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "no special points"
         low, high = self.span
+        count = f"{len(self.branches)}" + (f" in {len(self.orbits)} orbits" if self.orbits else "")
         return (
             f"Diagram({self.system.name}, {self.free} {low:g} to {high:g}, "
-            f"branches: {len(self.branches)}, {special}, {self.completeness})"
+            f"branches: {count}, {special}, {self.completeness})"
         )
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -214,6 +230,7 @@ class Diagram:
                 "parameters": dict(self.parameters),
                 "completeness": self.completeness,
                 "notes": list(self.notes),
+                "orbits": [list(orbit) for orbit in self.orbits],
                 "branches": [
                     {
                         "parameter": branch.parameter.tolist(),
@@ -221,6 +238,8 @@ class Diagram:
                         "eigenvalues": [[[z.real, z.imag] for z in row] for row in branch.eigenvalues.tolist()],
                         "n_unstable": branch.n_unstable.tolist(),
                         "stop_reason": [stop.name for stop in branch.stop_reason],
+                        "corrections": branch.corrections,
+                        "exponents": [dict(exponents) for exponents in branch.exponents],
                     }
                     for branch in self.branches
                 ],
@@ -247,8 +266,11 @@ class Diagram:
 class Curve:
     """A curve of special points in two parameters.
 
-    `free` the two names, `parameters` (m, 2), `all_parameters` (m, q), `state` (m, n), `residual` (m,)
-    of the defining system, `special_points` of codimension 2 on it, `stop_reason` at its two ends.
+    `kind` is LP, HB or BP; `free` the two names, `parameters` (m, 2), `all_parameters` (m, q), `state` (m, n),
+    `residual` (m,) of the defining system, `normal_form` (m,) the quadratic coefficient along LP, the first Lyapunov
+    coefficient along HB, along BP the unfolding b, which is zero up to rounding. `eigenvalues` (m, n) complex by
+    decreasing real part, `omega` (m,) the frequency along HB (None for other kinds, and where a file lacks them),
+    `special_points` of codimension 2 on it, `stop_reason` at its two ends.
     """
 
     kind: str
@@ -262,6 +284,8 @@ class Curve:
     special_points: tuple[SpecialPoint, ...]
     stop_reason: tuple[Stop, Stop]
     stats: Mapping[str, float] = field(default_factory=dict)
+    eigenvalues: NDArray[np.complex128] | None = None
+    omega: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.parameters)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bifur.continuation.asymptotics import exponents
 from bifur.continuation.results import Branch, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
 from bifur.kernels import arrays, engine, step
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from bifur.systems.base import System
 
+Ends = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
 STOPS = tuple(Stop)  # in the order of the kernel's codes
 MAX_SPECIAL = 200
 AT_END = 1e-9  # of the span: as near to its end as a set of equilibria there lets the corrector come
@@ -25,15 +27,21 @@ AT_END = 1e-9  # of the span: as near to its end as a set of equilibria there le
 
 @dataclass(frozen=True)
 class Piece:
-    """A branch with what was found on it; `landed` holds (grid index, state)."""
+    """A branch with what was found on it.
+
+    `landed` holds (grid index, state), `unexplained` the two ends (u, parameter) of each step in which the test
+    functions change as at a special point where none was found, `touching` those of steps in which the determinant all
+    but touches zero.
+    """
 
     branch: Branch
     special: tuple[SpecialPoint, ...]
     landed: tuple[tuple[int, NDArray[np.float64]], ...]
     rejected: int
     lost: int
-    unlocated: int
     newton: int
+    unexplained: tuple[Ends, ...] = ()
+    touching: tuple[Ends, ...] = ()
 
 
 def steps(settings: Settings) -> Steps:
@@ -79,7 +87,7 @@ class Tracer:
             grid=np.asarray(transform(grid), float),
             values=np.array(grid, float),
         )
-        self.kernels = system.derived.kernels()
+        self.addresses = system.derived.addresses
         self.work = step.make_work(self.n, len(p))
         self.scratch = arrays.make_scratch(self.n)
         self.room = arrays.make_trace(
@@ -107,11 +115,12 @@ class Tracer:
     ) -> Piece | None:
         room = self.room
         room.count[:] = 0
+        self.scratch.history[:] = -1.0
         self.work.p[:] = self.p
         s = np.log(value) if self.log else value
         code = engine.trace_one(
-            engine.engine,
-            self.kernels,
+            engine.PARTS,
+            self.addresses,
             np.array(state, float),
             float(s),
             row,
@@ -130,7 +139,8 @@ class Tracer:
         if along is not None:
             points, code = along, arrays.STOP_SINGULAR
         z = room.z[:points].copy()
-        found = [self._special_point(k) for k in range(special)]
+        kinds = room.special_kind[:special]
+        found = [self._special_point(k) for k in range(special) if kinds[k] in (arrays.LP, arrays.BP, arrays.HB)]
         if code != arrays.END_OF_SPAN:
             found = [point for point in found if not self._at_an_end(point.parameters[self.free])]
         if code in (arrays.STEP_TOO_SMALL, arrays.STOP_SINGULAR) and (point := self._branch_point_at_end(z[-1])):
@@ -156,6 +166,8 @@ class Tracer:
             tangent=tangent,
             stop_reason=(STOPS[code], STOPS[code]),
             closed=code == arrays.CLOSED,
+            corrections=((), self._corrections(code)),
+            exponents=({}, exponents(self.system.states, parameter, z[:, :-1], tangent, STOPS[code], self.log)),
         )
         return Piece(
             branch=branch,
@@ -163,9 +175,26 @@ class Tracer:
             landed=tuple((int(room.land_k[i]), room.land_u[i].copy()) for i in range(landed)),
             rejected=int(room.count[arrays.REJECTED]),
             lost=int(room.count[arrays.LOST_LANDINGS]),
-            unlocated=int(room.count[arrays.UNLOCATED]),
+            unexplained=self._steps_of(kinds, arrays.UNEXPLAINED),
+            touching=self._steps_of(kinds, arrays.TOUCH),
             newton=int(room.count[arrays.NEWTON]),
         )
+
+    def _steps_of(self, kinds: NDArray[np.int64], kind: int) -> tuple[Ends, ...]:
+        found = []
+        for k in np.flatnonzero(kinds == kind):
+            first, last = np.split(self.room.special_x[k].copy(), 2)
+            if self.log:
+                first[-1], last[-1] = np.exp(first[-1]), np.exp(last[-1])
+            found.append((first, last))
+        return tuple(found)
+
+    def _corrections(self, code: int) -> tuple[float, ...]:
+        """Newton's corrections in the last step, where it is for them that the branch stops."""
+        if code not in (arrays.NO_CONVERGENCE, arrays.STOP_NOT_FINITE, arrays.STOP_SINGULAR):
+            return ()
+        history = self.scratch.history[: self.settings.max_newton]
+        return tuple(float(x) for x in history[history >= 0])
 
     def _enters_set(self, s: NDArray[np.float64]) -> int | None:
         """How many points to keep where a branch runs along an end of the span instead of stopping there.
@@ -203,7 +232,7 @@ class Tracer:
         )
         x[self.n : 2 * self.n] = np.linalg.svd(J)[0][:, -1]
         code, residual = engine.locate(
-            engine.solvers, arrays.BP, self.kernels, x, self.index, np.zeros(self.n), self.work
+            engine.PARTS, arrays.BP, self.addresses, x, self.index, np.zeros(self.n), self.work
         )
         if code != step.CONVERGED or abs(x[2 * self.n] - self.problem.span[end]) > 1e-9 * width:
             return None
@@ -277,6 +306,8 @@ def join(backward: Piece, forward: Piece) -> Piece:
         n_unstable=joined(a.n_unstable, b.n_unstable),
         tangent=joined(a.tangent, b.tangent, -1),
         stop_reason=(a.stop_reason[1], b.stop_reason[1]),
+        corrections=(a.corrections[1], b.corrections[1]),
+        exponents=(a.exponents[1], b.exponents[1]),
     )
 
     def both(x: Sequence, y: Sequence) -> tuple:
@@ -288,6 +319,7 @@ def join(backward: Piece, forward: Piece) -> Piece:
         landed=both(backward.landed, forward.landed),
         rejected=backward.rejected + forward.rejected,
         lost=backward.lost + forward.lost,
-        unlocated=backward.unlocated + forward.unlocated,
+        unexplained=both(backward.unexplained, forward.unexplained),
+        touching=both(backward.touching, forward.touching),
         newton=backward.newton + forward.newton,
     )

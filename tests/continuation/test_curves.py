@@ -125,14 +125,14 @@ def near(points, kind, expected, x, y, rtol):
 def test_the_points_of_co_oxidation():
     point = fold("co_oxidation", 0, free="q2", span=(0.5, 2.0), k=0.4)
     curve = bifur.trace_curve(point, free=("q2", "k"), bounds={"q2": (0.5, 2.0), "k": (0.0, 2.0)})
-    near(curve.special_points, "CP", literature.CO_CUSPS, "q2", "k", 1e-7)
-    near(curve.special_points, "BT", literature.CO_TAKENS, "q2", "k", 1e-7)
+    near(curve.special_points, "CP", literature.CO_OXIDATION["CP"], "q2", "k", 1e-7)
+    near(curve.special_points, "BT", literature.CO_OXIDATION["BT"], "q2", "k", 1e-7)
 
 
 def test_the_bogdanov_takens_points_of_lorenz84():
     point = fold("lorenz84", 0, free="F", span=(1.0, 3.0), T=0.04)
     curve = bifur.trace_curve(point, free=("F", "T"), bounds={"F": (0.5, 3.0), "T": (-0.1, 0.1)})
-    near(curve.special_points, "BT", literature.LORENZ84_TAKENS, "F", "T", 1e-7)
+    near(curve.special_points, "BT", literature.LORENZ84["BT"], "F", "T", 1e-7)
     for point in curve.special_points:
         if point.kind == "BT":
             eigenvalues = np.linalg.eigvals(point.system.jacobian(point.state, point.parameters))
