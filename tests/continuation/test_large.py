@@ -59,7 +59,7 @@ def test_the_same_branches_as_the_compiled_tracer(name, free, span, fixed):
         assert [k for k, _ in one.landed] == [k for k, _ in other.landed]
         for (_, x), (_, y) in zip(one.landed, other.landed, strict=True):
             np.testing.assert_allclose(x, y, rtol=1e-10, atol=1e-12)
-        assert other.lost == other.unlocated == 0
+        assert other.lost == len(other.unexplained) == 0
 
 
 # ---- discretised equations ----------------------------------------------------------------------
