@@ -63,13 +63,15 @@ def _is_simple(point: SpecialPoint) -> bool:
 
 def _without_sets(points: list[SpecialPoint], free: str, width: float) -> list[SpecialPoint]:
     """Of points in a row at one value of the parameter the first: there the branch runs in a set of equilibria."""
+
+    def inside(point: SpecialPoint, before: SpecialPoint) -> bool:
+        degenerate = all(p.kind == "BP" and not _is_simple(p) for p in (point, before))
+        return degenerate and abs(point.parameters[free] - before.parameters[free]) <= SAME * width
+
     kept: list[SpecialPoint] = []
     for point in points:
-        degenerate = point.kind == "BP" and not _is_simple(point)
-        if degenerate and kept and kept[-1].kind == "BP" and not _is_simple(kept[-1]):
-            if abs(point.parameters[free] - kept[-1].parameters[free]) <= SAME * width:
-                continue
-        kept.append(point)
+        if not kept or not inside(point, kept[-1]):
+            kept.append(point)
     return kept
 
 
