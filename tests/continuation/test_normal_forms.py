@@ -550,6 +550,28 @@ def test_a_weak_resonance_leaves_the_cubic_terms():
     assert "s1" not in found
 
 
+def test_what_is_not_defined_where_a_coefficient_vanishes():
+    """A symmetric zero-Hopf point has G200 = 0; two oscillators that do not act on each other have p12 = p21 = 0."""
+
+    def symmetric(y, p):
+        r = y[1] ** 2 + y[2] ** 2
+        return (y[0] * (y[0] ** 2 - r), *turning(y, 1, -r + y[0] ** 2, 1.0))
+
+    s = bifur.System("symmetric", symmetric, states=("a", "b", "c"), parameters={})
+    found = normal_form("ZH", s, np.zeros(3), {})
+    assert "quadratic coefficient vanishes" in found["why"]
+    assert found["G300"] == pytest.approx(6)
+    assert not {"s", "theta", "E0"} & found.keys()
+
+    def apart(y, p):
+        return (*turning(y, 0, -(y[0] ** 2) - y[1] ** 2, 2.5), *turning(y, 2, y[2] ** 2 + y[3] ** 2, 0.8))
+
+    found = normal_form("HH", bifur.System("apart", apart, states=("a", "b", "c", "d"), parameters={}), np.zeros(4), {})
+    assert "does not act on the other" in found["why"]
+    assert found["sign"] == -1
+    assert "s1" not in found
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
