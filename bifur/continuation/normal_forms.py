@@ -144,13 +144,13 @@ def _along(system: System, free: str) -> NDArray[np.float64]:
 
 def fold_coefficient(system: System, u: NDArray[np.float64], p: NDArray[np.float64], v: NDArray[np.float64]) -> float:
     """a = <w, B(v, v)> / 2 with J v = 0, J^T w = 0, |v| = 1, <w, v> = 1 (K04, eq. 5.32); NaN where <w, v> = 0."""
-    n = system.dimension
-    J = system.derived.evaluate("jacobian", system, u, dict(zip(system.parameters, p, strict=True)))
+    n, module = system.dimension, system.derived.module  # called directly: this runs at every fold
+    J, second = np.zeros((n, n)), np.zeros((n, n + len(p)))
+    module.jacobian(u, p, J)
+    module.second(u, p, np.append(v, np.zeros(len(p))), second)
     w = np.linalg.svd(J)[0][:, -1]
-    out = np.zeros((n, n + len(p)))
-    system.derived.module.second(u, p, np.concatenate([v, np.zeros(len(p))]), out)
     scale = float(w @ v)
-    return float(w @ out[:, :n] @ v / (2 * scale)) if scale != 0 else float("nan")
+    return float(w @ second[:, :n] @ v / (2 * scale)) if scale != 0 else float("nan")
 
 
 def fold(system: System, u: NDArray[np.float64], p: NDArray[np.float64], free: str | None = None) -> Form:

@@ -259,6 +259,27 @@ def test_enz(s0):
     assert (slow < 0) == (found.form["criticality"] == "supercritical")
 
 
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_chafee_and_infante_on_a_line(k):
+    """u'' + lam u - u^3 on 40 points: pitchforks at the eigenvalues, c = -sum q_i^4 = -3 / (2 (m + 1)), |q| = 1."""
+    m = 40
+    h2 = (1 / (m + 1)) ** 2
+
+    def field(u, p):
+        v = [0, *u, 0]
+        return tuple((v[i - 1] - 2 * v[i] + v[i + 1]) / h2 + p.lam * v[i] - v[i] ** 3 for i in range(1, m + 1))
+
+    s = bifur.System("chafee", field, states=[f"u{i}" for i in range(m)], parameters={"lam": 1.0})
+    lam = 4 / h2 * np.sin(k * np.pi / (2 * (m + 1))) ** 2
+    found = branch_tangents(s, np.zeros(m), np.array([lam]), "lam")
+    assert found.form["type"] == "pitchfork"
+    mode = np.sin(k * np.pi * np.arange(1, m + 1) / (m + 1)) * np.sqrt(2 / (m + 1))
+    assert_same_lines(found.tangents, [np.append(np.zeros(m), 1), np.append(mode, 0)])
+    assert found.form["cubic"] == pytest.approx(-3 / (2 * (m + 1)), rel=1e-9)
+    assert found.form["crossing"] == pytest.approx(1, rel=1e-10)
+    assert (found.form["criticality"], found.form["direction"]) == ("supercritical", "above")
+
+
 def test_crossing_by_the_eigenvalues_along_a_branch():
     """enz on s1 = s2 = s: s0 = s + 100 R, and the antisymmetric eigenvalue is -3 - 100 R'(s)."""
     s = system("enz")
