@@ -147,7 +147,7 @@ class Reduction:
         self.g: list[dict[Exponent, complex]] = [{} for _ in on]
         self.terms: list[dict[Exponent, float]] = [{} for _ in on]  # <|p|, |R|>: what g is the sum of
         self.degree = 1
-        self.size = max(np.abs(self.values).max(), 0.0)
+        self.size = np.abs(self.values).max()
 
     def extend(self, order: int) -> None:
         """All coefficients `g` up to a degree; NoNormalForm where a resonance forbids it: lower degrees stay."""
