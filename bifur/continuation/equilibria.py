@@ -174,12 +174,14 @@ def starts(n: int, count: int, low: NDArray[np.float64], high: NDArray[np.float6
     """Low-discrepancy starts (count, n) in the box, on several scales where it is infinite (Roberts 2018, R_n).
 
     Every fourth lies on lower faces of the box, each combination of them in turn: equilibria at a bound are often on
-    an invariant face, where the field need not be defined on the other side.
+    an invariant face, where the field need not be defined on the other side. Another fourth is denser near them, as
+    amounts and rates are often small beside their bounds.
     """
     ratio = 2.0
     for _ in range(60):
         ratio = (1 + ratio) ** (1 / (n + 1))
     unit = np.modf(0.5 + np.outer(np.arange(1, count + 1), ratio ** -np.arange(1.0, n + 1)))[0]
+    unit[1::4] = np.where(np.isfinite(low), unit[1::4] ** 4, unit[1::4])
     scale = np.resize(SCALES, count)[:, None]
     lower = np.where(np.isfinite(low), low, np.where(np.isfinite(high), high - 2 * scale, -scale))
     upper = np.where(np.isfinite(high), high, np.where(np.isfinite(low), low + 2 * scale, scale))
