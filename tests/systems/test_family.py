@@ -269,7 +269,7 @@ def test_the_fold_of_directset():
 
 
 def test_the_diagram_of_two_surviving_modes():
-    """With s kept above zero: four states below the lower fold, none above it; the fold once for each state of mode 1."""
+    """With s kept above zero: four states below the lower fold, none above it; it is met at both states of mode 1."""
     bounds = {"s_1": (1e-9, 10), "s_2": (1e-9, 10)}
     diagram = bifur.trace("directset", free="rho", span=(0.01, 0.5), bounds=bounds, sigma2_1=0.2, sigma2_2=1.0)
     folds = [point for point in diagram.special_points if point.kind == "LP"]
