@@ -229,7 +229,7 @@ def directset_roots(sigma2, rho, alpha):
 
 def test_equilibria_of_directset_are_all_combinations():
     """A mode survives iff rho < 1 / (4 (1 + sigma2_j)): 9, 3 or 1 equilibria, those on the bound included."""
-    for rho, number in ((0.05, 9), (0.15, 3), (0.3, 1)):
+    for rho, number in ((0.001, 9), (0.05, 9), (0.15, 3), (0.3, 1)):
         found = bifur.find_equilibria("directset", sigma2_1=0.2, sigma2_2=1.0, rho=rho)
         first, second = (directset_roots(s, rho, 0.5) for s in (0.2, 1.0))
         assert len(found) == len(first) * len(second) == number
