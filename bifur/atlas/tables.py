@@ -67,6 +67,7 @@ def write_points(group: h5py.Group, system: System, points: Sequence[SpecialPoin
         "null_vector": _rows([nothing if p.null_vector is None else p.null_vector for p in points], n),
         "branch": np.array([point.branch for point in points], dtype=np.int32),
         "on": list(on) if on else [""] * len(points),
+        "curve": [point.curve for point in points],
     }
     write_table(group, "point", columns, {"parameter": list(system.parameters), "component": list(system.states)})
 
@@ -77,6 +78,8 @@ def read_points(group: h5py.Group, system: System) -> tuple[tuple[SpecialPoint, 
         name: read_column(group, name)
         for name in ("kind", "parameters", "state", "residual", "normal_form", "null_vector", "branch", "on")
     }
+    # a file may be older than this column
+    curve = read_column(group, "curve") if "curve" in group else [""] * len(columns["kind"])
     points = tuple(
         SpecialPoint(
             kind=columns["kind"][i],
@@ -87,6 +90,7 @@ def read_points(group: h5py.Group, system: System) -> tuple[tuple[SpecialPoint, 
             system=system,
             branch=int(columns["branch"][i]),
             null_vector=None if np.isnan(columns["null_vector"][i]).all() else columns["null_vector"][i],
+            curve=curve[i],
         )
         for i in range(len(columns["kind"]))
     )
@@ -104,7 +108,7 @@ def _rows(rows: Sequence[np.ndarray], width: int) -> np.ndarray:
 
 def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
     """JSON has no NaN: null stands for it."""
-    return {key: value if np.isfinite(value) else None for key, value in values.items()}
+    return {key: value if isinstance(value, str) or np.isfinite(value) else None for key, value in values.items()}
 
 
 def _not_finite(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,6 +141,11 @@ def write_curve(parent: h5py.Group, name: str, curve: Curve) -> None:
     }
     system = curve.system
     scales: Scales = {"parameter": list(system.parameters), "component": list(system.states)}
+    if curve.eigenvalues is not None:
+        columns = {**columns, "eigenvalues_real": curve.eigenvalues.real, "eigenvalues_imag": curve.eigenvalues.imag}
+        scales = {**scales, "eigenvalue": np.arange(system.dimension, dtype=np.int32)}
+    if curve.omega is not None:
+        columns = {**columns, "omega": curve.omega}
     if curve.normal_form.ndim == 2:
         scales = {**scales, "coefficient": np.arange(curve.normal_form.shape[1], dtype=np.int32)}
     write_table(group, "point", columns, scales)
@@ -160,6 +169,10 @@ def read_curve(group: h5py.Group, system: System) -> Curve:
         normal_form=group["normal_form"][()],
         special_points=read_points(group["special_points"], system)[0],
         stop_reason=(Stop[first], Stop[second]),
+        eigenvalues=group["eigenvalues_real"][()] + 1j * group["eigenvalues_imag"][()]
+        if "eigenvalues_real" in group
+        else None,
+        omega=group["omega"][()] if "omega" in group else None,
     )
 
 

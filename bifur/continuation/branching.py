@@ -7,6 +7,7 @@ decided by the Lyapunov-Schmidt reduction whether there is a branch point in it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ROUNDING = 1e-13
 NEAR_SINGULAR = 1e-9  # how well a state is known where more than one eigenvalue vanishes
+FLAT = 1e-3  # a fold this near to a pitchfork, and with a coefficient this small, is the turn of the branch there
 SAME = 1e-6  # of the size of a state, and of the span: two places this near are one branch point
 
 
@@ -37,7 +39,7 @@ def classified(
     width = float(np.ptp(piece.branch.parameter)) if len(piece.branch) else 0.0
     if not (piece.unexplained or piece.touching or any(point.kind == "BP" for point in piece.special)):
         return piece
-    special = [_named(system, point, free) if point.kind == "BP" else point for point in piece.special]
+    special = [_named(system, point, free, critical, width) if point.kind == "BP" else point for point in piece.special]
     explained: list[Ends] = []
     found: list[SpecialPoint] = []
     for ends in (*piece.unexplained, *piece.touching):
@@ -46,39 +48,67 @@ def classified(
             explained.append(ends)
             if not any(_together(point, other, free, width) for other in (*special, *found) if other.kind == "BP"):
                 found.append(point)
-    degenerate = [point for point in (*special, *found) if point.kind == "BP" and _is_degenerate(point)]
-    # where more than one eigenvalue vanishes at once, the pair whose sum vanishes there is no pair of its own
-    kept = [
-        point
-        for point in special
-        if point.kind not in ("HB", "NS", "LP") or not any(_together(point, other, free, width) for other in degenerate)
-    ]
+    points = [point for point in (*special, *found) if point.kind == "BP"]
+    kept = [point for point in special if not any(_belongs(point, other, free, width) for other in points)]
     return replace(
         piece,
-        special=tuple(_in_order(piece.branch, [*kept, *found])),
+        special=tuple(_without_sets(in_order(piece.branch, [*kept, *found]), free, width)),
         unexplained=tuple(ends for ends in piece.unexplained if not any(ends is other for other in explained)),
     )
 
 
-def _is_degenerate(point: SpecialPoint) -> bool:
-    return point.corank > 1 or point.normal_form.get("type") not in ("transcritical", "pitchfork")
+def _is_simple(point: SpecialPoint) -> bool:
+    return point.corank == 1 and point.normal_form.get("type") in ("transcritical", "pitchfork")
 
 
-def _named(system: System, point: SpecialPoint, free: str) -> SpecialPoint:
+def _without_sets(points: list[SpecialPoint], free: str, width: float) -> list[SpecialPoint]:
+    """Of points in a row at one value of the parameter the first: there the branch runs in a set of equilibria."""
+
+    def inside(point: SpecialPoint, before: SpecialPoint) -> bool:
+        degenerate = all(p.kind == "BP" and not _is_simple(p) for p in (point, before))
+        return degenerate and abs(point.parameters[free] - before.parameters[free]) <= SAME * width
+
+    kept: list[SpecialPoint] = []
+    for point in points:
+        if not kept or not inside(point, kept[-1]):
+            kept.append(point)
+    return kept
+
+
+def _belongs(point: SpecialPoint, other: SpecialPoint, free: str, width: float) -> bool:
+    """Whether a point is but a trace of this branch point in the test functions."""
+    if point.kind == "LP" and other.normal_form.get("type") == "pitchfork":  # the branch turns at the branch point
+        flat = abs(float(point.normal_form["quadratic"])) <= FLAT * max(1.0, abs(float(other.normal_form["cubic"])))
+        return flat and _together(point, other, free, width, FLAT)
+    # where more than one eigenvalue vanishes at once, the pair whose sum vanishes there is no pair of its own
+    return point.kind in ("HB", "NS", "LP") and not _is_simple(other) and _together(point, other, free, width)
+
+
+def _named(
+    system: System, point: SpecialPoint, free: str, critical: Sequence[float] | None, width: float
+) -> SpecialPoint:
     """A located branch point with its tangents and normal form; it stays where Newton put it if it is a simple one."""
     found = branch_tangents(system, point.state, np.array(list(point.parameters.values())), free)
     if found.corank == 0:
         return point
     if found.form["type"] not in ("transcritical", "pitchfork"):
-        return _special(system, point.parameters, free, found, None)
+        return _special(system, point.parameters, free, found, critical, width)
     return replace(point, normal_form=dict(found.form), tangents=found.tangents)
 
 
 def _special(
-    system: System, parameters: Mapping[str, float], free: str, found: BranchPoint, value: float | None
+    system: System,
+    parameters: Mapping[str, float],
+    free: str,
+    found: BranchPoint,
+    critical: Sequence[float] | None,
+    width: float,
 ) -> SpecialPoint:
-    """A branch point that was found by the reduction, at this value of the parameter where it is known."""
-    values = dict(parameters) | {free: float(found.point[-1]) if value is None else value}
+    """A branch point that was found by the reduction, at the value of the parameter that algebra knows of there."""
+    value = min(critical or (), key=lambda c: abs(c - found.point[-1]), default=math.inf)
+    if abs(value - found.point[-1]) > SAME * width:
+        value = float(found.point[-1])
+    values = dict(parameters) | {free: float(value)}
     state = found.point[:-1].copy()
     p = np.array(list(values.values()))
     rounding = ROUNDING if found.corank == 1 else NEAR_SINGULAR
@@ -116,16 +146,15 @@ def _inside(
     away = np.abs(found.point - z) / np.append(np.maximum(1.0, np.abs(z[:-1])), max(width, 1e-300))
     if found.corank == 0 or away.max() > 1e-3:
         return None
-    near = known is not None and abs(found.point[-1] - known) <= SAME * width
-    return _special(system, values, free, found, known if near else None)
+    return _special(system, values, free, found, critical, width)
 
 
-def _together(a: SpecialPoint, b: SpecialPoint, free: str, width: float) -> bool:
-    near = np.abs(a.state - b.state) <= SAME * np.maximum(1.0, np.abs(b.state))
-    return bool(near.all()) and abs(a.parameters[free] - b.parameters[free]) <= SAME * width
+def _together(a: SpecialPoint, b: SpecialPoint, free: str, width: float, within: float = SAME) -> bool:
+    near = np.abs(a.state - b.state) <= within * np.maximum(1.0, np.abs(b.state))
+    return bool(near.all()) and abs(a.parameters[free] - b.parameters[free]) <= within * width
 
 
-def _in_order(branch: Branch, points: list[SpecialPoint]) -> list[SpecialPoint]:
+def in_order(branch: Branch, points: list[SpecialPoint]) -> list[SpecialPoint]:
     """In the order in which the branch passes them."""
     scale = np.append(np.maximum(1.0, np.abs(branch.state).max(axis=0)), max(float(np.ptp(branch.parameter)), 1e-300))
     z = np.column_stack([branch.state, branch.parameter]) / scale

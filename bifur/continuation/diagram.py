@@ -9,6 +9,7 @@ from dataclasses import replace
 from bifur.continuation import doubts
 from bifur.continuation.complete import complete
 from bifur.continuation.equilibria import state_bounds
+from bifur.continuation.orbits import orbits
 from bifur.continuation.problem import Event, Problem, checked_landing, checked_span
 from bifur.continuation.results import Diagram
 from bifur.continuation.settings import Settings
@@ -88,6 +89,7 @@ def trace(
         completeness=completeness,
         landed=tuple(problem.landings(pieces, start is None and system.derived.polynomial)),
         notes=tuple(notes),
+        orbits=orbits(system, [piece.branch for piece in pieces]),
         stats={
             "points": sum(len(piece.branch) for piece in pieces),
             "rejected": sum(piece.rejected for piece in pieces),

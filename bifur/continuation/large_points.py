@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 INSIDE = 1e-3  # of a step: how far out of it a special point may lie, by the curvature of the branch
 PITCHFORK = 1e-4  # a fold this near to a branch point is that point
+LEVEL = 1e-6  # a branch tangent with less of the parameter in it is one of a pitchfork
 BISECTIONS = 5
 CROSSING = 1e-6  # relative to the frequency, and for the rounding of eigenvalues relative to the largest one
 ROUNDING = 1e-12
@@ -76,20 +77,16 @@ class Finder:
 
     def inside(self, a: Point, step: Step, lp: bool, bp: bool, hb: bool) -> list[Special] | None:
         """The points that the test functions announce, in no order; None where one of them is not found."""
-        found: list[Special] = []
         b = step.point
-        if lp:
-            fold = self.fold(a, step)
-            if fold is None:
-                return None
-            found.append(fold)
-        if bp:
-            point = self.branch_point(a, step)
-            if point is None:
-                return None
-            if found and self.distance(found[0], point, step.weight) < PITCHFORK:
-                found = []  # the branch turns at the branch point, where the fold equations are singular
-            found.append(point)
+        fold = self.fold(a, step) if lp else None
+        point = self.branch_point(a, step) if bp else None
+        if bp and point is None:
+            return None
+        if point is not None and lp and self.turns(point, fold, step.weight):
+            fold = None
+        elif lp and fold is None:
+            return None
+        found = [special for special in (fold, point) if special is not None]
         if hb:
             change = abs(a.unstable - b.unstable)
             kinds = ("HB", "NS") if lp or bp else ("HB",) if change == 2 else ("NS",)
@@ -98,6 +95,12 @@ class Finder:
                 return None
             found.append(pair)
         return found
+
+    def turns(self, point: Special, fold: Special | None, weight: Vector) -> bool:
+        """Whether the branch turns at a branch point, where the fold equations are singular: no fold of its own."""
+        if fold is not None:
+            return self.distance(fold, point, weight) < PITCHFORK
+        return point.tangents is not None and bool(np.abs(point.tangents[:, -1]).min() < LEVEL)
 
     def distance(self, x: Special, y: Special, weight: Vector) -> float:
         gap = np.append(x.u - y.u, self.s(x.value) - self.s(y.value))

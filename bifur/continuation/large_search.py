@@ -49,6 +49,12 @@ def search(system: System, p: Vector, low: Vector, high: Vector) -> tuple[list[V
     return found, f"{system.dimension} states are searched by Newton's method from {used} starts: there may be more"
 
 
+def newton(system: System, u: Vector, p: Vector) -> Vector | None:
+    """The equilibrium that damped Newton finds from u."""
+    with dense.one_thread(), np.errstate(all="ignore"):
+        return damped_newton(sparse.functions(system), u, p)
+
+
 def starts(n: int, low: Vector, high: Vector) -> list[Vector]:
     """States inside the bounds, on several scales around the finite bound or zero where these are infinite.
 

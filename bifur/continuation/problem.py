@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bifur._say import unknown
-from bifur.continuation import branching, dense
+from bifur.continuation import branching, dense, large_search
 from bifur.continuation.equilibria import equilibrium, find_equilibria
 from bifur.continuation.large import LargeTracer
 from bifur.continuation.results import Equilibrium, EquilibriumSet, SpecialPoint
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Event = Callable[[Any, Any], Any]
+Box = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Problem:
     p: NDArray[np.float64]
     free: str
     span: tuple[float, float]
-    box: tuple[NDArray[np.float64], NDArray[np.float64]]
+    box: Box
     bounds: Mapping[str, tuple[float, float]] | None
     settings: Settings
     landing: NDArray[np.float64]
@@ -46,7 +47,12 @@ class Problem:
     def tracer(self, grid: NDArray[np.float64]) -> Tracer | LargeTracer:
         """What traces branches that land on the values of `grid`."""
         kind = LargeTracer if sparse.is_large(self.system) else Tracer
-        return kind(self.system, self.p, self.free, self.span, self.box, grid, self.settings)
+        return kind(*self.slice, grid, self.settings)
+
+    @property
+    def slice(self) -> tuple[System, NDArray[np.float64], str, tuple[float, float], Box]:
+        """What tracers take first: the system, all parameters, the free one, its span, the bounds of the states."""
+        return self.system, self.p, self.free, self.span, self.box
 
     def classified(self, piece: Piece, critical: Sequence[float] | None) -> Piece:
         """The piece with its branch points classified; `critical` values are known by algebra."""
@@ -140,9 +146,7 @@ class Problem:
     def newton(self, state: NDArray[np.float64], value: float) -> NDArray[np.float64] | None:
         """The equilibrium that Newton finds from a state, None where it finds none."""
         if sparse.is_large(self.system):
-            at = dense.Slice(sparse.functions(self.system), self.p, self.index, log=False)
-            code, u, _, _ = at.newton(state, value, 50)
-            return u if code == dense.CONVERGED else None
+            return large_search.newton(self.system, state, self.at(value))
         work = step.make_work(self.system.dimension, len(self.p))
         work.p[:] = self.at(value)
         u = state.copy()

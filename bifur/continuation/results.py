@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from bifur import _late
+from bifur._say import numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +54,11 @@ class Stop(Enum):
         "Newton's corrections do not shrink there however small the step (`corrections` holds the last ones): "
         "a singularity of the field may be near; look at the field around this point"
     )
+    BOGDANOV_TAKENS = "it ends at a Bogdanov-Takens point, where the frequency vanishes: beyond it lie neutral saddles"
+    UNFOLDS = (
+        "the branch point unfolds there: branches cross along a curve only where a symmetry or a trivial branch holds "
+        "them together; trace the folds that it leaves instead"
+    )
 
     def __str__(self) -> str:
         return self.value
@@ -77,8 +83,7 @@ class Equilibrium:
     radius: float = float("nan")
 
     def __repr__(self) -> str:
-        state = ", ".join(f"{x:.6g}" for x in self.state)
-        return f"Equilibrium(({state}), {self.kind}, n_unstable={self.n_unstable})"
+        return f"Equilibrium(({numbers(self.state)}), {self.kind}, n_unstable={self.n_unstable})"
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ class SpecialPoint:
 
     def __repr__(self) -> str:
         parameters = ", ".join(f"{key}={value:.6g}" for key, value in self.parameters.items())
-        return f"SpecialPoint({self.kind} at {parameters}, state={np.array2string(self.state, precision=6)})"
+        return f"SpecialPoint({self.kind} at {parameters}, state=({numbers(self.state)}))"
 
 
 @dataclass(frozen=True)
@@ -177,7 +182,8 @@ class Diagram:
 
     `completeness` is "proved" where elimination gave every critical value of the parameter and
     each interval between them was sampled with a proved count; `landed` holds the equilibria at
-    the values asked for by `at`; `notes` say what could not be done, and why.
+    the values asked for by `at`; `notes` say what could not be done, and why. `orbits` groups the numbers of branches
+    that are one but for a declared symmetry of the system; it is empty where none is declared.
     """
 
     system: System
@@ -190,14 +196,16 @@ class Diagram:
     landed: tuple[tuple[float, Equilibrium], ...] = ()
     notes: tuple[str, ...] = ()
     stats: Mapping[str, float] = field(default_factory=dict)
+    orbits: tuple[tuple[int, ...], ...] = ()
 
     def __repr__(self) -> str:
         kinds = [point.kind for point in self.special_points]
         special = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "no special points"
         low, high = self.span
+        count = f"{len(self.branches)}" + (f" in {len(self.orbits)} orbits" if self.orbits else "")
         return (
             f"Diagram({self.system.name}, {self.free} {low:g} to {high:g}, "
-            f"branches: {len(self.branches)}, {special}, {self.completeness})"
+            f"branches: {count}, {special}, {self.completeness})"
         )
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -222,6 +230,7 @@ class Diagram:
                 "parameters": dict(self.parameters),
                 "completeness": self.completeness,
                 "notes": list(self.notes),
+                "orbits": [list(orbit) for orbit in self.orbits],
                 "branches": [
                     {
                         "parameter": branch.parameter.tolist(),
@@ -257,8 +266,11 @@ class Diagram:
 class Curve:
     """A curve of special points in two parameters.
 
-    `free` the two names, `parameters` (m, 2), `all_parameters` (m, q), `state` (m, n), `residual` (m,)
-    of the defining system, `special_points` of codimension 2 on it, `stop_reason` at its two ends.
+    `kind` is LP, HB or BP; `free` the two names, `parameters` (m, 2), `all_parameters` (m, q), `state` (m, n),
+    `residual` (m,) of the defining system, `normal_form` (m,) the quadratic coefficient along LP, the first Lyapunov
+    coefficient along HB, along BP the unfolding b, which is zero up to rounding. `eigenvalues` (m, n) complex by
+    decreasing real part, `omega` (m,) the frequency along HB (None for other kinds, and where a file lacks them),
+    `special_points` of codimension 2 on it, `stop_reason` at its two ends.
     """
 
     kind: str
@@ -272,6 +284,8 @@ class Curve:
     special_points: tuple[SpecialPoint, ...]
     stop_reason: tuple[Stop, Stop]
     stats: Mapping[str, float] = field(default_factory=dict)
+    eigenvalues: NDArray[np.complex128] | None = None
+    omega: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.parameters)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bifur._say import listed, numbers
 from bifur.continuation import switching
 from bifur.continuation.branch_points import branch_tangents
 from bifur.continuation.cover import same_ends
@@ -41,8 +43,8 @@ def from_start(problem: Problem, start: Start, value: float | None) -> tuple[lis
         states = np.empty((0, 0))
     if states.ndim != 2 or states.shape[1] != problem.system.dimension or not np.isfinite(states).all():
         raise ValueError(
-            f"`start` must be finite states ({', '.join(problem.system.states)}), a SpecialPoint or a Branch, "
-            f"not {start!r}"
+            f"`start` must be finite states ({listed(problem.system.states)}), a SpecialPoint or a Branch, "
+            f"not {reprlib.repr(start)}"
         )
     first = problem.span[0] if value is None else problem.system.check_parameter(problem.free, value)
     if not problem.span[0] <= first <= problem.span[1]:
@@ -52,7 +54,7 @@ def from_start(problem: Problem, start: Start, value: float | None) -> tuple[lis
         u = problem.newton(state, first)
         if u is None and np.any(problem.system.field(state, problem.named(first)) != 0):
             raise ValueError(
-                f"`start` {state.tolist()}: Newton finds no equilibrium near it at {problem.free} = {first:g}"
+                f"`start` ({numbers(state)}): Newton finds no equilibrium near it at {problem.free} = {first:g}"
             )
         starts.append((state.copy() if u is None else u, first, None))
     return _pieces(problem, tracer, starts), "unknown", note

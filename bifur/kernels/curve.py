@@ -1,9 +1,8 @@
-"""Tracing a curve of special points in two parameters, with the points of codimension 2 on it.
+"""Tracing a curve of special points in two parameters (see `curve_systems`).
 
-For folds z = (u, v, s1, s2); along the curve w spans the kernel of J^T, and
-    CP (cusp)                where w.B(v, v) changes sign
-    BT (Bogdanov-Takens)     where w.v changes sign: zero becomes a double eigenvalue
-(Kuznetsov 2004, sections 8.2 and 8.4).
+The loop takes a step, cuts it at the bounds (and, on a Hopf curve, where the frequency vanishes), and measures the test
+functions. A step is halved where the corrector contracts slowly, where the tangent turns too far, or where a test
+function changes too much. What lies between the points is found by `continuation.curve_points`.
 """
 
 from __future__ import annotations
@@ -15,26 +14,36 @@ import numpy as np
 from numba import types
 
 from bifur._jit import inline, kernel
-from bifur.kernels import linalg
-from bifur.kernels.arrays import (
-    BOUND,
-    CLOSED,
-    END_OF_SPAN,
-    ESCAPED,
-    HUGE,
-    SOLVERS,
-    STEP_TOO_SMALL,
-    STEPS,
-    STOP_NOT_FINITE,
-    STOP_SINGULAR,
-    TOO_MANY_STEPS,
+from bifur.kernels.curve_systems import (
+    BRANCH,
+    CONVERGED,
+    CURVE_SOLVERS,
+    CURVE_WORK,
+    HOPF,
+    NOT_FINITE,
+    PAIR,
+    SINGULAR,
+    TAKENS,
+    TESTS,
+    ZERO,
+    evaluate,
+    unknowns,
 )
-from bifur.kernels.step import CONVERGED, FOLD, WORK, evaluate
 from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 
-CP, BT = 1, 2
-CUSP, TAKENS = 0, 1  # columns of Path.tests: w.B(v, v), w.v
-POINTS, SPECIAL, REJECTED = range(3)
+# why it stopped
+END_OF_SPAN, BOUND, CLOSED, STEP_TOO_SMALL, TOO_MANY_STEPS, STOP_NOT_FINITE, ESCAPED, STOP_SINGULAR = range(8)
+BOGDANOV_TAKENS, UNFOLDS = 8, 9
+# places in Path.count
+POINTS, REJECTED, NEWTON = range(3)
+HUGE = 1e8
+GROWTH = 1.6
+EASY_NEWTON = 3
+HARMLESS = 0.03  # of a step: corrections that cannot lead to another curve
+CHANGE = 0.3  # of a test function of size one in a step
+COARSE = 0.02  # of the largest step: below it a change of the test functions is taken as it is
+ON_BOUND = 1e-13  # of the plane: a curve may run along its rim
+UNFOLDED = 1e-9  # b by the size of f's terms: beyond rounding
 
 
 class Plane(NamedTuple):
@@ -44,170 +53,216 @@ class Plane(NamedTuple):
     logs: np.ndarray
     low: np.ndarray  # (n + 2,) states, s1, s2
     high: np.ndarray
+    weight: np.ndarray  # (n,) of the states
 
 
-PLANE = types.NamedTuple([INTS, INTS, VECTOR, VECTOR], Plane)
+PLANE = types.NamedTuple([INTS, INTS, VECTOR, VECTOR, VECTOR], Plane)
+
+
+class CurveSteps(NamedTuple):
+    """Step control, in units in which the bounds and states of size one have length 1."""
+
+    ds: float
+    ds_min: float
+    ds_max: float
+    contraction: float
+    turn: float  # largest angle between tangents, radians
+    max_newton: int
+
+
+CURVE_STEPS = types.NamedTuple([F8, F8, F8, F8, F8, I8], CurveSteps)
 
 
 class Path(NamedTuple):
-    """What is written."""
+    """What is written: points with test functions and eigenvalues; then scratch."""
 
     z: np.ndarray
     tests: np.ndarray
-    special_kind: np.ndarray
-    special_z: np.ndarray
+    re: np.ndarray
+    im: np.ndarray
     count: np.ndarray
-    # scratch: two points with tangents and null vectors
     a: np.ndarray
     b: np.ndarray
     ta: np.ndarray
     tb: np.ndarray
-    wa: np.ndarray
-    wb: np.ndarray
+    w: np.ndarray
     weight: np.ndarray
     row: np.ndarray
     start: np.ndarray
     start_tangent: np.ndarray
-    middle: np.ndarray
 
 
-PATH = types.NamedTuple([MATRIX, MATRIX, INTS, MATRIX, INTS, *[VECTOR] * 11], Path)
+PATH = types.NamedTuple([MATRIX, MATRIX, MATRIX, MATRIX, INTS, *[VECTOR] * 9], Path)
 
 
-def make_path(n: int, points: int, special: int) -> Path:
+def make_path(n: int, points: int) -> Path:
     """Room for one direction of one curve."""
-    size = 2 * n + 2
-    vectors = [np.zeros(n if k in (4, 5) else size) for k in range(11)]
+    size = 2 * n + 3
     return Path(
         np.empty((points, size)),
-        np.empty((points, 2)),
-        np.zeros(special, np.int64),
-        np.empty((special, size)),
+        np.empty((points, TESTS)),
+        np.empty((points, n)),
+        np.empty((points, n)),
         np.zeros(3, np.int64),
-        *vectors,
+        *(np.zeros(size) for _ in range(9)),
     )
 
 
 @inline
-def _place(z, i, n):
-    """Component i of (states, s1, s2) in z = (u, v, s1, s2)."""
-    return i if i < n else n + i
+def _weights(z, P, n, size, weight):
+    """States by their size where it exceeds 1, the parameters by their bounds."""
+    for i in range(n):
+        weight[i] = P.weight[i] / max(1.0, abs(z[i]))
+        weight[n + i] = 0.5  # the null vector turns with the curve; it need not set the step
+    if size > 2 * n + 2:
+        weight[2 * n] = 0.5 / max(1.0, abs(z[2 * n]))
+    for j in range(2):
+        weight[size - 2 + j] = 1.0 / (P.high[n + j] - P.low[n + j])
 
 
 @inline
-def _weights(z, P, n, weight):
-    for i in range(n):
-        weight[i] = 1.0 / max(1.0, abs(z[i]))
-        weight[n + i] = 0.5  # the null vector turns with the curve; it need not set the step
-    for j in range(2):
-        weight[2 * n + j] = 1.0 / (P.high[n + j] - P.low[n + j])
-
-
-@kernel(types.void(KERNELS, VECTOR, VECTOR, types.boolean, VECTOR, WORK))
-def tests(K, z, w, follow, out, W):
-    """w.B(v, v) and w.v, w of length 1, oriented like its value on entry where `follow`. W.J, W.second belong to z."""
-    n = len(W.u)
-    for i in range(n):
-        W.f[i] = w[i]
-    linalg.null_vector(W.J, n, True, w, W.A, W.pivots)
-    along = 0.0
-    for i in range(n):
-        along += w[i] * W.f[i]
-    if follow and along < 0.0:
+def _anchor(kind, z, t, weight, n, W):
+    """Move the anchor to z, at which W was evaluated, and the tangent's vector part with it."""
+    if kind == HOPF:
+        along = norm = 0.0
         for i in range(n):
-            w[i] = -w[i]
-    out[CUSP] = out[TAKENS] = 0.0
+            along += W.Jv[i] * z[n + i]
+        for i in range(n):
+            norm += (W.Jv[i] - along * z[n + i]) ** 2
+        if not norm > 0.0:
+            return
+        slide = 0.0
+        for i in range(n):
+            W.anchor[i] = (W.Jv[i] - along * z[n + i]) / math.sqrt(norm)
+            slide += W.anchor[i] * t[n + i]
+        for i in range(n):
+            t[n + i] -= slide * W.anchor[i]
+    elif kind == BRANCH:
+        w1, w2 = weight[2 * n + 1], weight[2 * n + 2]
+        x, y = w1 * t[2 * n + 1], w2 * t[2 * n + 2]
+        norm = math.hypot(x, y)
+        if norm > 0.0:
+            W.anchor[0], W.anchor[1] = -y / (norm * w1), x / (norm * w2)
+
+
+@inline
+def _unfolds(z, weight, n, W):
+    """Whether b has left zero: no branches cross there."""
+    scale = 0.0
     for i in range(n):
-        value = 0.0
+        terms = 0.0
         for j in range(n):
-            value += W.second[i, j] * z[n + j]
-        out[CUSP] += w[i] * value
-        out[TAKENS] += w[i] * z[n + i]
+            terms += abs(W.J[i, j]) / weight[j]
+        for j in range(2):
+            terms += abs(W.H[i, 2 * n + 1 + j]) / weight[2 * n + 1 + j]
+        scale = max(scale, terms)
+    return abs(z[2 * n]) > UNFOLDED * scale
 
 
-@kernel(types.boolean(SOLVERS, I8, KERNELS, PLANE, PATH, F8, WORK))
-def _locate(solvers, column, K, P, C, first, W):
-    """Bisection for a sign change of a test between C.a and C.b, every point corrected onto the curve."""
-    n, index = len(W.u), C.count[SPECIAL]
-    if index == len(C.special_kind):
-        return False
-    size = 2 * n + 2
-    lo, hi = 0.0, 1.0
-    out = C.tests[C.count[POINTS]]
+@inline
+def _smooth(before, after, kind, n):
+    """Whether no test function of size one changes too much."""
+    if n < 2:
+        return True
+    change = max(abs(after[PAIR] - before[PAIR]), abs(after[ZERO] - before[ZERO]))
+    return max(change, abs(after[TAKENS] - before[TAKENS])) <= CHANGE
+
+
+@inline
+def _returns(C, n, size, step):
+    """Whether the step passes the start of the curve; its vectors may come back turned."""
+    before = after = away = 0.0
     for j in range(size):
-        C.row[j] = C.weight[j] ** 2 * (C.b[j] - C.a[j])
-    for _ in range(60):
-        tau, target = 0.5 * (lo + hi), 0.0
-        for j in range(size):
-            C.middle[j] = (1.0 - tau) * C.a[j] + tau * C.b[j]
-            target += C.row[j] * C.middle[j]
-        code, _ = solvers.correct(FOLD, K, C.middle, C.row, target, C.weight, P.free, P.logs, 0.9, 20, W)
-        if code != CONVERGED:
-            return False
-        for i in range(n):
-            C.wb[i] = C.wa[i]
-        tests(K, C.middle, C.wb, True, out, W)
-        if out[column] * first > 0.0:
-            lo = tau
-        else:
-            hi = tau
-        if hi - lo < 1e-13:
-            break
+        if j < n or j >= 2 * n:
+            along = C.weight[j] ** 2 * C.start_tangent[j]
+            before += along * (C.a[j] - C.start[j])
+            after += along * (C.b[j] - C.start[j])
+            away += (C.weight[j] * (C.b[j] - C.start[j])) ** 2
+    return before < 0.0 <= after and math.sqrt(away) <= 2.0 * step
+
+
+@inline
+def _record(C, k, size, z):
     for j in range(size):
-        C.special_z[index, j] = C.middle[j]
-    C.special_kind[index] = CP if column == CUSP else BT
-    C.count[SPECIAL] = index + 1
-    return True
+        C.z[k, j] = z[j]
+    C.count[POINTS] = k + 1
 
 
-@kernel(I8(SOLVERS, KERNELS, VECTOR, VECTOR, F8, PLANE, STEPS, PATH, WORK))
-def trace_fold_curve(solvers, K, z0, row0, direction, P, st, C, W):
-    """Trace folds from z0 with direction * row0.t > 0; why it stopped. W.p holds the fixed parameters."""
+@inline
+def _failed(code):
+    return STOP_NOT_FINITE if code == NOT_FINITE else STOP_SINGULAR if code == SINGULAR else STEP_TOO_SMALL
+
+
+@kernel(types.UniTuple(I8, 2)(CURVE_SOLVERS, I8, KERNELS, PLANE, PATH, CURVE_WORK))
+def _cut(E, kind, K, P, C, W):
+    """Move C.b back onto the first bound that it passed; (code, why it stops there or -1)."""
     n = len(W.u)
-    size = 2 * n + 2
+    size = unknowns(kind, n)
+    code, stop = CONVERGED, -1
+    for i in range(n + 3):
+        place = i if i < n else 2 * n if i == n + 2 else size - 2 + i - n
+        low = P.low[i] if i < n + 2 else 0.0
+        high = P.high[i] if i < n + 2 else np.inf
+        slack = ON_BOUND * (high - low) if n <= i < n + 2 else 0.0
+        if code != CONVERGED or (i == n + 2 and kind != HOPF) or low - slack <= C.b[place] <= high + slack:
+            continue
+        bound = low if C.b[place] < low else high
+        if C.b[place] == C.a[place]:
+            return SINGULAR, stop
+        tau = (bound - C.a[place]) / (C.b[place] - C.a[place])
+        for j in range(size):
+            C.b[j] = (1.0 - tau) * C.a[j] + tau * C.b[j]
+            C.row[j] = 0.0
+        C.row[place], C.b[place] = 1.0, bound
+        code, _ = E.correct(kind, K, C.b, C.row, bound, C.weight, P.free, P.logs, 0.9, 1e-12, 30, 1, W)
+        C.b[place] = bound
+        stop = BOUND if i < n else END_OF_SPAN if i < n + 2 else BOGDANOV_TAKENS
+    return code, stop
+
+
+@kernel(I8(CURVE_SOLVERS, I8, KERNELS, VECTOR, VECTOR, F8, PLANE, CURVE_STEPS, PATH, CURVE_WORK))
+def trace_curve(E, kind, K, z0, row0, direction, P, st, C, W):
+    """Trace from z0 with direction * row0.t > 0; why it stopped. W.p holds the fixed parameters, W.anchor c or d."""
+    n = len(W.u)
+    size = unknowns(kind, n)
     for j in range(size):
         C.a[j], C.row[j] = z0[j], direction * row0[j]
-    _weights(C.a, P, n, C.weight)
-    if not evaluate(FOLD, K, C.a, P.free, P.logs, W):
+    _weights(C.a, P, n, size, C.weight)
+    if not evaluate(kind, K, C.a, P.free, P.logs, W):
         return STOP_NOT_FINITE
-    if solvers.tangent(FOLD, C.row, C.weight, C.ta, W) == 0.0:
+    if E.tangent(kind, C.row, C.weight, C.ta, W) == 0.0:
         return STOP_SINGULAR
-    tests(K, C.a, C.wa, False, C.tests[0], W)
+    E.measure(kind, C.a, C.w, False, C.tests[0], C.re[0], C.im[0], W)
+    _record(C, 0, size, C.a)
+    _anchor(kind, C.a, C.ta, C.weight, n, W)
     for j in range(size):
-        C.z[0, j], C.start[j], C.start_tangent[j] = C.a[j], C.a[j], C.ta[j]
-    C.count[POINTS] = 1
+        C.start[j], C.start_tangent[j] = C.a[j], C.ta[j]
     ds = st.ds
     while True:
         k = C.count[POINTS]
         if k == len(C.z) - 1:
             return TOO_MANY_STEPS
-        _weights(C.a, P, n, C.weight)
-        norm = 0.0
+        # 1. a step, cut at the bounds
+        _weights(C.a, P, n, size, C.weight)
+        norm = target = 0.0
         for j in range(size):
             norm += (C.weight[j] * C.ta[j]) ** 2
-        target = 0.0
         for j in range(size):
             C.ta[j] /= math.sqrt(norm)
             C.b[j] = C.a[j] + ds * C.ta[j]
             C.row[j] = C.weight[j] ** 2 * C.ta[j]
             target += C.row[j] * C.b[j]
-        code, used = solvers.correct(
-            FOLD, K, C.b, C.row, target, C.weight, P.free, P.logs, st.contraction, st.max_newton, W
+        code, used = E.correct(
+            kind, K, C.b, C.row, target, C.weight, P.free, P.logs, st.contraction, HARMLESS * ds, st.max_newton, 0, W
         )
+        C.count[NEWTON] += used
         stop = -1
-        for i in range(n + 2):
-            place = _place(C.b, i, n)
-            if code == CONVERGED and not P.low[i] <= C.b[place] <= P.high[i]:
-                bound = P.low[i] if C.b[place] < P.low[i] else P.high[i]
-                tau = (bound - C.a[place]) / (C.b[place] - C.a[place])
-                for j in range(size):
-                    C.b[j] = (1.0 - tau) * C.a[j] + tau * C.b[j]
-                    C.row[j] = 0.0
-                C.row[place], C.b[place] = 1.0, bound
-                code, _ = solvers.correct(FOLD, K, C.b, C.row, bound, C.weight, P.free, P.logs, 0.9, 30, W)
-                C.b[place] = bound
-                stop = BOUND if i < n else END_OF_SPAN
+        if code == CONVERGED:
+            code, stop = _cut(E, kind, K, P, C, W)
+        # 2. its tangent and test functions
         good, turn, step = code == CONVERGED, 0.0, 0.0
+        if good and kind == BRANCH and _unfolds(C.b, C.weight, n, W):
+            return UNFOLDS
         if good:
             for j in range(size):
                 C.row[j] = C.weight[j] ** 2 * C.ta[j]
@@ -215,51 +270,32 @@ def trace_fold_curve(solvers, K, z0, row0, direction, P, st, C, W):
             step = math.sqrt(step)
             if stop >= 0 and step < 1e-13:
                 return stop
-            good = solvers.tangent(FOLD, C.row, C.weight, C.tb, W) != 0.0
+            good = E.tangent(kind, C.row, C.weight, C.tb, W) != 0.0
             for j in range(size):
                 turn += C.weight[j] ** 2 * C.ta[j] * C.tb[j]
             good = good and turn > math.cos(st.turn)
+        if good:
+            E.measure(kind, C.b, C.w, True, C.tests[k], C.re[k], C.im[k], W)
+            good = _smooth(C.tests[k - 1], C.tests[k], kind, n) or ds <= COARSE * st.ds_max
         if not good:
             C.count[REJECTED] += 1
             ds *= 0.5
             if ds < st.ds_min:
-                return STOP_NOT_FINITE if code == 2 else STOP_SINGULAR if code == 3 else STEP_TOO_SMALL
+                return _failed(code)
             continue
-        for i in range(n):
-            C.wb[i] = C.wa[i]
-        tests(K, C.b, C.wb, True, C.tests[k], W)
-        cusp, takens = C.tests[k, CUSP], C.tests[k, TAKENS]
-        if C.tests[k - 1, CUSP] * cusp < 0.0:
-            _locate(solvers, CUSP, K, P, C, C.tests[k - 1, CUSP], W)
-        if n > 1 and C.tests[k - 1, TAKENS] * takens < 0.0:
-            _locate(solvers, TAKENS, K, P, C, C.tests[k - 1, TAKENS], W)
-        C.tests[k, CUSP], C.tests[k, TAKENS] = cusp, takens
-        for j in range(size):
-            C.z[k, j] = C.b[j]
-        C.count[POINTS] = k + 1
+        _record(C, k, size, C.b)
+        # 3. whether it ends here
         if stop >= 0:
             return stop
         for i in range(n):
             if abs(C.b[i]) > HUGE:
                 return ESCAPED
-        if k > 3:
-            before = after = away = 0.0
-            for j in range(size):
-                before += C.weight[j] ** 2 * (C.a[j] - C.start[j]) * C.start_tangent[j]
-                after += C.weight[j] ** 2 * (C.b[j] - C.start[j]) * C.start_tangent[j]
-                away += (C.weight[j] * (C.b[j] - C.start[j])) ** 2
-            if before < 0.0 <= after and math.sqrt(away) <= 2.0 * step:
-                return CLOSED
-        # the null vector of the end orients the next one
-        evaluate(FOLD, K, C.b, P.free, P.logs, W)
-        for i in range(n):
-            C.wb[i] = C.wa[i]
-        tests(K, C.b, C.wb, True, C.tests[k], W)
-        for i in range(n):
-            C.wa[i] = C.wb[i]
+        if k > 3 and _returns(C, n, size, step):
+            return CLOSED
+        _anchor(kind, C.b, C.tb, C.weight, n, W)
         for j in range(size):
             C.a[j], C.ta[j] = C.b[j], C.tb[j]
-        if used <= 3 and turn > math.cos(0.5 * st.turn):
-            ds = min(1.6 * ds, st.ds_max)
+        if used <= EASY_NEWTON and turn > math.cos(0.5 * st.turn):
+            ds = min(GROWTH * ds, st.ds_max)
         elif turn < math.cos(0.8 * st.turn):
             ds = max(0.7 * ds, st.ds_min)

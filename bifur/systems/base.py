@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bifur._say import unknown
+from bifur._say import listed, unknown
 from bifur.systems import expression, symmetry
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class System:
         if len(components) != self.dimension:
             raise ValueError(
                 f"system {self.name!r}: the definition returns {len(components)} components "
-                f"for {self.dimension} states ({', '.join(self.states)})"
+                f"for {self.dimension} states ({listed(self.states)})"
             )
         return tuple(components)
 
@@ -305,7 +305,7 @@ class System:
             if key not in self.parameters:
                 raise ValueError(f"system {self.name!r}: {unknown('parameter', key, self.parameters)}")
         if len(u) != self.dimension:
-            raise ValueError(f"`u` has {len(u)} components; {self.name} has the states {', '.join(self.states)}")
+            raise ValueError(f"`u` has {len(u)} components; {self.name} has the states {listed(self.states)}")
 
     def jacobian(
         self, u: Any, parameters: Mapping[str, Any] | None = None, _check: bool = True, **more: Any

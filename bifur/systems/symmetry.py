@@ -77,8 +77,10 @@ def check(
     ValueError
         Names the component that differs.
     """
+    if not moves:
+        return
     rng = np.random.default_rng(0)
-    evaluate = _exact if all(map(_is_rational, components)) else _in_balls
+    evaluate = _exact if moves and _are_rational(components) else _in_balls
     for one in moves:
         passed = 0
         for attempt in range(ATTEMPTS):
@@ -110,16 +112,17 @@ def _text(one: Move, states: Sequence[str]) -> str:
     return str(moved)
 
 
-def _is_rational(node: expression.Expression) -> bool:
-    if node.operator in ("number", "name"):
-        return True
-    if node.operator in expression.FUNCTIONS:
-        return False
-    if node.operator == "**":
-        exponent = node.arguments[1]
-        whole = exponent.operator == "number" and exponent.arguments[0].denominator == 1
-        return whole and _is_rational(node.arguments[0])
-    return all(_is_rational(argument) for argument in node.arguments)
+def _are_rational(components: Sequence[expression.Expression]) -> bool:
+    seen: dict[int, bool] = {}
+    for node in expression.from_below(components, seen, expression.operands):
+        seen[id(node)] = True
+        if node.operator in expression.FUNCTIONS:
+            return False
+        if node.operator == "**":
+            exponent = node.arguments[1]
+            if exponent.operator != "number" or exponent.arguments[0].denominator != 1:
+                return False
+    return True
 
 
 def _exact(components: Sequence[expression.Expression], values: Mapping[str, Fraction]) -> list[Any] | None:

@@ -191,6 +191,28 @@ def test_x_phinet_has_the_equilibria_of_phinet_in_mirror_pairs():
     assert seen == {1, 5, 9}
 
 
+def test_the_balance_of_predictor_and_encoder_decays_at_twice_rho():
+    """(f^2 - h^2)' = -2 rho (f^2 - h^2) in `x-phinet`, (w^2 - p^2 / alpha_p)' = -2 rho (...) in `byol`, everywhere."""
+    rng = np.random.default_rng(14)
+    for name, predictor, encoder in (("x-phinet", 0, 2), ("byol", 0, 1)):
+        s = system(name)
+        u, p = random_point(s, rng, (50,))
+        u *= rng.choice([-1, 1], u.shape)
+        at, f = named(s, p), s.field(u, named(s, p))
+        weight = 1 / at.get("alpha_p", 1.0)
+        balance = u[encoder] ** 2 - weight * u[predictor] ** 2
+        rate = 2 * u[encoder] * f[encoder] - 2 * weight * u[predictor] * f[predictor]
+        np.testing.assert_allclose(rate, -2 * at["rho"] * balance, rtol=1e-9, atol=1e-11)
+
+
+def test_folds_of_x_phinet_are_those_of_phinet():
+    """At every beta, in mirror pairs."""
+    diagram = bifur.trace("x-phinet", free="rho", span=(1e-4, 1.0), sigma2=0.5, beta=0.03)
+    folds = sorted(point.parameters["rho"] for point in diagram.special_points if point.kind == "LP")
+    np.testing.assert_allclose(folds, np.repeat([rho for rho, _ in ssl.PHINET_FOLDS[0.5]], 2), rtol=1e-8)
+    assert diagram.completeness == "proved"
+
+
 def test_a_slow_target_does_not_move_the_equilibria_but_their_spectrum():
     slow, fast = (bifur.find_equilibria("x-phinet", sigma2=0.5, rho=0.05, beta=b) for b in (1e-3, 10.0))
     same(slow, states(fast), atol=1e-12)
