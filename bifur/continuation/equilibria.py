@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # a real part below this times the largest entry of J cannot be told from zero in double precision
 UNDECIDED = 1e-12
 SET_RESIDUAL = 1e-26
+ON_SET = 1e-12  # relative residual
+DISTANCES = (1e-3, 1e-2, 4e-2)
 STARTS = 256
 EDGE = 1e-12
 MOST = 256
@@ -276,28 +278,39 @@ def _snapped(system: System, p: NDArray[np.float64], state: NDArray[np.float64])
 def _dimension_of_set(system: System, work: step.Work, points: list[NDArray[np.float64]]) -> int:
     """Dimension of a set of equilibria through most of the points; 0 where they are isolated.
 
-    From a point it goes along each null vector of the Jacobian and back to the zero set by Gauss-Newton: there is a
-    set where it arrives at another equilibrium.
+    From a point it goes along each null vector of the Jacobian, to several distances, and back to the zero set by
+    Gauss-Newton: there is a set where it arrives at another equilibrium each time. Near an isolated zero of order k
+    the field is only small, as the distance to the power k; another isolated equilibrium nearby is the same each time.
     """
     parameters = dict(zip(system.parameters, work.p, strict=True))
     best = 0
     for point in points[:8]:
-        J = np.asarray(system.jacobian(point, parameters), float)
-        _, size, rows = np.linalg.svd(J)
-        null = rows[size <= 1e-7 * max(1.0, size[0])]
+        _, size, rows = np.linalg.svd(np.asarray(system.jacobian(point, parameters), float))
+        length = max(1.0, float(np.abs(point).max()))
         moved = 0
-        for direction in null:
-            u = point + 1e-2 * max(1e-2, np.abs(point).max()) * direction
-            for _ in range(20):
-                residual = np.asarray(system.field(u, parameters), float)
-                u = u - np.linalg.lstsq(np.asarray(system.jacobian(u, parameters), float), residual, rcond=1e-6)[0]
-            vanished = np.abs(system.field(u, parameters)).max() <= SET_RESIDUAL  # where all terms are that small
-            moved += bool(
-                (vanished or _relative_residual(system, u, work) < 1e-8)
-                and abs((u - point) @ direction) > 1e-3 * max(1e-2, np.abs(point).max())
-            )
+        for direction in rows[size <= 1e-7 * max(1.0, size[0])]:
+            met = [point]
+            for distance in DISTANCES:
+                u = _back_to_zeros(system, parameters, point + distance * length * direction)
+                vanished = np.abs(system.field(u, parameters)).max() <= SET_RESIDUAL  # where all terms are that small
+                distinct = min(np.abs(u - other).max() for other in met) > 1e-2 * distance * length
+                if distinct and (vanished or _relative_residual(system, u, work) < ON_SET):
+                    met.append(u)
+            moved += len(met) == 1 + len(DISTANCES)
         best = max(best, moved)
     return best
+
+
+def _back_to_zeros(system: System, parameters: Mapping[str, float], u: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gauss-Newton from u, without steps along what is nearly the kernel."""
+    with np.errstate(all="ignore"):
+        for _ in range(20):
+            residual = np.asarray(system.field(u, parameters), float)
+            J = np.asarray(system.jacobian(u, parameters), float)
+            if not (np.isfinite(residual).all() and np.isfinite(J).all()):
+                break
+            u = u - np.linalg.lstsq(J, residual, rcond=1e-6)[0]
+    return u
 
 
 def _distinct(
