@@ -7,6 +7,7 @@ decided by the Lyapunov-Schmidt reduction whether there is a branch point in it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ def classified(
     width = float(np.ptp(piece.branch.parameter)) if len(piece.branch) else 0.0
     if not (piece.unexplained or piece.touching or any(point.kind == "BP" for point in piece.special)):
         return piece
-    special = [_named(system, point, free) if point.kind == "BP" else point for point in piece.special]
+    special = [_named(system, point, free, critical, width) if point.kind == "BP" else point for point in piece.special]
     explained: list[Ends] = []
     found: list[SpecialPoint] = []
     for ends in (*piece.unexplained, *piece.touching):
@@ -51,9 +52,27 @@ def classified(
     kept = [point for point in special if not any(_belongs(point, other, free, width) for other in points)]
     return replace(
         piece,
-        special=tuple(_in_order(piece.branch, [*kept, *found])),
+        special=tuple(_without_sets(in_order(piece.branch, [*kept, *found]), free, width)),
         unexplained=tuple(ends for ends in piece.unexplained if not any(ends is other for other in explained)),
     )
+
+
+def _is_simple(point: SpecialPoint) -> bool:
+    return point.corank == 1 and point.normal_form.get("type") in ("transcritical", "pitchfork")
+
+
+def _without_sets(points: list[SpecialPoint], free: str, width: float) -> list[SpecialPoint]:
+    """Of points in a row at one value of the parameter the first: there the branch runs in a set of equilibria."""
+
+    def inside(point: SpecialPoint, before: SpecialPoint) -> bool:
+        degenerate = all(p.kind == "BP" and not _is_simple(p) for p in (point, before))
+        return degenerate and abs(point.parameters[free] - before.parameters[free]) <= SAME * width
+
+    kept: list[SpecialPoint] = []
+    for point in points:
+        if not kept or not inside(point, kept[-1]):
+            kept.append(point)
+    return kept
 
 
 def _belongs(point: SpecialPoint, other: SpecialPoint, free: str, width: float) -> bool:
@@ -62,25 +81,34 @@ def _belongs(point: SpecialPoint, other: SpecialPoint, free: str, width: float) 
         flat = abs(float(point.normal_form["quadratic"])) <= FLAT * max(1.0, abs(float(other.normal_form["cubic"])))
         return flat and _together(point, other, free, width, FLAT)
     # where more than one eigenvalue vanishes at once, the pair whose sum vanishes there is no pair of its own
-    simple = other.corank == 1 and other.normal_form.get("type") in ("transcritical", "pitchfork")
-    return point.kind in ("HB", "NS", "LP") and not simple and _together(point, other, free, width)
+    return point.kind in ("HB", "NS", "LP") and not _is_simple(other) and _together(point, other, free, width)
 
 
-def _named(system: System, point: SpecialPoint, free: str) -> SpecialPoint:
+def _named(
+    system: System, point: SpecialPoint, free: str, critical: Sequence[float] | None, width: float
+) -> SpecialPoint:
     """A located branch point with its tangents and normal form; it stays where Newton put it if it is a simple one."""
     found = branch_tangents(system, point.state, np.array(list(point.parameters.values())), free)
     if found.corank == 0:
         return point
     if found.form["type"] not in ("transcritical", "pitchfork"):
-        return _special(system, point.parameters, free, found, None)
+        return _special(system, point.parameters, free, found, critical, width)
     return replace(point, normal_form=dict(found.form), tangents=found.tangents)
 
 
 def _special(
-    system: System, parameters: Mapping[str, float], free: str, found: BranchPoint, value: float | None
+    system: System,
+    parameters: Mapping[str, float],
+    free: str,
+    found: BranchPoint,
+    critical: Sequence[float] | None,
+    width: float,
 ) -> SpecialPoint:
-    """A branch point that was found by the reduction, at this value of the parameter where it is known."""
-    values = dict(parameters) | {free: float(found.point[-1]) if value is None else value}
+    """A branch point that was found by the reduction, at the value of the parameter that algebra knows of there."""
+    value = min(critical or (), key=lambda c: abs(c - found.point[-1]), default=math.inf)
+    if abs(value - found.point[-1]) > SAME * width:
+        value = float(found.point[-1])
+    values = dict(parameters) | {free: float(value)}
     state = found.point[:-1].copy()
     p = np.array(list(values.values()))
     rounding = ROUNDING if found.corank == 1 else NEAR_SINGULAR
@@ -118,8 +146,7 @@ def _inside(
     away = np.abs(found.point - z) / np.append(np.maximum(1.0, np.abs(z[:-1])), max(width, 1e-300))
     if found.corank == 0 or away.max() > 1e-3:
         return None
-    near = known is not None and abs(found.point[-1] - known) <= SAME * width
-    return _special(system, values, free, found, known if near else None)
+    return _special(system, values, free, found, critical, width)
 
 
 def _together(a: SpecialPoint, b: SpecialPoint, free: str, width: float, within: float = SAME) -> bool:
@@ -127,7 +154,7 @@ def _together(a: SpecialPoint, b: SpecialPoint, free: str, width: float, within:
     return bool(near.all()) and abs(a.parameters[free] - b.parameters[free]) <= within * width
 
 
-def _in_order(branch: Branch, points: list[SpecialPoint]) -> list[SpecialPoint]:
+def in_order(branch: Branch, points: list[SpecialPoint]) -> list[SpecialPoint]:
     """In the order in which the branch passes them."""
     scale = np.append(np.maximum(1.0, np.abs(branch.state).max(axis=0)), max(float(np.ptp(branch.parameter)), 1e-300))
     z = np.column_stack([branch.state, branch.parameter]) / scale

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bifur.continuation import doubts, exact, switching
+from bifur.continuation import doubts, exact, hopf_check, switching
 from bifur.continuation.cover import Cover
 from bifur.continuation.large import LargeTracer
 from bifur.continuation.problem import Problem
@@ -60,18 +60,26 @@ def complete(problem: Problem) -> tuple[list[Piece], Completeness, list[str]]:
         )
         again = _attempt(replace(problem, settings=settings), critical, values, sets)
         best = again if len(again.against) < len(best.against) else best
-    notes = [*best.unstarted, *_sets(problem, critical or ()), *best.against, *best.losses]
+    pieces, against, undecided = best.pieces, best.against, ""
+    if critical is not None and problem.system.dimension > 1:
+        tracer = Tracer(*problem.slice, np.empty(0), problem.settings)
+        pieces, more, undecided = hopf_check.checked(problem, tracer, pieces, critical)
+        against = [*against, *more]
+    notes = [*best.unstarted, *_sets(problem, critical or ()), *against, *best.losses]
     if critical is None:
         notes.append(
             "no elimination for this system: branches are those through equilibria found at evenly spread values"
         )
+    elif undecided:
+        notes.append(f"Hopf points are those that the test functions found: {undecided}")
     inner = sets[1:-1]
-    if best.against or best.cut_short:
-        return best.pieces, "unknown", notes
-    if critical is not None and not (best.unstarted or best.losses) and all(_counted(found) for found in inner):
-        return best.pieces, "proved", notes
+    if against or best.cut_short:
+        return pieces, "unknown", notes
+    decided = critical is not None and not undecided and not (best.unstarted or best.losses)
+    if decided and all(_counted(found) for found in inner):
+        return pieces, "proved", notes
     known = all(found.completeness != "unknown" for found in inner)
-    return best.pieces, "probable" if known else "unknown", notes
+    return pieces, "probable" if known else "unknown", notes
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,13 @@ class Line:
 
     def corrected(self, a: NDArray[np.float64], b: NDArray[np.float64], tau: float) -> NDArray[np.float64] | None:
         """The point of the curve over the fraction tau of the chord from a to b; None where Newton fails."""
-        z = (1.0 - tau) * a + tau * b
-        row = self.weight**2 * (b - a)
+        z = self.moved((1.0 - tau) * a + tau * b, self.weight**2 * (b - a))
+        if z is None or np.linalg.norm(self.weight * (z - a)) > 4 * np.linalg.norm(self.weight * (b - a)):
+            return None
+        return z
+
+    def moved(self, z: NDArray[np.float64], row: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """z moved onto the curve along the plane row.z; None where Newton fails."""
         plane = self.problem.plane
         code, _ = curve_systems.correct_one(
             curve_systems.solvers,
@@ -67,8 +72,7 @@ class Line:
             1,
             self.work,
         )
-        near = np.linalg.norm(self.weight * (z - a)) <= 4 * np.linalg.norm(self.weight * (b - a))
-        return z if code == curve_systems.CONVERGED and near else None
+        return z if code == curve_systems.CONVERGED else None
 
     def measure(self, z: NDArray[np.float64]) -> None:
         """The kernel's test functions, the null vector and the eigenvalues at a point of the curve."""

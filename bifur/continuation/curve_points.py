@@ -21,24 +21,26 @@ import numpy as np
 
 from bifur.continuation.curve_line import LYAPUNOV, SIDE, Line
 from bifur.continuation.curve_problem import CurveProblem
+from bifur.continuation.normal_forms import LEAST, normal_form
 from bifur.continuation.results import SpecialPoint
 from bifur.kernels.curve_systems import CUSP, PAIR, RELATIVE, SLOPE1, SLOPE2, TAKENS, ZERO
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# kind of a curve -> (kind of a point, its test function, the number of states that it takes)
+# kind of a curve -> (kind of a point, its test function)
 SPECIAL = {
-    "LP": (("BP", SIDE, 1), ("CP", CUSP, 1), ("BT", TAKENS, 2), ("ZH", PAIR, 3)),
-    "HB": (("GH", LYAPUNOV, 2), ("ZH", ZERO, 3), ("HH", PAIR, 4)),
+    "LP": (("BP", SIDE), ("CP", CUSP), ("BT", TAKENS), ("ZH", PAIR)),
+    "HB": (("GH", LYAPUNOV), ("ZH", ZERO), ("HH", PAIR)),
     "BP": (),
 }
 NOTHING = 1e-9  # a test function of this size beside its neighbours has no sign
 LEFT = 1e-6  # of its values at the ends of the bracket: what a zero may leave of a test function
 DIP = 0.5  # of a test function: a parabola through three points that falls below this may hide two zeros
 SAME = 1e-6  # weighted distance of one point found twice
-# of a step: beside a crossing, where the corrector is exact
-NODES = 0.5 * np.array([-0.9, -0.7, -0.45, -0.2, 0.2, 0.45, 0.7, 0.9])
+# of a step: places beside a crossing, where the corrector is exact, and how near they come
+NODES = np.array([-0.9, -0.7, -0.45, -0.2, 0.2, 0.45, 0.7, 0.9])
+REACH = (0.5, 0.2)
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,13 @@ def locate(
     tests = np.column_stack([tests, lyapunov * tests[:, ZERO], _side(problem, tests)])
     found: list[Located] = []
     lost = 0
-    for kind, column, least in SPECIAL[problem.kind]:
-        if problem.n < least:
+    for kind, column in SPECIAL[problem.kind]:
+        if problem.n < LEAST[kind]:
             continue
         for bracket in _brackets(problem, z, tests[:, column], column):
             if kind == "CP" and any(bracket.holds(other) for other in found if other.kind == "BP"):
                 continue  # w.B(v, v) vanishes there as well, but that is no cusp
-            point, failed = _crossing(problem, bracket) if column == SIDE else _zero(problem, kind, column, bracket)
+            point, failed = _crossing(problem, z, bracket) if column == SIDE else _zero(problem, kind, column, bracket)
             lost += failed
             if point is not None and not any(_same(problem, point, other) for other in found):
                 found.append(point)
@@ -81,10 +83,14 @@ def _same(problem: CurveProblem, a: Located, b: Located) -> bool:
 
 
 def _side(problem: CurveProblem, tests: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 or -1, which changes where the normal (w.f_s1, w.f_s2) of a fold curve turns round."""
+    """1 or -1, which changes where the normal (w.f_s1, w.f_s2) of a fold curve turns round; 0 where it vanishes."""
     normal = tests[:, [SLOPE1, SLOPE2]] * (problem.plane.high - problem.plane.low)[-2:]
-    ahead = (normal[1:] * normal[:-1]).sum(axis=1)
-    return np.cumprod(np.concatenate([[1.0], np.where(ahead < 0, -1.0, 1.0)]))
+    size = np.linalg.norm(normal, axis=1)
+    known = np.flatnonzero(size > NOTHING * size.max(initial=0.0))
+    side = np.zeros(len(tests))
+    ahead = (normal[known[1:]] * normal[known[:-1]]).sum(axis=1)
+    side[known] = np.cumprod(np.concatenate([np.ones(min(len(known), 1)), np.where(ahead < 0, -1.0, 1.0)]))
+    return side
 
 
 # ---- brackets -------------------------------------------------------------------------------
@@ -204,33 +210,47 @@ def _regula_falsi(line: Line, bracket: _Bracket, fa: float, fb: float) -> tuple[
     return best
 
 
-def _crossing(problem: CurveProblem, bracket: _Bracket) -> tuple[Located | None, bool]:
-    """Where a fold curve meets a curve of branch points: w.f_s1 = w.f_s2 = 0 there."""
+def _crossing(problem: CurveProblem, z: NDArray[np.float64], bracket: _Bracket) -> tuple[Located | None, bool]:
+    """Where a fold curve meets a curve of branch points: w.f_s1 = w.f_s2 = 0 there.
+
+    Twice an interpolation by points beside it: of the curve, then of points corrected nearer to it.
+    """
     line = Line(problem, bracket.a, SIDE)
-    first = line.normal(bracket.a)
-    low, high = 0.0, 1.0
-    for _ in range(8):
-        middle = 0.5 * (low + high)
-        z = line.corrected(bracket.a, bracket.b, middle)
-        if z is None:
+    row = line.weight**2 * (bracket.b - bracket.a)
+    first, last = int(bracket.place), int(bracket.place + bracket.length)
+    beside = z[max(first - 3, 0) : last + 4]
+    at = (beside - bracket.a) @ row / (row @ (bracket.b - bracket.a))
+    middle = _root(line, at, beside)
+    for reach in REACH:
+        corrected = [line.moved(_interpolated(at, beside, middle + x), row) for x in reach * NODES]
+        if any(point is None for point in corrected):
             return None, True
-        low, high = (middle, high) if line.normal(z) @ first > 0 else (low, middle)
-    beside = []
-    for node in NODES:
-        z = line.corrected(bracket.a, bracket.b, middle + node)
-        if z is None:
-            return None, True
-        beside.append(z)
-    roots = np.roots(np.linalg.solve(np.vander(NODES), [line.normal(z) @ first for z in beside]))
-    inside = [float(r.real) for r in roots if abs(r.imag) <= 1e-9 and abs(r.real) <= NODES[-1]]
-    if not inside:
-        return None, False
-    x = min(inside, key=abs)
-    z = np.array([np.prod([(x - b) / (a - b) for b in NODES if b != a]) for a in NODES]) @ np.array(beside)
-    residual = max(float(np.abs(line.normal(z)).max() / np.abs(first).max()), float(line.tests[RELATIVE]))
+        at, beside = middle + reach * NODES, np.array(corrected)
+        middle = _root(line, at, beside)
+    point = _interpolated(at, beside, middle)
+    residual = np.abs(line.normal(point)).max() / np.abs(line.normal(bracket.a)).max()
+    residual = max(float(residual), float(line.tests[RELATIVE]))
     if not residual <= LEFT:
         return None, False
-    return Located("BP", bracket.place + (middle + x) * bracket.length, z, residual), False
+    return Located("BP", bracket.place + middle * bracket.length, point, residual), False
+
+
+def _interpolated(at: NDArray[np.float64], values: NDArray[np.float64], t: float) -> NDArray[np.float64]:
+    """The polynomial through the values (k, ...) at the nodes `at` (k,), at t (Lagrange)."""
+    basis = np.array([np.prod([(t - other) / (node - other) for other in at if other != node]) for node in at])
+    return np.asarray(basis @ values)
+
+
+def _root(line: Line, at: NDArray[np.float64], points: NDArray[np.float64]) -> float:
+    """Where the normal at the points, interpolated, turns round: bisection between the nodes on both sides."""
+    normals = np.array([line.normal(point) for point in points])
+    along = normals @ normals[0]
+    k = int(np.argmax(along <= 0))
+    low, high = float(at[k - 1]), float(at[k])
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if _interpolated(at, along, middle) > 0 else (low, middle)
+    return 0.5 * (low + high)
 
 
 # ---- results --------------------------------------------------------------------------------
@@ -241,9 +261,11 @@ def special_point(problem: CurveProblem, found: Located) -> SpecialPoint:
     system, n = problem.system, problem.n
     p = problem.all_parameters(found.z[None])[0]
     state = found.z[:n].copy()
-    form: dict[str, float | str] = {}
+    forms = [normal_form(found.kind, system, state, p, free) for free in problem.free if found.kind == "BP"]
+    # at a crossing the branches may be degenerate in one of the two parameters
+    form = next((f for f in forms if "why" not in f), forms[0]) if forms else normal_form(found.kind, system, state, p)
     if problem.kind == "HB" and found.kind != "BT":
-        form["omega"] = float(np.sqrt(max(found.z[2 * n], 0.0)))
+        form["omega"] = float(np.sqrt(max(found.z[2 * n], 0.0)))  # at HH that of the curve, one of the two
     null = None
     if found.kind in ("CP", "BT", "ZH", "BP"):
         J = system.derived.evaluate("jacobian", system, state, dict(zip(system.parameters, p, strict=True)))

@@ -11,6 +11,7 @@ import numpy as np
 
 from bifur._say import unknown
 from bifur.continuation.equilibria import state_bounds
+from bifur.continuation.normal_forms import LEAST, WHY
 from bifur.continuation.results import Diagram, SpecialPoint
 from bifur.continuation.settings import Settings
 from bifur.kernels import curve, curve_systems
@@ -27,24 +28,17 @@ LIES_ON: dict[CurveKind, tuple[str, ...]] = {
     "HB": ("HB", "GH", "BT", "ZH", "HH"),
     "BP": ("BP",),
 }
-# kind of a point -> states that it needs at least, and why
-NEEDS = {
-    "HB": (2, "a pair of eigenvalues on the imaginary axis"),
-    "GH": (2, "a pair of eigenvalues on the imaginary axis"),
-    "BT": (2, "two zero eigenvalues"),
-    "ZH": (3, "a zero eigenvalue beside a pair on the imaginary axis"),
-    "HH": (4, "two pairs of eigenvalues on the imaginary axis"),
-}
-WORDS = {2: "two states", 3: "three states", 4: "four states"}
 
 
 def curve_kind(system: System, point: SpecialPoint, kind: str | None) -> CurveKind:
     """The kind of curve to trace through a point: the one asked for, or the one that a reader expects."""
     n = system.dimension
     states = "1 state" if n == 1 else f"{n} states"
-    if point.kind in NEEDS and n < NEEDS[point.kind][0]:
-        least, why = NEEDS[point.kind]
-        raise ValueError(f"`point` is a {point.kind}, but {system.name} has {states}; it takes {WORDS[least]}: {why}")
+    if n < LEAST.get(point.kind, 1):
+        raise ValueError(
+            f"`point` is a {point.kind}, but {system.name} has {states}; it takes {WHY[point.kind]}, "
+            f"so at least {LEAST[point.kind]} states"
+        )
     if kind is None:
         if point.kind in ("BT", "ZH"):
             return "LP" if point.curve == "HB" else "HB"
@@ -58,7 +52,7 @@ def curve_kind(system: System, point: SpecialPoint, kind: str | None) -> CurveKi
         raise ValueError(f"`kind`: {unknown('kind of curve', kind, KINDS)}")
     name = next(k for k in KINDS if k == kind)
     if name == "HB" and n < 2:
-        raise ValueError(f"`kind` is 'HB', but {system.name} has {states}; a Hopf point takes two states")
+        raise ValueError(f"`kind` is 'HB', but {system.name} has {states}; it takes {WHY['HB']}, so at least 2 states")
     if point.kind not in LIES_ON[name]:
         raise ValueError(f"`point` is a {point.kind}; the points on a curve of {name} are {', '.join(LIES_ON[name])}")
     return name

@@ -239,6 +239,8 @@ def _with_faces(
     bounded = np.flatnonzero(np.isfinite(low))
     newest = found
     for _ in range(len(bounded)):
+        # from points of a set of equilibria there are only more of them
+        newest = [(u, r) for u, r in newest if not math.isnan(r) or _on_regular_face(system, work.p, u, low)]
         beside = [np.where(np.arange(system.dimension) == i, low, state) for state, _ in newest for i in bounded]
         if not beside or len(found) > MOST:
             break

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bifur.continuation.passing import passes
 from bifur.continuation.results import Branch
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from bifur.systems.base import System
 
 PROBES = 7  # points of a branch whose images are looked for on another one
-BESIDE = 0.02  # of a step: how far a branch may bend away from its chord
-SAME = 1e-6
 
 
 def orbits(system: System, branches: Sequence[Branch]) -> tuple[tuple[int, ...], ...]:
@@ -38,16 +37,5 @@ def orbits(system: System, branches: Sequence[Branch]) -> tuple[tuple[int, ...],
 
 def _is_image(a: Branch, S: NDArray[np.float64], b: Branch) -> bool:
     """Whether S takes points all along branch a onto branch b."""
-    if len(a) < 2 or len(b) < 2:
-        return False
-    scale = np.append(np.maximum(1.0, np.abs(b.state).max(axis=0)), max(float(np.ptp(b.parameter)), 1e-300))
-    along = np.column_stack([b.state, b.parameter]) / scale
-    chord = np.diff(along, axis=0)
-    square = np.maximum((chord**2).sum(axis=1), 1e-300)
-    for k in np.linspace(0, len(a) - 1, PROBES).astype(int):
-        offset = np.append(S @ a.state[k], a.parameter[k]) / scale - along[:-1]
-        tau = np.clip((offset * chord).sum(axis=1) / square, 0.0, 1.0)
-        away = np.linalg.norm(offset - tau[:, None] * chord, axis=1)
-        if not np.any(away <= BESIDE * np.sqrt(square) + SAME):
-            return False
-    return True
+    probes = np.linspace(0, len(a) - 1, PROBES).astype(int)
+    return len(a) > 1 and all(len(passes(b, S @ a.state[k], float(a.parameter[k]))[0]) for k in probes)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Event = Callable[[Any, Any], Any]
+Box = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Problem:
     p: NDArray[np.float64]
     free: str
     span: tuple[float, float]
-    box: tuple[NDArray[np.float64], NDArray[np.float64]]
+    box: Box
     bounds: Mapping[str, tuple[float, float]] | None
     settings: Settings
     landing: NDArray[np.float64]
@@ -47,7 +48,12 @@ class Problem:
     def tracer(self, grid: NDArray[np.float64]) -> Tracer | LargeTracer:
         """What traces branches that land on the values of `grid`."""
         kind = LargeTracer if sparse.is_large(self.system) else Tracer
-        return kind(self.system, self.p, self.free, self.span, self.box, grid, self.settings)
+        return kind(*self.slice, grid, self.settings)
+
+    @property
+    def slice(self) -> tuple[System, NDArray[np.float64], str, tuple[float, float], Box]:
+        """What tracers take first: the system, all parameters, the free one, its span, the bounds of the states."""
+        return self.system, self.p, self.free, self.span, self.box
 
     def classified(self, piece: Piece, critical: Sequence[float] | None) -> Piece:
         """The piece with its branch points classified; `critical` values are known by algebra."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bifur.continuation import normal_forms
 from bifur.continuation.asymptotics import exponents
 from bifur.continuation.results import Branch, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
@@ -253,39 +254,46 @@ class Tracer:
         return float(np.exp(s)) if self.log else float(s)
 
     def _special_point(self, k: int) -> SpecialPoint:
-        x = self.room.special_x[k]
-        kind = int(self.room.special_kind[k])
-        p = self.p.copy()
-        p[self.index] = x[2 * self.n]
-        vector = x[self.n : 2 * self.n].copy()
-        name, form = "BP", {}
+        kind, x = int(self.room.special_kind[k]), self.room.special_x[k]
+        return self._named(kind, x, float(self.room.special_residual[k]))
+
+    def _named(self, kind: int, x: NDArray[np.float64], residual: float) -> SpecialPoint:
+        """A located point, x the unknowns of its defining system, with its normal form."""
+        n, system, p = self.n, self.system, self.p.copy()
+        p[self.index] = x[2 * n]
+        state, vector = x[:n].copy(), x[n : 2 * n].copy()
+        name, form = "BP", dict[str, float | str]()
         if kind == arrays.LP:
-            name = "LP"
-            form = {"quadratic": fold_coefficient(self.system, x[: self.n], p, vector)}
+            name, form = "LP", normal_forms.fold_form(system, state, p, vector, self.index)
+        elif kind == arrays.HB and x[2 * n + 1] > 0:
+            name, form = "HB", normal_forms.normal_form("HB", system, state, p, self.free)
         elif kind == arrays.HB:
-            square = float(x[2 * self.n + 1])
-            name = "HB" if square > 0 else "NS"
-            form = {"omega": square**0.5, "period": 2 * np.pi / square**0.5} if square > 0 else {}
+            name = "NS"
         return SpecialPoint(
             kind=name,
-            parameters=dict(zip(self.system.parameters, p.tolist(), strict=True)),
-            state=x[: self.n].copy(),
-            residual=float(self.room.special_residual[k]),
+            parameters=dict(zip(system.parameters, p.tolist(), strict=True)),
+            state=state,
+            residual=residual,
             normal_form=form,
-            system=self.system,
+            system=system,
             null_vector=vector if kind == arrays.LP else None,
         )
 
-
-def fold_coefficient(system: System, u: NDArray[np.float64], p: NDArray[np.float64], v: NDArray[np.float64]) -> float:
-    """a = <w, B(v, v)> / 2 with J v = 0, J^T w = 0, |v| = 1, <w, v> = 1 (Kuznetsov 2004, eq. 5.32)."""
-    n = system.dimension
-    J = system.derived.evaluate("jacobian", system, u, dict(zip(system.parameters, p, strict=True)))
-    w = np.linalg.svd(J)[0][:, -1]
-    out = np.zeros((n, n + len(p)))
-    system.derived.module.second(u, p, np.concatenate([v, np.zeros(len(p))]), out)
-    scale = float(w @ v)
-    return float(w @ out[:, :n] @ v / (2 * scale)) if scale != 0 else float("nan")
+    def hopf_point(self, state: NDArray[np.float64], value: float, omega2: float) -> SpecialPoint | None:
+        """The Hopf point near a state, of frequency about sqrt(omega2); None where Newton does not find it."""
+        n = self.n
+        self.work.p[:] = self.p
+        self.work.p[self.index] = value
+        J = self.system.jacobian(state, dict(zip(self.system.parameters, self.work.p, strict=True)))
+        v = np.linalg.svd(J @ J + omega2 * np.eye(n))[2][-1]
+        anchor = np.zeros(2 * n + 3)
+        anchor[:n] = J @ v - (v @ J @ v) * v
+        x = np.concatenate([state, v, [value, omega2, 0.0]])
+        code, residual = engine.locate(engine.PARTS, arrays.HB, self.addresses, x, self.index, anchor, self.work)
+        near = np.abs(x[:n] - state) <= 1e-4 * np.maximum(1.0, np.abs(state))
+        if code != step.CONVERGED or not near.all() or x[2 * n + 1] <= 0:
+            return None
+        return self._named(arrays.HB, x, float(residual))
 
 
 def join(backward: Piece, forward: Piece) -> Piece:

@@ -175,10 +175,12 @@ class _Elimination:
         return self.reduce(_Case(rest, case.lifts, case.nonzero), unknown - {self.x})
 
     def reduce(self, case: _Case, unknown: set[sp.Symbol]) -> list[_Case]:
-        equations = self.with_s_polynomials(case.equations)
-        if len(equations) != len(case.equations):
-            return self.solve(_Case(equations, case.lifts, case.nonzero))
+        equations = case.equations
         choice = self.linear_choice(equations, unknown)
+        if choice is None or choice[2].free_symbols & self.states:  # before a case is split, what may be simpler
+            equations = self.with_s_polynomials(equations)
+            if len(equations) != len(case.equations):
+                return self.solve(_Case(equations, case.lifts, case.nonzero))
         if choice is None:
             return self.by_subresultant(_Case(equations, case.lifts, case.nonzero), unknown)
         index, y, leading, constant = choice

@@ -77,6 +77,8 @@ def check(
     ValueError
         Names the component that differs.
     """
+    if not moves:
+        return
     rng = np.random.default_rng(0)
     evaluate = _exact if moves and _are_rational(components) else _in_balls
     for one in moves:

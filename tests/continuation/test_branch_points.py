@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import bifur
-from bifur.continuation.branch_points import branch_tangents, unfolded
+from bifur.continuation.branch_points import branch_tangents
 from bifur.continuation.normal_forms import normal_form
+from bifur.continuation.unfold import unfolded
 from tests.known.families import system
 from tests.known.textbook import Pushed, with_others
 
@@ -125,8 +126,17 @@ def test_both_branches_in_the_states_alone():
     assert_same_lines(found.tangents, np.array([[1, 1, 0], [1, -1, 0]]) / 2**0.5)
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-29, 1e-20, 2e-10, 1e-8, 1e-7, -1e-6])
+def test_the_origin_of_l2_full_from_nearby(size):
+    """Newton leaves a tiny p, and a far smaller s: the point lies on the line of equilibria s = rho = 0."""
+    found = bundled("l2-full", [-(abs(size) ** 3), size], rho=0)
+    assert (found.form["type"], len(found.tangents)) == ("multiple", 3)
+    np.testing.assert_allclose(found.point, 0, atol=1e-15)
+    assert_same_lines(found.tangents, [[0, 0, 1], [0, 1, 0], [0, 0.5**0.5, 0.5**0.5]])
+
+
 @pytest.mark.parametrize("n", [1, 3])
-@pytest.mark.parametrize("size", [1e-9, 1e-7, 3e-6])
+@pytest.mark.parametrize("size", [1e-12, 1e-9, 1e-7, 3e-6])
 def test_a_point_that_is_not_located_exactly(n, size):
     """Sharpening moves it to where three branches meet; where it may not, a nearby form is read as it is."""
     at = pushed(lambda y, p: (y[0] * (y[0] - p.lam) * p.lam,), n, 40 + n)
@@ -149,6 +159,33 @@ def test_a_transcritical_point_near_a_triple_one_stays_two():
         assert (found.order, len(found.tangents)) == (2, 2)
         assert found.form["type"] == "pitchfork"  # y = 0, and lam = 0 in the state alone
         np.testing.assert_allclose(found.point, 0, atol=1e-15)
+
+
+@pytest.mark.parametrize("n", [1, 3, 7])
+@pytest.mark.parametrize("state", [1e-5, 1e5])
+@pytest.mark.parametrize("parameter", [1e-4, 1e6])
+@pytest.mark.parametrize(
+    ("g", "kind", "number"),
+    [
+        (lambda y, lam: 1.3 * lam * y - 0.7 * y**2, "transcritical", 2),
+        (lambda y, lam: 1.3 * lam * y - 0.7 * y**3, "pitchfork", 2),
+        (lambda y, lam: y * (y - lam) * lam, "multiple", 3),
+    ],
+)
+def test_units_do_not_matter(n, state, parameter, g, kind, number):
+    """The same branch point with states and parameter measured in other units."""
+    at = pushed(lambda y, p: (g(y[0], p.lam),), n, 50 + n)
+
+    def field(u, p):
+        inner = bifur.systems.base.Values({"lam": p.lam / parameter, "mu": p.mu})
+        return tuple(state * part for part in at.system.definition([x / state for x in u], inner))
+
+    s = bifur.System("units", field, states=at.system.states, parameters={"lam": 0.0, "mu": 0.0})
+    found = branch_tangents(s, at.origin * state, np.zeros(2), "lam")
+    assert (found.form["type"], len(found.tangents)) == (kind, number)
+    units = np.append(np.full(n, state), parameter)
+    back = found.tangents / units
+    assert_same_lines(back / np.linalg.norm(back, axis=1)[:, None], at_rest(at).tangents)
 
 
 # ---- the systems of the package and of the literature -----------------------------------------------

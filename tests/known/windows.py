@@ -9,6 +9,7 @@ roots just before and just after such a value, in rational arithmetic, say what 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -48,6 +49,24 @@ def _talk(v):
     return [-(r**3), r**2, -a * r**2, 0, r, -a * r, 0, 0, -a, 2 * a**2, -(a**3)]
 
 
+def _decays(v):
+    """a p^2 - p + rho_s; alpha_p rho_s s = rho_p p^2."""
+    return [v["rho_s"], -1, _scale(v)]
+
+
+def _weighted(v):
+    a, r, m = _scale(v), v["rho"], v["mu"]
+    return [
+        -(r**3), r**2, -a * r**2, 0, m**2 * r - 2 * a * m * r**2, 2 * a * m * r, -2 * a**2 * m * r, 0,
+        -(a**2) * m**2 * r, a**2 * m**2, -(a**3) * m**2,
+    ]  # fmt: skip
+
+
+def _nothing(v):
+    """No equilibrium but the origin."""
+    return [1]
+
+
 def _itself(x, v):
     return x, 1
 
@@ -64,26 +83,43 @@ def _talk_g(x, v):
     return (1 - _scale(v) * x) * x**3, v["rho"]
 
 
+def _decays_s(x, v):
+    return v["rho_p"] * x**2, v["alpha_p"] * v["rho_s"]
+
+
+def _weighted_g(x, v):
+    return v["mu"] * x**3, v["rho"] + _scale(v) * v["mu"] * x**4
+
+
 @dataclass(frozen=True)
 class Family:
-    """q as coefficients by rising powers of x, the states as (numerator, denominator) of x."""
+    """q as coefficients by rising powers of x, those states that get bounds as (numerator, denominator) of x.
+
+    Each root stands for `copies` equilibria, mirror images of one another. `x` is the state that x is.
+    """
 
     coefficients: Callable[[dict[str, Any]], list[Any]]
+    x: str
     states: dict[str, Callable[[Any, dict[str, Any]], tuple[Any, Any]]]
+    parameters: tuple[str, ...] = ("sigma2", "rho")
+    copies: int = 1
 
 
+NORMS = ("sigma2", "rho", "N_phi", "N_psi", "N_cross", "p6")
 FAMILIES = {
-    "l2": Family(_l2, {"p": _itself}),
-    "l2-full": Family(_l2, {"s": _square, "p": _itself}),
-    "cosine": Family(_cosine, {"p": _itself}),
-    "cosine-full": Family(_cosine, {"s": _square, "p": _itself}),
-    "phinet": Family(_phinet, {"p_h": _itself, "p_g": _phinet_g}),
-    "phinet-talk": Family(_talk, {"p_h": _itself, "p_g": _talk_g}),
-    "phinet-full": Family(_phinet, {"s": _square, "p_h": _itself, "p_g": _phinet_g}),
-}
-PARAMETERS = {
-    name: ("sigma2", "rho", "N_phi", "N_psi", "N_cross", "p6") if name.startswith("cosine") else ("sigma2", "rho")
-    for name in FAMILIES
+    "l2": Family(_l2, "p", {"p": _itself}),
+    "l2-full": Family(_l2, "p", {"s": _square, "p": _itself}),
+    "l2-decays": Family(_decays, "p", {"s": _decays_s, "p": _itself}, ("sigma2", "rho_s", "rho_p", "alpha_p")),
+    "l2-no-stopgrad": Family(_nothing, "p", {"p": _itself}),
+    "l2-no-predictor": Family(_nothing, "s", {"s": _itself}),
+    "byol": Family(_l2, "p", {"p": _itself}, ("sigma2", "rho", "alpha_p", "beta"), 2),  # w = ±p / sqrt(alpha_p)
+    "cosine": Family(_cosine, "p", {"p": _itself}, NORMS),
+    "cosine-full": Family(_cosine, "p", {"s": _square, "p": _itself}, NORMS),
+    "phinet": Family(_phinet, "p_h", {"p_h": _itself, "p_g": _phinet_g}),
+    "phinet-talk": Family(_talk, "p_h", {"p_h": _itself, "p_g": _talk_g}),
+    "phinet-full": Family(_phinet, "p_h", {"s": _square, "p_h": _itself, "p_g": _phinet_g}),
+    "phinet-weighted": Family(_weighted, "p_h", {"p_h": _itself, "p_g": _weighted_g}, ("sigma2", "rho", "mu")),
+    "x-phinet": Family(_phinet, "h", {"h": _itself, "g": _phinet_g}, ("sigma2", "rho", "beta"), 2),  # f = f_a = ±h
 }
 
 
@@ -113,7 +149,7 @@ def _value(rng: np.random.Generator, parameter: str) -> float:
     match parameter:
         case "sigma2":
             return float(rng.choice([0.0, rng.uniform(0, 3), _spread(rng, 1e-4, 1e2)]))
-        case "rho":
+        case "rho" | "rho_s" | "rho_p":
             return _spread(rng, 1e-6, 3)
         case "N_cross":
             return float(rng.choice([0.0, 1.0, rng.uniform(-2, 2), rng.normal() * _spread(rng, 1e-2, 10)]))
@@ -130,16 +166,17 @@ def _span(rng: np.random.Generator, parameter: str) -> tuple[float, float]:
         case "N_cross" | "p6":
             middle, width = rng.uniform(-1, 1), _spread(rng, 0.1, 5)
             return float(middle - width), float(middle + width)
-    low = _spread(rng, 1e-6, 0.5) if parameter == "rho" else _spread(rng, 0.05, 5)
-    return low, low * (1 + _spread(rng, 0.2, 1e5 if parameter == "rho" else 100))
+    decay = parameter.startswith("rho")
+    low = _spread(rng, 1e-6, 0.5) if decay else _spread(rng, 0.05, 5)
+    return low, low * (1 + _spread(rng, 0.2, 1e5 if decay else 100))
 
 
 def draw(rng: np.random.Generator, names: tuple[str, ...] = tuple(FAMILIES)) -> Window:
     """A random window: system, free parameter, span, scale, fixed parameters, and sometimes bounds of a state."""
     name = str(rng.choice(names))
-    free = str(rng.choice(PARAMETERS[name]))
+    free = str(rng.choice(FAMILIES[name].parameters))
     span = _span(rng, free)
-    fixed = {parameter: _value(rng, parameter) for parameter in PARAMETERS[name] if parameter != free}
+    fixed = {parameter: _value(rng, parameter) for parameter in FAMILIES[name].parameters if parameter != free}
     scales = [None, "linear", "log"] if span[0] > 0 else [None, "linear"]
     scale = scales[rng.integers(len(scales))]
     bounds = {}
@@ -176,7 +213,9 @@ class _Exact:
         self.family = FAMILIES[window.name]
         self.free = window.free
         self.fixed = {key: rational(value) for key, value in window.fixed.items()}
-        low_s = {"s": (0.0, np.inf)} if "s" in self.family.states else {}  # the system's own bound
+        low_s = (
+            {"s": (0.0, np.inf)} if "s" in self.family.states and self.family.x != "s" else {}
+        )  # the system's own bound
         self.bounds = {**low_s, **window.bounds}
 
     def values(self, value: Any) -> dict[str, Any]:
@@ -260,6 +299,7 @@ def _judge(window: Window, exact: _Exact) -> Judgement:
     middles = [_middle(ball) for ball in exact.critical(window.span)]
     edges = [low, *middles, high]
     origin = [0.0] if exact.origin_inside() else []
+    copies = exact.family.copies
     sampled, arcs, folds, crossings, events = [], 0, [], 0, []
     redraw = ""
     for number, (a, b) in enumerate(pairwise(edges)):
@@ -267,7 +307,7 @@ def _judge(window: Window, exact: _Exact) -> Judgement:
         if not a < value < b:
             return Judgement(0, [], 0, [], "two critical values are neighbouring doubles")
         inside = [float(x.mid()) for x in exact.roots(value) if exact.inside(x, value)]
-        sampled.append((float(_arb(value)), float(_arb(b - a)), sorted(inside + origin)))
+        sampled.append((float(_arb(value)), float(_arb(b - a)), sorted(copies * inside + origin)))
         if number == 0:
             arcs = len(inside)
             continue
@@ -291,7 +331,7 @@ def _judge(window: Window, exact: _Exact) -> Judgement:
     for one, other in pairwise(events):
         if other - one <= NEAR_EACH_OTHER * max(abs(one), abs(other)):
             redraw = "two events at one value"
-    return Judgement(arcs + len(origin), folds, crossings, sampled, redraw)
+    return Judgement(copies * arcs + len(origin), sorted(copies * folds), copies * crossings, sampled, redraw)
 
 
 def draw_judged(rng: np.random.Generator, names: tuple[str, ...] = tuple(FAMILIES)) -> tuple[Window, Judgement]:
@@ -381,11 +421,11 @@ def complaints(window: Window, diagram: Any, expected: Judgement) -> list[str]:
     log = window.scale == "log" or (
         window.scale is None and window.span[0] > 0 and window.span[1] > 100 * window.span[0]
     )
-    variable = diagram.system.states.index("p" if "p" in diagram.system.states else "p_h")
+    variable = diagram.system.states.index(FAMILIES[window.name].x)
     folds = sorted(
         (p.parameters[window.free], float(p.state[variable])) for p in diagram.special_points if p.kind == "LP"
     )
-    exact = sorted(expected.folds)
+    exact = expected.folds
     if len(folds) != len(exact) or not np.allclose(folds, exact, rtol=1e-8, atol=0):
         found.append(f"folds {folds}, exact {exact}")
     crossings = {
@@ -410,8 +450,9 @@ def complaints(window: Window, diagram: Any, expected: Judgement) -> list[str]:
         if len(passed) != len(roots):
             found.append(f"at {window.free} = {value!r} branches pass x = {passed}, exact {roots}")
             continue
-        nearest = [int(np.argmin(np.abs(np.array(roots) - x))) for x in passed]
-        if sorted(nearest) != list(range(len(roots))) and len(set(roots)) == len(roots):
+        distinct = np.unique(roots)
+        met = Counter(float(distinct[np.argmin(np.abs(distinct - x))]) for x in passed)
+        if met != Counter(roots):
             found.append(f"at {window.free} = {value!r} branches pass x = {passed}, not {roots}")
     return found
 
