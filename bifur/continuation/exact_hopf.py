@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
     from bifur.systems.derive import Derived
 
-MOST_DEGREE = 160  # of chart and determinant in x, together
-MOST_WORK = 60_000  # terms of the determinant's numerator, times the degree in x
+MOST_WORK = 400_000_000  # what about 0.1 s allows, in the units of `_work`
 VANISHES = flint.arb(2) ** -60  # a determinant below this times its absolute terms, known to four times that accuracy
 
 
@@ -107,9 +106,9 @@ def _form(ring: Ring) -> Resultants | str:
         top = hurwitz_numerator(ring, index)
         if top.is_zero() or chart.gcd(top).degrees()[0] > 0:
             return "the Hurwitz determinant vanishes along a whole branch"
-        degrees = chart.degrees()[0], top.degrees()[0]
-        if sum(degrees) > MOST_DEGREE or len(top) * max(degrees) > MOST_WORK:
-            return f"the resultant is too large: degrees {degrees[0]} and {degrees[1]}, {len(top)} terms"
+        if not symbolic and _work(chart, top) > MOST_WORK:
+            degrees = f"degrees {chart.degrees()[0]} and {top.degrees()[0]}, {len(top)} terms"
+            return f"the resultant of a chart with the Hurwitz determinant is too large to form: {degrees}"
         resultant = ring.resultant(chart, top)
         if resultant is None:
             return "too large with symbols for all parameters"
@@ -117,6 +116,21 @@ def _form(ring: Ring) -> Resultants | str:
         factors.append(factors_of(resultant) if symbolic else [Factor(resultant, 1)])
         pairs.append((chart, top))
     return Resultants(ring, leading, factors, pairs)
+
+
+def _work(f: Any, g: Any) -> int:
+    """Degree and bits of the resultant over x, times the terms of the two: its time is roughly proportional to that."""
+    (a, a_l), (b, b_l) = ([int(k) for k in part.degrees()] for part in (f, g))
+    return (a * b_l + b * a_l + 1) * (a * _bits(g) + b * _bits(f)) * len(f) * len(g)
+
+
+def _bits(f: Any) -> int:
+    """Length of the coefficients, over one denominator."""
+    coefficients = f.coeffs()
+    denominator = flint.fmpz(1)
+    for c in coefficients:
+        denominator = denominator.lcm(c.q)
+    return max(int(abs(c.p * (denominator // c.q))).bit_length() for c in coefficients)
 
 
 def hurwitz_numerator(ring: Ring, chart: int) -> Any:
