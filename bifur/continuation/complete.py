@@ -63,7 +63,7 @@ def complete(problem: Problem) -> tuple[list[Piece], Completeness, list[str]]:
     pieces, against, undecided = best.pieces, best.against, ""
     if critical is not None and problem.system.dimension > 1:
         tracer = Tracer(*problem.slice, np.empty(0), problem.settings)
-        pieces, more, undecided = hopf_check.checked(problem, tracer, pieces)
+        pieces, more, undecided = hopf_check.checked(problem, tracer, pieces, critical)
         against = [*against, *more]
     notes = [*best.unstarted, *_sets(problem, critical or ()), *against, *best.losses]
     if critical is None:

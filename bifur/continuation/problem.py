@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,8 @@ class Problem:
     def classified(self, piece: Piece, critical: Sequence[float] | None) -> Piece:
         """The piece with its branch points classified; `critical` values are known by algebra."""
         critical = None if critical is None else (*critical, *self.span)
-        return branching.classified(self.system, self.p, self.free, piece, critical)
+        with dense.one_thread() if sparse.is_large(self.system) else nullcontext():
+            return branching.classified(self.system, self.p, self.free, piece, critical)
 
     def at(self, value: float) -> NDArray[np.float64]:
         """All parameters, the free one at this value."""

@@ -202,7 +202,7 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
         row[j] = sense * row0[j]
     if not linearise(K, a, free, log, W.u, W.p, L):
         return STOP_NOT_FINITE
-    sign_a, size = direction(L, row, weight, ta, W.A, W.b, W.pivots, n)
+    sign_a, size = direction(L, row, weight, ta, W.A, W.b, W.pivots, W.scale, n)
     if sign_a == 0.0:
         return STOP_SINGULAR
     linalg.eigenvalues(L, n, W.A, T.re[0], T.im[0])
@@ -234,7 +234,7 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
             target += row[j] * a[j]
         code, used = settle(
             K, b, row, target, weight, free, log, st.contraction, st.max_newton,
-            W.u, W.p, L, W.A, W.b, W.pivots, S.history,
+            W.u, W.p, L, W.A, W.b, W.pivots, W.scale, S.history,
         )  # fmt: skip
         T.count[NEWTON] += used
         stop = -1
@@ -252,7 +252,7 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
         if good:
             if stop >= 0:
                 dual(ta, weight, row)
-            sign_b, size = direction(L, row, weight, tb, W.A, W.b, W.pivots, n)
+            sign_b, size = direction(L, row, weight, tb, W.A, W.b, W.pivots, W.scale, n)
             det_b = sign_b * size
             good = sign_b != 0.0
             if good and stop < 0 and k > 3 and _near_start(a, b, S.start, S.start_tangent, weight, S.guess, step):

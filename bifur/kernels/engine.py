@@ -51,7 +51,7 @@ def settle(K, z, row, target, weight, free, log, contraction, max_newton, histor
     """`step.settle`."""
     return step.settle(
         kernels_at(K), z, row, target, weight, free, log != 0, contraction, max_newton,
-        W.u, W.p, W.L, W.A, W.b, W.pivots, history,
+        W.u, W.p, W.L, W.A, W.b, W.pivots, W.scale, history,
     )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ class Work(NamedTuple):
     A: np.ndarray
     b: np.ndarray
     pivots: np.ndarray
+    scale: np.ndarray
     re: np.ndarray
     im: np.ndarray
 
@@ -63,6 +64,7 @@ WORK = types.NamedTuple(
         MATRIX,
         VECTOR,
         INTS,
+        VECTOR,
         VECTOR,
         VECTOR,
     ],
@@ -89,6 +91,7 @@ def make_work(n: int, q: int) -> Work:
         A=matrix((m + 1, m + 1)),
         b=vector(m + 1),
         pivots=np.zeros(m + 1, np.int64),
+        scale=vector(n + 1),
         re=vector(n),
         im=vector(n),
     )
@@ -128,13 +131,19 @@ def settled(L, z, n):
 
 
 @hot
-def factor_with(L, row, A, pivots, n):
-    """Factor [J f_s; row]; the sign of its determinant, 0 where singular."""
-    for i in range(n):
+def factor_with(L, row, A, pivots, scale, n):
+    """Factor [J f_s; row], its rows times `scale`; the sign of its determinant, 0 where singular.
+
+    Rows are brought to one size, or pivoting would take the border for a large row of J and drown J in rounding.
+    """
+    for i in range(n + 1):
+        largest = 0.0
         for j in range(n + 1):
-            A[i, j] = L[i, j]
-    for j in range(n + 1):
-        A[n, j] = row[j]
+            A[i, j] = L[i, j] if i < n else row[j]
+            largest = max(largest, abs(A[i, j]))
+        scale[i] = 1.0 / largest if 1e-300 < largest < 1e300 else 1.0
+        for j in range(n + 1):
+            A[i, j] *= scale[i]
     sign = linalg.factor(A, n + 1, pivots)
     for j in range(n + 1):
         if A[j, j] < 0.0:
@@ -143,7 +152,7 @@ def factor_with(L, row, A, pivots, n):
 
 
 @hot
-def settle(K, z, row, target, weight, free, log, contraction, max_newton, u, p, L, A, b, pivots, history):
+def settle(K, z, row, target, weight, free, log, contraction, max_newton, u, p, L, A, b, pivots, scale, history):
     """Newton on f(z) = 0, row.z = target, in place; (code, corrections made). At success L is that of z.
 
     `contraction` bounds the ratio of successive corrections in the weighted norm: a slow start means that the step
@@ -158,14 +167,14 @@ def settle(K, z, row, target, weight, free, log, contraction, max_newton, u, p, 
             return CONVERGED, iteration
         if iteration == max_newton:
             break
-        if factor_with(L, row, A, pivots, n) == 0.0:
+        if factor_with(L, row, A, pivots, scale, n) == 0.0:
             return SINGULAR, iteration
         along = 0.0
         for j in range(n + 1):
             along += row[j] * z[j]
             if j < n:
-                b[j] = -L[j, n + 1]
-        b[n] = target - along
+                b[j] = -L[j, n + 1] * scale[j]
+        b[n] = (target - along) * scale[n]
         linalg.solve(A, n + 1, pivots, b)
         change = 0.0
         for j in range(n + 1):
@@ -187,19 +196,19 @@ def settle(K, z, row, target, weight, free, log, contraction, max_newton, u, p, 
 
 
 @hot
-def direction(L, row, weight, t, A, b, pivots, n):
+def direction(L, row, weight, t, A, b, pivots, scale, n):
     """The tangent t with row.t > 0 and weighted length 1; (sign of the determinant of [J f_s; row], its size).
 
     Sign 0: singular.
     """
-    sign = factor_with(L, row, A, pivots, n)
+    sign = factor_with(L, row, A, pivots, scale, n)
     if sign == 0.0:
         return 0.0, 0.0
     size = 1.0
     for j in range(n + 1):
-        size *= abs(A[j, j])
+        size *= abs(A[j, j]) / scale[j]
         b[j] = 0.0
-    b[n] = 1.0
+    b[n] = scale[n]
     linalg.solve(A, n + 1, pivots, b)
     norm = 0.0
     for j in range(n + 1):
@@ -220,7 +229,7 @@ def settle_at(K, z, row, target, weight, free, log, contraction, max_newton, his
     """`settle`, to be reached by pointer."""
     return settle(
         K, z, row, target, weight, free, log != 0, contraction, max_newton,
-        W.u, W.p, W.L, W.A, W.b, W.pivots, history,
+        W.u, W.p, W.L, W.A, W.b, W.pivots, W.scale, history,
     )  # fmt: skip
 
 

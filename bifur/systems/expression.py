@@ -204,6 +204,44 @@ def denominators(node: Expression) -> list[Expression]:
     return found
 
 
+# operations in an order in which operands come first: (kind, operand, operand), operands being places in that order
+Schedule = tuple[list[tuple[str, Any, Any]], list[int]]
+_RECENT = 16  # definitions whose schedules are kept
+_schedules: dict[int, tuple[Sequence[Expression], Schedule]] = {}
+
+
+def _integer_power(node: Expression) -> bool:
+    exponent = node.arguments[1] if node.operator == "**" else node
+    return exponent is not node and exponent.operator == "number" and exponent.arguments[0].denominator == 1
+
+
+def _needed(node: Expression) -> Sequence[Expression]:
+    return node.arguments[:1] if _integer_power(node) else operands(node)
+
+
+def _scheduled(expressions: Sequence[Expression]) -> Schedule:
+    known = _schedules.get(id(expressions))
+    if known is not None and known[0] is expressions:
+        return known[1]
+    places: dict[int, int] = {}
+    steps: list[tuple[str, Any, Any]] = []
+    for node in from_below(expressions, places, _needed):
+        places[id(node)] = len(steps)
+        if node.operator in ("number", "name"):
+            steps.append((node.operator, node.arguments[0], None))
+        elif _integer_power(node):
+            steps.append(("power", places[id(node.arguments[0])], int(node.arguments[1].arguments[0])))
+        else:
+            found = [places[id(argument)] for argument in node.arguments]
+            steps.append((node.operator, found[0], found[-1]))
+    schedule = steps, [places[id(expression)] for expression in expressions]
+    if isinstance(expressions, tuple):  # which cannot change, and is that of a system
+        while len(_schedules) >= _RECENT:
+            _schedules.pop(next(iter(_schedules)), None)
+        _schedules[id(expressions)] = expressions, schedule
+    return schedule
+
+
 def evaluate(
     expressions: Sequence[Expression],
     values: Mapping[str, Any],
@@ -212,40 +250,31 @@ def evaluate(
     power: Callable[[Any, int], Any] = operator.pow,
 ) -> list[Any]:
     """The expressions' values in any arithmetic; a shared subtree is computed once. `power` takes integer exponents."""
-    seen: dict[int, Any] = {}
-
-    def integer_power(node: Expression) -> bool:
-        exponent = node.arguments[1] if node.operator == "**" else node
-        return exponent is not node and exponent.operator == "number" and exponent.arguments[0].denominator == 1
-
-    def needed(node: Expression) -> Sequence[Expression]:
-        return node.arguments[:1] if integer_power(node) else operands(node)
-
-    def compute(node: Expression) -> Any:
-        kind, arguments = node.operator, node.arguments
-        if kind == "number":
-            return constant(arguments[0])
-        if kind == "name":
-            return values[arguments[0]]
-        x = [seen[id(argument)] for argument in needed(node)]
+    steps, results = _scheduled(expressions)
+    w: list[Any] = []
+    for kind, a, b in steps:
         match kind:
-            case "+":
-                return x[0] + x[1]
-            case "-":
-                return x[0] - x[1]
             case "*":
-                return x[0] * x[1]
+                w.append(w[a] * w[b])
+            case "+":
+                w.append(w[a] + w[b])
+            case "-":
+                w.append(w[a] - w[b])
+            case "name":
+                w.append(values[a])
+            case "number":
+                w.append(constant(a))
+            case "power":
+                w.append(power(w[a], b))
             case "/":
-                return x[0] / x[1]
-            case "**":
-                return power(x[0], int(arguments[1].arguments[0])) if len(x) == 1 else x[0] ** x[1]
+                w.append(w[a] / w[b])
             case "neg":
-                return -x[0]
-        return function(kind, x[0])
-
-    for node in from_below(expressions, seen, needed):
-        seen[id(node)] = compute(node)
-    return [seen[id(expression)] for expression in expressions]
+                w.append(-w[a])
+            case "**":
+                w.append(w[a] ** w[b])
+            case _:
+                w.append(function(kind, w[a]))
+    return [w[place] for place in results]
 
 
 def parse(source: str, names: Sequence[str], trusted: bool = False) -> Expression:
