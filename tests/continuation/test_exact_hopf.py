@@ -187,10 +187,25 @@ def test_a_determinant_that_vanishes_everywhere_is_said():
 def test_a_budget_that_is_exceeded_is_said(monkeypatch):
     monkeypatch.setattr(exact_hopf, "MOST_WORK", 10)
     monkeypatch.setattr(resultants, "MOST_TERMS", 0)
-    s = planar(lambda u, p: (u[1] + p.mu * u[0] ** 3, p.lam - u[0] + u[1] ** 2), lam=0.0, mu=1.0)
+    s = planar(lambda u, p: (u[1] + p.mu * u[0] ** 3, p.lam**2 - u[0] + u[1] ** 2), lam=0.0, mu=1.0)
     found, reason = hopf_candidates(s.derived, s.values(), 0, (-1.0, 1.0), np.full(2, -np.inf), np.full(2, np.inf))
     assert found is None
     assert "too large" in reason
+
+
+@pytest.mark.parametrize(("name", "free", "span"), [("lorenz84", "F", (1.0, 3.0)), ("enz", "s0", (10.0, 40.0))])
+def test_a_parameter_that_enters_linearly_is_solved_for_with_the_same_result(name, free, span, monkeypatch):
+    """Without the resultant, and with it."""
+    monkeypatch.setattr(resultants, "MOST_TERMS", 0)
+    resultants._kept.clear()
+    solved = candidates(system(name), free, span)
+    monkeypatch.setattr(exact_hopf, "_in_x_alone", lambda *_: None)
+    by_resultant = candidates(system(name), free, span)
+    resultants._kept.clear()
+    assert len(solved) >= 4
+    assert [(c.value, c.kind, c.multiplicity) for c in solved] == [
+        (c.value, c.kind, c.multiplicity) for c in by_resultant
+    ]
 
 
 def test_what_would_take_seconds_is_refused():
