@@ -97,7 +97,8 @@ def _attempt(
     problem: Problem, critical: list[float] | None, values: NDArray[np.float64], sets: Sequence[EquilibriumSet]
 ) -> _Attempt:
     cover = Cover(values, sets)
-    tracer = problem.tracer(values)
+    largest = max((float(np.abs(e.state).max()) for found in sets for e in found), default=0.0)
+    tracer = problem.tracer(values, largest)
     unstarted = []
     # inner values first: at the ends of the span an equilibrium may be degenerate
     for k in sorted(range(len(values)), key=lambda k: (k in (0, len(values) - 1), k)):
@@ -126,7 +127,7 @@ def _attempt(
         unstarted=unstarted,
         against=against,
         losses=doubts.losses(cover.pieces),
-        cut_short=any(doubts.cut_short(branch, span, end, critical) for branch, end in ends),
+        cut_short=any(doubts.cut_short(branch, span, end, critical, largest) for branch, end in ends),
     )
 
 
