@@ -72,27 +72,33 @@ MAX_NEWTON = 20
 
 @dataclass(frozen=True)
 class Factors:
-    """LU factors of a square matrix; `sign` is that of its determinant, 0 where it is singular or not finite."""
+    """LU factors of a square matrix whose rows were multiplied by `scale`.
+
+    `sign` is that of its determinant, 0 where it is singular or not finite.
+    """
 
     lu: Matrix
     pivots: NDArray[np.intp]
+    scale: Vector
     sign: float
 
-    def solve(self, b: Vector, transposed: bool = False) -> Vector:
+    def solve(self, b: Vector) -> Vector:
         from scipy.linalg.lapack import dgetrs
 
-        return dgetrs(self.lu, self.pivots, b, trans=int(transposed))[0]
+        return dgetrs(self.lu, self.pivots, b * self.scale)[0]
 
 
 def factor(A: Matrix) -> Factors:
-    """LU with partial pivoting."""
+    """LU with partial pivoting of the rows brought to one size, or a border could drown J in rounding."""
     from scipy.linalg.lapack import dgetrf
 
-    if not np.isfinite(A).all():
-        return Factors(A, np.arange(len(A)), 0.0)
-    lu, pivots, info = dgetrf(A)
+    largest = np.abs(A).max(axis=1, initial=0.0)
+    if not np.isfinite(largest).all():
+        return Factors(A, np.arange(len(A)), largest, 0.0)
+    scale = np.where((largest > 1e-300) & (largest < 1e300), 1.0 / np.maximum(largest, 1e-300), 1.0)
+    lu, pivots, info = dgetrf(A * scale[:, None])
     negative = np.count_nonzero(np.diagonal(lu) < 0) + np.count_nonzero(pivots != np.arange(len(A)))
-    return Factors(lu, pivots, 0.0 if info else (-1.0 if negative % 2 else 1.0))
+    return Factors(lu, pivots, scale, 0.0 if info else (-1.0 if negative % 2 else 1.0))
 
 
 @dataclass(frozen=True)

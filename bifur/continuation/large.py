@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bifur.continuation import dense
+from bifur.continuation import dense, normal_forms
 from bifur.continuation.large_points import Finder, Point, Special, Step
 from bifur.continuation.results import Branch, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
@@ -350,13 +350,19 @@ class LargeTracer:
         return bool(np.abs(self.span - self._s(value)).min() <= AT_END * (self.span[1] - self.span[0]))
 
     def _special_point(self, special: Special) -> SpecialPoint:
-        parameters = dict(zip(self.system.parameters, self.slice.parameters(special.value).tolist(), strict=True))
+        p = self.slice.parameters(special.value)
+        parameters = dict(zip(self.system.parameters, p.tolist(), strict=True))
+        form: normal_forms.Form = {}
+        if special.kind == "HB":
+            form = normal_forms.normal_form("HB", self.system, special.u, p, self.free)
+        elif special.vector is not None and special.kind == "LP":
+            form = normal_forms.fold_form(self.system, special.u, p, special.vector, self.slice.index)
         return SpecialPoint(
             kind=special.kind,
             parameters=parameters,
             state=special.u,
             residual=special.residual,
-            normal_form=special.form,
+            normal_form=form,
             system=self.system,
             null_vector=special.vector,
             tangents=special.tangents,
