@@ -46,10 +46,10 @@ class BranchPoint:
     | degenerate | forms up to order 4 do not tell | `why` |
     | higher corank | not looked into | `why` |
 
-    `crossing` is d(eigenvalue) / d(parameter) along a branch, `quadratic` a and `cubic` c those of x' = a x^2, c x^3 on
-    the centre manifold at the point, with null vectors |q| = 1, <p, q> = 1. A pitchfork is supercritical where c < 0:
-    the new branches lie on the side where the old one has the eigenvalue positive, and have it negative themselves;
-    `direction` is that side of the parameter, "above" or "below".
+    `crossing` is d(eigenvalue) / d(parameter) along a branch, in the order of the tangents; `quadratic` a and `cubic` c
+    are those of x' = a x^2, c x^3 on the centre manifold at the point, with null vectors |q| = 1, <p, q> = 1. A
+    pitchfork is supercritical where c < 0: the new branches lie on the side where the old one has the eigenvalue
+    positive, and have it negative themselves; `direction` is that side of the parameter, "above" or "below".
     """
 
     corank: int
@@ -110,23 +110,25 @@ def _without(z: NDArray[np.float64], corank: int, kind: str, why: str) -> Branch
 def _directions(form: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
     """Unit vectors (k, 2) on which a form vanishes, and whether they are all simple, complex ones included."""
     m = len(form) - 1
-    # turned so that no root is near infinity: the value at (1, 0) of the turned form is its leading coefficient
-    angles = np.linspace(0, math.pi, 4 * m, endpoint=False)
-    values = [abs(np.polyval(form, np.tan(t)) * np.cos(t) ** m) for t in angles]
-    # form[j] x^(m-j) y^j is np.polyval(form, x / y) y^m: angle t from the y axis
-    t = float(angles[int(np.argmax(values))])
+    # x = s sin t + cos t, y = s cos t - sin t, turned by the t at which s^m has its largest coefficient: no root is at
+    # infinity
+    t = max(np.arange(4 * m) * math.pi / (4 * m), key=lambda t: abs(_value(form, math.sin(t), math.cos(t))))
     a, b = np.array([math.sin(t), math.cos(t)]), np.array([math.cos(t), -math.sin(t)])
-    turned = np.zeros(1)  # coefficients in s of the form at a s + b, highest first
+    turned = np.zeros(m + 1)
     for j, value in enumerate(form):
         factor = np.array([value])
-        for k in range(m):
-            axis = 0 if k < m - j else 1
+        for axis in (0,) * (m - j) + (1,) * j:
             factor = np.convolve(factor, [a[axis], b[axis]])
-        turned = np.polyadd(turned, factor)
+        turned += factor
     roots = np.roots(turned)
     simple = all(abs(r - s) > DOUBLE * (1 + abs(r) ** 2) for i, r in enumerate(roots) for s in roots[:i])
     real = np.sort(roots[np.abs(roots.imag) <= DOUBLE * (1 + np.abs(roots) ** 2)].real)
     return np.array([(a * s + b) / math.hypot(s, 1) for s in real]).reshape(-1, 2), simple
+
+
+def _value(form: NDArray[np.float64], x: float, y: float) -> float:
+    m = len(form) - 1
+    return float(sum(c * x ** (m - j) * y**j for j, c in enumerate(form)))
 
 
 def _classified(reduced: Reduced, at: Local, order: int) -> BranchPoint:
@@ -189,15 +191,17 @@ def _coefficients(reduced: Reduced, at: Local, tangents: NDArray[np.float64], pi
             "crossing2": crossing(tangents[1]),
         }
     # (A    w) (h2)   (-B(q, q))
-    # (q^T  0) (s ) = (0       )
+    # (q^T  0) (s ) = (0       ), in units d
+    d = centre.balance(A)
     bordered = np.zeros((n + 1, n + 1))
-    bordered[:n, :n], bordered[:n, n], bordered[n, :n] = A, w, q
-    h2 = np.linalg.solve(bordered, np.append(-forms.B(q, q), 0.0))[:n]
+    bordered[:n, :n], bordered[:n, n], bordered[n, :n] = A / d[:, None] * d, w * d, q / d
+    h2 = np.linalg.solve(bordered, np.append(-forms.B(q, q) / d, 0.0))[:n] * d
     parts = forms.C(q, q, q) / 6, forms.B(q, h2) / 2
     c, speed = float(w @ (parts[0] + parts[1])), crossing(tangents[0])
     form |= {"cubic": c, "crossing": speed}
     if abs(c) <= VANISHES * float(np.abs(w) @ (np.abs(parts[0]) + np.abs(parts[1]))):
         return {**form, "criticality": "degenerate"}
     form["criticality"] = "supercritical" if c < 0 else "subcritical"
-    form["direction"] = "above" if c * speed < 0 else "below"
+    if speed:
+        form["direction"] = "above" if c * speed < 0 else "below"
     return form

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 OFF = 1e-6  # change of states and parameters, by which an eigenvalue that is on the axis may be off it
 PAIR = 1e-7  # of the largest eigenvalue: a smaller imaginary part may be a double zero, split by rounding
 SIMPLE = 1e-7  # <p, q> of unit vectors below this: the eigenvalue is taken as multiple
+NONE = 1e-12  # of the terms of a coefficient: below, it is zero
 RESONANT = 1e-6  # of the largest critical eigenvalue: combinations closer than this to an eigenvalue
 
 Exponent = tuple[int, ...]
@@ -144,8 +145,9 @@ class Reduction:
         m = len(on)
         self.h: dict[Exponent, NDArray[np.complex128]] = {_unit(m, j): on[j].q + 0j for j in range(m)}
         self.g: list[dict[Exponent, complex]] = [{} for _ in on]
+        self.terms: list[dict[Exponent, float]] = [{} for _ in on]  # <|p|, |R|>: what g is the sum of
         self.degree = 1
-        self.size = max(np.abs(self.values).max(), 0.0)
+        self.size = np.abs(self.values).max()
 
     def extend(self, order: int) -> None:
         """All coefficients `g` up to a degree; NoNormalForm where a resonance forbids it: lower degrees stay."""
@@ -159,12 +161,18 @@ class Reduction:
             for a in exponents:
                 right = along[:, algebra.position[a]] - self._transported(a)
                 resonant = [j for j in range(len(self.modes)) if self._is_resonant(a, j)]
+                for j in resonant:
+                    self.terms[j][a] = float(np.abs(self.modes[j].p) @ np.abs(right))
                 if degree < order:
                     self._solve(a, right, resonant)
                 else:
                     for j in resonant:
                         self.g[j][a] = complex(np.vdot(self.modes[j].p, right))
             self.degree = min(degree, order - 1)
+
+    def vanishes(self, j: int, a: Exponent) -> bool:
+        """Whether the real part of a coefficient is no more than the rounding of its terms."""
+        return abs(self.g[j][a].real) <= NONE * self.terms[j][a]
 
     def _along(self, algebra: series.Algebra) -> NDArray[np.complex128]:
         """F(u0 + H(w)): (n, monomials)."""

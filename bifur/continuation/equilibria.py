@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # a real part below this times the largest entry of J cannot be told from zero in double precision
 UNDECIDED = 1e-12
 SET_RESIDUAL = 1e-26
+ON_SET = 1e-12  # relative residual
+DISTANCES = (1e-3, 1e-2, 4e-2)
 STARTS = 256
 EDGE = 1e-12
 MOST = 256
@@ -174,12 +176,14 @@ def starts(n: int, count: int, low: NDArray[np.float64], high: NDArray[np.float6
     """Low-discrepancy starts (count, n) in the box, on several scales where it is infinite (Roberts 2018, R_n).
 
     Every fourth lies on lower faces of the box, each combination of them in turn: equilibria at a bound are often on
-    an invariant face, where the field need not be defined on the other side.
+    an invariant face, where the field need not be defined on the other side. Another fourth is denser near them, as
+    amounts and rates are often small beside their bounds.
     """
     ratio = 2.0
     for _ in range(60):
         ratio = (1 + ratio) ** (1 / (n + 1))
     unit = np.modf(0.5 + np.outer(np.arange(1, count + 1), ratio ** -np.arange(1.0, n + 1)))[0]
+    unit[1::4] = np.where(np.isfinite(low), unit[1::4] ** 4, unit[1::4])
     scale = np.resize(SCALES, count)[:, None]
     lower = np.where(np.isfinite(low), low, np.where(np.isfinite(high), high - 2 * scale, -scale))
     upper = np.where(np.isfinite(high), high, np.where(np.isfinite(low), low + 2 * scale, scale))
@@ -199,9 +203,9 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
     for half in (points[:STARTS], points[STARTS:]):
         out = np.empty((STARTS, system.dimension))
         count = search.by_starts(system.derived.addresses, np.ascontiguousarray(half), low, high, out, work)
-        halves.append(_with_faces(system, work, _distinct(system, p, out[:count]), low, high))
+        halves.append(_with_faces(system, work, _distinct(system, p, out[:count], low), low, high))
     everything = np.array([state for half in halves for state, _ in half]).reshape(-1, system.dimension)
-    merged = _distinct(system, p, everything)
+    merged = _distinct(system, p, everything, low)
     faces = [state for state, r in merged if math.isnan(r) and _on_regular_face(system, p, state, low)]
     singular = [state for state, r in merged if math.isnan(r) and not any(state is face for face in faces)]
     agreed = len(halves[0]) == len(halves[1]) == len(merged) and not singular
@@ -246,7 +250,7 @@ def _with_faces(
             break
         out = np.empty((len(beside), system.dimension))
         count = search.by_starts(system.derived.addresses, np.array(beside), low, high, out, work)
-        more = _distinct(system, work.p, out[:count], found)
+        more = _distinct(system, work.p, out[:count], low, found)
         newest, found = more[len(found) :], more
     return found
 
@@ -274,34 +278,46 @@ def _snapped(system: System, p: NDArray[np.float64], state: NDArray[np.float64])
 def _dimension_of_set(system: System, work: step.Work, points: list[NDArray[np.float64]]) -> int:
     """Dimension of a set of equilibria through most of the points; 0 where they are isolated.
 
-    From a point it goes along each null vector of the Jacobian and back to the zero set by Gauss-Newton: there is a
-    set where it arrives at another equilibrium.
+    From a point it goes along each null vector of the Jacobian, to several distances, and back to the zero set by
+    Gauss-Newton: there is a set where it arrives at another equilibrium each time. Near an isolated zero of order k
+    the field is only small, as the distance to the power k; another isolated equilibrium nearby is the same each time.
     """
     parameters = dict(zip(system.parameters, work.p, strict=True))
     best = 0
     for point in points[:8]:
-        J = np.asarray(system.jacobian(point, parameters), float)
-        _, size, rows = np.linalg.svd(J)
-        null = rows[size <= 1e-7 * max(1.0, size[0])]
+        _, size, rows = np.linalg.svd(np.asarray(system.jacobian(point, parameters), float))
+        length = max(1.0, float(np.abs(point).max()))
         moved = 0
-        for direction in null:
-            u = point + 1e-2 * max(1e-2, np.abs(point).max()) * direction
-            for _ in range(20):
-                residual = np.asarray(system.field(u, parameters), float)
-                u = u - np.linalg.lstsq(np.asarray(system.jacobian(u, parameters), float), residual, rcond=1e-6)[0]
-            vanished = np.abs(system.field(u, parameters)).max() <= SET_RESIDUAL  # where all terms are that small
-            moved += bool(
-                (vanished or _relative_residual(system, u, work) < 1e-8)
-                and abs((u - point) @ direction) > 1e-3 * max(1e-2, np.abs(point).max())
-            )
+        for direction in rows[size <= 1e-7 * max(1.0, size[0])]:
+            met = [point]
+            for distance in DISTANCES:
+                u = _back_to_zeros(system, parameters, point + distance * length * direction)
+                vanished = np.abs(system.field(u, parameters)).max() <= SET_RESIDUAL  # where all terms are that small
+                distinct = min(np.abs(u - other).max() for other in met) > 1e-2 * distance * length
+                if distinct and (vanished or _relative_residual(system, u, work) < ON_SET):
+                    met.append(u)
+            moved += len(met) == 1 + len(DISTANCES)
         best = max(best, moved)
     return best
+
+
+def _back_to_zeros(system: System, parameters: Mapping[str, float], u: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gauss-Newton from u, without steps along what is nearly the kernel."""
+    with np.errstate(all="ignore"):
+        for _ in range(20):
+            residual = np.asarray(system.field(u, parameters), float)
+            J = np.asarray(system.jacobian(u, parameters), float)
+            if not (np.isfinite(residual).all() and np.isfinite(J).all()):
+                break
+            u = u - np.linalg.lstsq(J, residual, rcond=1e-6)[0]
+    return u
 
 
 def _distinct(
     system: System,
     p: NDArray[np.float64],
     states: NDArray[np.float64],
+    low: NDArray[np.float64],
     known: Sequence[tuple[NDArray[np.float64], float]] = (),
 ) -> list[tuple[NDArray[np.float64], float]]:
     """Those known, then each other once: candidates are the same where one lies in the box that encloses the other."""
@@ -310,10 +326,12 @@ def _distinct(
         if any(np.abs(state - other).max() <= radius for other, radius in kept):
             continue
         radius = exact.krawczyk_radius(system, state, p)
-        if math.isnan(radius) and any(
-            math.isnan(r) and np.abs(state - other).max() <= 1e-5 * max(1.0, np.abs(state).max()) for other, r in kept
-        ):
-            continue  # where no box can be proved, distance has to do; the verdict is not above "probable" then
+        # where no box can be proved, distance has to do; the verdict is not above "probable" then
+        if math.isnan(radius):
+            size = np.abs(state).max()
+            near = 1e-8 * size if _on_regular_face(system, p, state, low) else 1e-5 * max(1.0, size)
+            if any(math.isnan(r) and np.abs(state - other).max() <= near for other, r in kept):
+                continue
         kept.append((state, radius))
     return kept
 

@@ -145,15 +145,14 @@ def _along(system: System, free: str) -> NDArray[np.float64]:
 def fold_form(
     system: System, u: NDArray[np.float64], p: NDArray[np.float64], v: NDArray[np.float64], free: int
 ) -> Form:
-    """As `fold`, from the null vector v and the compiled derivatives: it is wanted at every fold."""
-    J, Fp = (
-        system.derived.evaluate(what, system, u, dict(zip(system.parameters, p, strict=True)))
-        for what in ("jacobian", "parameter_jacobian")
-    )
+    """As `fold`, from the null vector v: a = <w, B(v, v)> / 2 with |v| = <w, v> = 1 (K04, eq. 5.32)."""
+    n, module = system.dimension, system.derived.module  # called directly: this runs at every fold
+    J, Fp, second = np.zeros((n, n)), np.zeros((n, len(p))), np.zeros((n, n + len(p)))
+    module.jacobian(u, p, J)
+    module.parameter_jacobian(u, p, Fp)
+    module.second(u, p, np.append(v, np.zeros(len(p))), second)
     w = np.linalg.svd(J)[0][:, -1]
-    out = np.zeros((system.dimension, system.dimension + len(p)))
-    system.derived.module.second(u, p, np.concatenate([v, np.zeros(len(p))]), out)
-    scale, bend, push = float(w @ v), float(w @ out[:, : system.dimension] @ v), float(w @ Fp[:, free])
+    scale, bend, push = float(w @ v), float(w @ second[:, :n] @ v), float(w @ Fp[:, free])
     form: Form = {"quadratic": bend / (2 * scale) if scale != 0 else math.nan}
     if bend * push != 0:
         form["direction"] = "above" if bend * push < 0 else "below"
@@ -305,7 +304,7 @@ def zero_hopf(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) ->
         **{"G200": float(G200), "G011": float(G011), "G300": float(G300), "G111": float(G111)},
         **{"H110": float(H110), "H210": float(H210), "H021": float(H021)},
     }
-    if G200 == 0 or G011 == 0:
+    if reduction.vanishes(0, (2, 0, 0)) or reduction.vanishes(0, (0, 1, 1)):
         return {**form, "why": "a quadratic coefficient vanishes: s, theta and E0 are not defined"}
     E0 = (H210 + H110 * (H021 / G011 - G300 / G200 + G111 / G011) - H021 * G200 / (2 * G011)) / 2
     return {**form, "s": float(np.sign(G200 * G011)), "theta": float(H110 / G200), "E0": float(E0)}
@@ -339,10 +338,10 @@ def double_hopf(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) 
         "omega2": float(at[2].value.imag),
         **{"p11": float(p11), "p12": float(p12), "p21": float(p21), "p22": float(p22)},
     }
-    if p11 == 0 or p22 == 0:
+    if reduction.vanishes(0, (2, 1, 0, 0)) or reduction.vanishes(2, (0, 0, 2, 1)):
         return {**form, "why": "a first Lyapunov coefficient vanishes: theta and delta are not defined"}
     form |= {"sign": float(np.sign(p11 * p22)), "theta": float(p12 / p22), "delta": float(p21 / p11)}
-    if p12 == 0 or p21 == 0:
+    if reduction.vanishes(0, (1, 0, 1, 1)) or reduction.vanishes(2, (1, 1, 1, 0)):
         return {**form, "why": "one mode does not act on the other: s1 and s2 are not defined"}
     if quintic:
         return {**form, "why": f"no terms of degree 5: {quintic}"}

@@ -147,15 +147,17 @@ def _anchor(kind, z, t, weight, n, W):
 
 @inline
 def _unfolds(z, weight, n, W):
-    """Whether b has left zero: no branches cross there."""
+    """Whether b has left zero: no branches cross there. It is measured by the change of f over the plane, by its first
+    derivatives and, as these may vanish on a trivial branch, its second.
+    """
     scale = 0.0
     for i in range(n):
-        terms = 0.0
-        for j in range(n):
-            terms += abs(W.J[i, j]) / weight[j]
-        for j in range(2):
-            terms += abs(W.H[i, 2 * n + 1 + j]) / weight[2 * n + 1 + j]
-        scale = max(scale, terms)
+        first = second = 0.0
+        for j in range(2 * n + 3):
+            if j < n or j > 2 * n:
+                first += abs(W.H[i, j]) / weight[j]
+                second += abs(W.H[n + i, j]) / (weight[i] * weight[j])
+        scale = max(scale, first, second)
     return abs(z[2 * n]) > UNFOLDED * scale
 
 

@@ -1,4 +1,4 @@
-"""Bazykin's predator and prey (Bazykin 1985; Kuznetsov 2004, Elements of Applied Bifurcation Theory, section 8.4).
+"""Bazykin's predator and prey (Bazykin 1985; Kuznetsov 2004, Elements of Applied Bifurcation Theory, chapter 8).
 
 x prey, y predator; alpha saturation, epsilon competition among prey, delta among predators, gamma death of predators.
 """

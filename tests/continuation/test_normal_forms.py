@@ -193,7 +193,7 @@ def test_double_hopf(n, signs, paces, bend):
 def lyapunov(s, u, p):
     """l1 and l2 by the formulas of Kuznetsov 1999 and 2004, term by term, with multilinear forms."""
     forms = Forms(s, u, p)
-    A = s.jacobian(u, dict(zip(s.parameters, p, strict=True)))
+    A = forms.J(np.eye(s.dimension))
     values, vectors = np.linalg.eig(A)
     k = np.argmin(np.where(values.imag > 0, np.abs(values.real), np.inf))
     q, w = vectors[:, k] / np.linalg.norm(vectors[:, k]), values[k].imag
@@ -428,6 +428,33 @@ def pair(s, u, q, omega):
     return np.vdot(upper.p, inner).real / 2
 
 
+def test_the_brusselator_on_a_line():
+    """Diffusion on 2 x 20 points, ends held: the first mode turns at L^2 = (Dx + Dy) sigma / (B - 1 - A^2)."""
+    m, A, B, Dx, Dy = 20, 2.0, 5.45, 0.008, 0.004
+    h2 = (1 / (m + 1)) ** 2
+
+    def field(u, p):
+        x, y = [A, *u[:m], A], [B / A, *u[m:], B / A]
+        dx = [Dx * (x[i - 1] - 2 * x[i] + x[i + 1]) / (h2 * p.L**2) for i in range(1, m + 1)]
+        dy = [Dy * (y[i - 1] - 2 * y[i] + y[i + 1]) / (h2 * p.L**2) for i in range(1, m + 1)]
+        react = [x[i] ** 2 * y[i] for i in range(1, m + 1)]
+        return (
+            *(dx[i] + react[i] - (B + 1) * x[i + 1] + A for i in range(m)),
+            *(dy[i] + B * x[i + 1] - react[i] for i in range(m)),
+        )
+
+    s = bifur.System("brusselator", field, states=[f"u{i}" for i in range(2 * m)], parameters={"L": 1.0})
+    sigma = 4 / h2 * np.sin(np.pi / (2 * (m + 1))) ** 2
+    L = np.sqrt((Dx + Dy) * sigma / (B - 1 - A**2))
+    found = normal_form("HB", s, np.append(np.full(m, A), np.full(m, B / A)), {"L": L}, "L")
+    block = np.array([[B - 1 - Dx * sigma / L**2, A**2], [-B, -(A**2) - Dy * sigma / L**2]])
+    assert found["omega"] == pytest.approx(np.sqrt(np.linalg.det(block)), rel=1e-10)
+    assert found["crossing"] == pytest.approx((Dx + Dy) * sigma / L**3, rel=1e-8)
+    l1, _ = lyapunov(s, np.append(np.full(m, A), np.full(m, B / A)), [L])
+    assert found["l1"] == pytest.approx(l1, rel=1e-8)
+    assert (found["criticality"], found["direction"]) == ("supercritical", "above")
+
+
 # ---- laws -------------------------------------------------------------------------------------------
 
 
@@ -547,6 +574,28 @@ def test_a_weak_resonance_leaves_the_cubic_terms():
     found = normal_form("HH", s, np.zeros(4), {})
     assert "resonance at degree" in found["why"]
     assert found["p11"] == pytest.approx(-4.0 * 0.5)  # |q| = 1 is sqrt(2) times HALF
+    assert "s1" not in found
+
+
+def test_what_is_not_defined_where_a_coefficient_vanishes():
+    """A symmetric zero-Hopf point has G200 = 0; two oscillators that do not act on each other have p12 = p21 = 0."""
+
+    def symmetric(y, p):
+        r = y[1] ** 2 + y[2] ** 2
+        return (y[0] * (y[0] ** 2 - r), *turning(y, 1, -r + y[0] ** 2, 1.0))
+
+    s = bifur.System("symmetric", symmetric, states=("a", "b", "c"), parameters={})
+    found = normal_form("ZH", s, np.zeros(3), {})
+    assert "quadratic coefficient vanishes" in found["why"]
+    assert found["G300"] == pytest.approx(6)
+    assert not {"s", "theta", "E0"} & found.keys()
+
+    def apart(y, p):
+        return (*turning(y, 0, -(y[0] ** 2) - y[1] ** 2, 2.5), *turning(y, 2, y[2] ** 2 + y[3] ** 2, 0.8))
+
+    found = normal_form("HH", bifur.System("apart", apart, states=("a", "b", "c", "d"), parameters={}), np.zeros(4), {})
+    assert "does not act on the other" in found["why"]
+    assert found["sign"] == -1
     assert "s1" not in found
 
 

@@ -66,7 +66,7 @@ ML_FAST = {
     "LP": [(-0.033738, 0.136501, -0.020727), (-0.244914, 0.008514, 0.083257)],
     "NS": [(-0.119894, 0.045956, 0.033207)],
 }
-# Rinzel & Ermentrout 1998: currents at the Hopf points of the Morris-Lecar model
+# Morris-Lecar with the constants of Rinzel & Ermentrout 1998: currents at the Hopf points, rounded
 MORRIS_LECAR_HOPF = [93.86, 212.02]
 # points of codimension 2 in (q2, k) and in (F, T)
 CO_OXIDATION = {

@@ -229,7 +229,7 @@ def directset_roots(sigma2, rho, alpha):
 
 def test_equilibria_of_directset_are_all_combinations():
     """A mode survives iff rho < 1 / (4 (1 + sigma2_j)): 9, 3 or 1 equilibria, those on the bound included."""
-    for rho, number in ((0.05, 9), (0.15, 3), (0.3, 1)):
+    for rho, number in ((0.001, 9), (0.05, 9), (0.15, 3), (0.3, 1)):
         found = bifur.find_equilibria("directset", sigma2_1=0.2, sigma2_2=1.0, rho=rho)
         first, second = (directset_roots(s, rho, 0.5) for s in (0.2, 1.0))
         assert len(found) == len(first) * len(second) == number
@@ -266,6 +266,18 @@ def test_the_fold_of_directset():
     assert point.kind == "LP"
     assert point.parameters["rho"] == pytest.approx(1 / 4.8, rel=1e-11)
     assert point.state[0] == pytest.approx((1 / 2.4) ** 2, rel=1e-7)
+
+
+def test_the_diagram_of_two_surviving_modes():
+    """With s kept above zero: four states below the lower fold, none above it; it is met at both states of mode 1."""
+    bounds = {"s_1": (1e-9, 10), "s_2": (1e-9, 10)}
+    diagram = bifur.trace("directset", free="rho", span=(0.01, 0.5), bounds=bounds, sigma2_1=0.2, sigma2_2=1.0)
+    folds = [point for point in diagram.special_points if point.kind == "LP"]
+    np.testing.assert_allclose([point.parameters["rho"] for point in folds], [0.125, 0.125], rtol=1e-10)
+    expected = directset_roots(0.2, 0.125, 0.5)[1:]
+    np.testing.assert_allclose(sorted(point.state[0] for point in folds), expected, rtol=1e-8)
+    assert len(diagram.branches) == 2
+    assert diagram.completeness == "probable"
 
 
 def test_a_choice_of_modes():
@@ -342,12 +354,18 @@ def test_there_is_no_equilibrium_with_positive_predictors():
             assert compare((p * f[1::2]).sum(), -0.2 * (p**2).sum())
 
 
+def decay_of_equal_modes(t, a, h, rho, start):
+    """q(t) = p^2 with equal modes: q' = -4 / (a h^2) - 2 rho q."""
+    rest = 2 / (a * h**2 * rho)
+    return (start**2 + rest) * np.exp(-2 * rho * t) - rest
+
+
 def test_equal_modes_reach_zero_in_a_finite_time():
     """q = p^2 obeys q' = -4 / (a h^2) - 2 rho q: zero at t = log(1 + a h^2 rho q(0) / 2) / (2 rho)."""
     a, h, rho, start = 1.5, 2, 0.1, 0.8
     end = math.log(1 + a * h**2 * rho * start**2 / 2) / (2 * rho)
     run = bifur.integrate("cosine-modes", (start**2, start) * h, 2 * end, sigma2=a - 1, rho=rho, rtol=1e-10, atol=1e-18)
-    q = (start**2 + 2 / (a * h**2 * rho)) * np.exp(-2 * rho * run.t) - 2 / (a * h**2 * rho)
+    q = decay_of_equal_modes(run.t, a, h, rho, start)
     early = run.t < 0.99 * end
     np.testing.assert_allclose(run.state[early, 1] ** 2, q[early], rtol=1e-7)
     assert run.t[-1] == pytest.approx(end, rel=1e-6)
@@ -355,7 +373,21 @@ def test_equal_modes_reach_zero_in_a_finite_time():
     assert np.isfinite(run.state).all()
 
 
-def test_many_modes_are_written_down_quickly():
+def test_trajectories_of_64_modes():
+    """Equal ones by their closed form, with s = p^2; and s = p^2 stays invariant from unequal ones."""
+    s, a, rho, start = cosine_modes(64), 1.5, 0.1, 0.8
+    run = bifur.integrate(s, (start**2, start) * 64, 15.0, sigma2=a - 1, rho=rho, rtol=1e-9, atol=1e-14)
+    assert run.reason == Reason.END
+    q = decay_of_equal_modes(run.t, a, 64, rho, start)
+    np.testing.assert_allclose(run.state[:, 0::2], q[:, None].repeat(64, axis=1), rtol=1e-7)
+    np.testing.assert_allclose(run.state[:, 1::2] ** 2, q[:, None].repeat(64, axis=1), rtol=1e-7)
+    p = np.random.default_rng(15).uniform(0.5, 1, 64)
+    run = bifur.integrate(s, np.stack([p**2, p], axis=1).ravel(), 5.0, sigma2=0.2, rho=0.01)
+    np.testing.assert_allclose(run.state[-1, 0::2], run.state[-1, 1::2] ** 2, rtol=1e-7)
+    assert np.all(run.state[-1, 1::2] < p)
+
+
+def test_many_modes_have_no_symmetries_to_name():
     s = cosine_modes(64)
     assert (s.dimension, s.symmetries) == (128, ())
     assert len(cosine_modes(4).mirrors) == 23
