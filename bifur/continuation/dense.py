@@ -103,12 +103,13 @@ def factor(A: Matrix) -> Factors:
 
 @dataclass(frozen=True)
 class Corrected:
-    """Where the corrector ended: the point z = (u, s), [J f_s] there (n, n + 1), and how."""
+    """Where the corrector ended: the point z = (u, s), [J f_s] there (n, n + 1), how, and its corrections' lengths."""
 
     code: int
     z: Vector
     H: Matrix
     iterations: int
+    corrections: tuple[float, ...] = ()
 
 
 class Slice:
@@ -163,30 +164,32 @@ class Slice:
     ) -> Corrected:
         """Newton on f = 0, row . z = target. Corrections must shrink by `contraction` in the weighted norm."""
         before, z = -1.0, z.copy()
+        made: list[float] = []
         for iteration in range(max_newton + 1):
             f, H = self.evaluate(z)
             if not (np.isfinite(f).all() and np.isfinite(H).all()):
-                return Corrected(NOT_FINITE, z, H, iteration)
+                return Corrected(NOT_FINITE, z, H, iteration, tuple(made))
             if iteration > 0 and _small(f, H, z, RESIDUAL):
-                return Corrected(CONVERGED, z, H, iteration)
+                return Corrected(CONVERGED, z, H, iteration, tuple(made))
             if iteration == max_newton:
                 break
             factors = factor(np.vstack([H, row]))
             if factors.sign == 0.0:
-                return Corrected(SINGULAR, z, H, iteration)
+                return Corrected(SINGULAR, z, H, iteration, tuple(made))
             dz = factors.solve(np.append(-f, target - row @ z))
             z = z + dz
             change = float(np.linalg.norm(weight * dz))
+            made.append(change)
             if not math.isfinite(change):
-                return Corrected(NOT_FINITE, z, H, iteration)
+                return Corrected(NOT_FINITE, z, H, iteration, tuple(made))
             if change < 1e-15:
                 f, H = self.evaluate(z)
                 finite = np.isfinite(f).all() and np.isfinite(H).all()
-                return Corrected(CONVERGED if finite else NOT_FINITE, z, H, iteration + 1)
+                return Corrected(CONVERGED if finite else NOT_FINITE, z, H, iteration + 1, tuple(made))
             if before > 1e-12 and change > contraction * before:
-                return Corrected(DIVERGED, z, H, iteration)
+                return Corrected(DIVERGED, z, H, iteration, tuple(made))
             before = change
-        return Corrected(DIVERGED, z, H, max_newton)
+        return Corrected(DIVERGED, z, H, max_newton, tuple(made))
 
     def newton(self, u: Vector, value: float, max_newton: int) -> tuple[int, Vector, float, Matrix]:
         """Newton at a fixed parameter; (code, state, largest first correction, J there)."""
