@@ -63,11 +63,12 @@ def contradictions(
     values: NDArray[np.float64],
     sets: Sequence[EquilibriumSet],
     critical: list[float] | None,
+    counted: bool = True,
 ) -> list[str]:
     """What the branches say against the algebra: then nothing is proved.
 
     Each fold and branch point lies at a critical value, none is found twice on one branch, and where the number of
-    equilibria changes between two values there is one of them.
+    equilibria changes between two values there is one of them; unless the `sets` are not meant to hold all (`counted`).
     """
     notes = []
     width = span[1] - span[0]
@@ -80,7 +81,7 @@ def contradictions(
             notes.append(f"branch {i}: a {point.kind} at {free} = {value:.9g}, where algebra has none")
         if any(j == i and _same_fold(point, other, free, allowed) for j, other in located[:number]):
             notes.append(f"branch {i}: a fold at {free} = {value:.9g} was found twice, another one missed")
-    for k in range(1, len(values) - 2):
+    for k in range(1, len(values) - 2) if counted else ():
         between = (at > values[k]) & (at < values[k + 1])
         escaped = any(
             stop is not Stop.END_OF_SPAN and values[k] < piece.branch.parameter[end] < values[k + 1]
