@@ -271,8 +271,7 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
             # beyond a fold the cut may land behind the point it came from
             good = turn > math.cos(st.turn) and (stop < 0 or ahead > 0.0)
         # towards a pole the parameter stands still up to rounding, and its tangent has no sign
-        moves = max(abs(ta[n]), abs(tb[n])) * weight[n] > STILL
-        if good and not moves:
+        if good and max(abs(ta[n]), abs(tb[n])) * weight[n] <= STILL:
             for i in range(n):
                 if abs(b[i]) > LARGE:
                     return ESCAPED
@@ -285,7 +284,7 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
                 unstable_b += j < n and T.re[k, j] > 0.0
             T.unstable[k] = unstable_b
             hopf_b = hopf_0 if stop == CLOSED else hopf_test(T.re[k], T.im[k], n)
-            lp, bp = moves and ta[n] * tb[n] < 0.0, sign_a != sign_b
+            lp, bp = ta[n] * tb[n] < 0.0, sign_a != sign_b
             hb = n > 1 and hopf_a * hopf_b < 0.0
             change = abs(unstable_b - unstable_a)
             ratio = length_p / step
@@ -293,7 +292,7 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
             if ds > FINEST * st.ds_max:
                 fold_dip = _dip(ratio, fold_p, ta[n], tb[n])
                 hopf_dip = _dip(ratio, hopf_p, hopf_a, hopf_b) if n > 1 else 1.0
-                good = min(dip, fold_dip, hopf_dip) > 0.0 or not moves
+                good = min(dip, fold_dip, hopf_dip) > 0.0
             if good and (lp or bp or hb or change > 0 or dip < DEEP):
                 T.count[POINTS] = k
                 known = T.count[SPECIAL]
