@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # test functions beside those of the kernel: l1, and the side of a fold curve on which its normal points
 LYAPUNOV, SIDE = TESTS, TESTS + 1
+SLOW = 10.0  # a first correction may be small by chance: between two points of the curve there is no other to go to
 
 
 class Line:
@@ -66,7 +67,7 @@ class Line:
             self.weight,
             plane.free,
             plane.logs,
-            0.9,
+            SLOW,
             1e-12,
             20,
             1,
