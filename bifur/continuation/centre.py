@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
     from bifur.systems.base import System
 
-ON_AXIS = 1e-6  # of the size of A: real parts that a located point may have
+OFF = 1e-6  # change of states and parameters, by which an eigenvalue that is on the axis may be off it
+PAIR = 1e-7  # of the largest eigenvalue: a smaller imaginary part may be a double zero, split by rounding
 SIMPLE = 1e-7  # <p, q> of unit vectors below this: the eigenvalue is taken as multiple
+NONE = 1e-12  # of the terms of a coefficient: below, it is zero
 RESONANT = 1e-6  # of the largest critical eigenvalue: combinations closer than this to an eigenvalue
 
 Exponent = tuple[int, ...]
@@ -51,41 +53,78 @@ class Mode:
         return Mode(np.conj(self.value), self.q.conj(), self.p.conj())
 
 
+def balance(A: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Units d of the states in which rows and columns of D^-1 A D are alike, powers of two (Osborne 1960)."""
+    d = np.ones(len(A))
+    size = np.abs(A) * (1 - np.eye(len(A)))
+    for _ in range(20):
+        moved = False
+        for i in range(len(A)):
+            column, row = size[:, i].sum(), size[i].sum()
+            if column > 0 and row > 0 and max(column, row) > 2 * min(column, row):
+                factor = 2.0 ** round(float(np.log2(row / column)) / 2)
+                moved = moved or factor != 1
+                d[i] *= factor
+                size[:, i] *= factor
+                size[i] /= factor
+        if not moved:
+            break
+    return d
+
+
 def mode(A: NDArray[np.float64], value: complex) -> Mode:
-    """The vectors of a simple eigenvalue, from the singular vectors of A - value; real where it is zero."""
-    shifted = A - value * np.eye(len(A)) if value else A
-    left, size, right = np.linalg.svd(shifted)
+    """The vectors of a simple eigenvalue, from the singular vectors of A - value.
+
+    They are real where it is zero: then the first component of q above half of the largest is positive.
+    """
+    d = balance(A)
+    shifted = A / d[:, None] * d
+    left, size, right = np.linalg.svd(shifted - value * np.eye(len(A)) if value else shifted)
     q, p = right[-1].conj(), left[:, -1]
-    product = np.vdot(p, q)
-    if abs(product) <= SIMPLE or (len(A) > 1 and size[-2] <= SIMPLE * size[0]):
+    if abs(np.vdot(p, q)) <= SIMPLE or (len(A) > 1 and size[-2] <= SIMPLE * size[0]):
         raise NoNormalForm(f"the eigenvalue {_shown(value)} is not simple")
-    return Mode(value, q, p / np.conj(product))
+    q, p = q * d, p / d
+    q = q / np.linalg.norm(q)
+    if not value:  # real: the sign is chosen, so that coefficients of odd degree have one value
+        leading = q[np.flatnonzero(np.abs(q) > 0.5 * np.abs(q).max())[0]]
+        q = q if leading > 0 else -q
+    return Mode(value, q, p / np.conj(np.vdot(p, q)))
 
 
-def modes(A: NDArray[np.float64], zeros: int, pairs: int) -> list[Mode]:
-    """The modes on the imaginary axis, put there exactly: zero if wanted, then pairs i omega, -i omega by size."""
-    values = np.linalg.eigvals(A)
-    size = np.abs(A).sum(axis=1).max()
-    found = []
-    if zeros:
-        k = int(np.argmin(np.abs(values)))
-        if len(A) > 1 and abs(values[k]) > ON_AXIS * size:  # a lone eigenvalue has no scale beside it
-            raise NoNormalForm(f"no eigenvalue is zero: the smallest is {_shown(values[k])}")
-        found.append(mode(A, 0.0))
-        values = np.delete(values, k)
-    # a pair of complex rounding errors around a double zero is no Hopf pair
-    above = values[values.imag > ON_AXIS * size]
-    above = above[np.argsort(np.abs(above.real))][:pairs]
-    if len(above) < pairs or (pairs and np.abs(above.real).max() > ON_AXIS * size):
-        wanted = "pair of eigenvalues lies" if pairs == 1 else f"{pairs} pairs of eigenvalues lie"
-        nearest = f": the nearest is {_shown(above[-1])}" if len(above) else ""
-        raise NoNormalForm(
-            f"no {wanted} on the imaginary axis{nearest}" if pairs == 1 else f"not {wanted} there{nearest}"
-        )
-    for value in sorted(above, key=lambda v: -v.imag):
-        upper = mode(A, 1j * value.imag)
-        found += [upper, upper.conjugate()]
-    return found
+@dataclass(frozen=True)
+class Linear:
+    """The Jacobian, and how much it changes where states and parameters are off by 1e-6."""
+
+    A: NDArray[np.float64]
+    change: NDArray[np.float64]
+
+    def modes(self, zeros: int, pairs: int) -> list[Mode]:
+        """The modes on the imaginary axis, put there exactly: zero if wanted, then pairs i omega, -i omega by size."""
+        values = np.linalg.eigvals(self.A).astype(complex)
+        largest = np.abs(values).max()
+        found = []
+        if zeros:
+            k = int(np.argmin(np.abs(values)))
+            found.append(self.on_axis(values[k], 0.0))
+            values = np.delete(values, k)
+        above = values[values.imag > PAIR * largest]
+        above = above[np.argsort(np.abs(above.real / np.maximum(np.abs(above), 1e-300)))][:pairs]
+        if len(above) < pairs:
+            raise NoNormalForm(f"the Jacobian has {len(above) or 'no'} pair of complex eigenvalues, not {pairs}")
+        for value in sorted(above, key=lambda v: -v.imag):
+            upper = self.on_axis(value, 1j * value.imag)
+            found += [upper, upper.conjugate()]
+        return found
+
+    def on_axis(self, value: complex, target: complex) -> Mode:
+        """The mode of `value`, which should be `target`."""
+        at = mode(self.A, target)
+        off = float(np.abs(at.p) @ self.change @ np.abs(at.q))
+        if not abs(value - target) <= max(off, OFF * abs(target)):
+            raise NoNormalForm(
+                f"no eigenvalue lies {'on the imaginary axis' if target else 'at zero'}: the nearest is {_shown(value)}"
+            )
+        return at
 
 
 def _shown(value: complex) -> str:
@@ -99,14 +138,16 @@ class Reduction:
         self, system: System, u: NDArray[np.float64], p: NDArray[np.float64], A: NDArray[np.float64], on: Sequence[Mode]
     ) -> None:
         self.system, self.u, self.A, self.modes = system, u, A, tuple(on)
+        self.units = balance(A)
         self.parameters = dict(zip(system.parameters, p, strict=True))
         self.values = np.array([m.value for m in on])
-        self.spectrum = np.linalg.eigvals(A)
+        self.spectrum = np.linalg.eigvals(A).astype(complex)
         m = len(on)
         self.h: dict[Exponent, NDArray[np.complex128]] = {_unit(m, j): on[j].q + 0j for j in range(m)}
         self.g: list[dict[Exponent, complex]] = [{} for _ in on]
+        self.terms: list[dict[Exponent, float]] = [{} for _ in on]  # <|p|, |R|>: what g is the sum of
         self.degree = 1
-        self.size = max(np.abs(self.values).max(), 0.0)
+        self.size = np.abs(self.values).max()
 
     def extend(self, order: int) -> None:
         """All coefficients `g` up to a degree; NoNormalForm where a resonance forbids it: lower degrees stay."""
@@ -120,12 +161,18 @@ class Reduction:
             for a in exponents:
                 right = along[:, algebra.position[a]] - self._transported(a)
                 resonant = [j for j in range(len(self.modes)) if self._is_resonant(a, j)]
+                for j in resonant:
+                    self.terms[j][a] = float(np.abs(self.modes[j].p) @ np.abs(right))
                 if degree < order:
                     self._solve(a, right, resonant)
                 else:
                     for j in resonant:
                         self.g[j][a] = complex(np.vdot(self.modes[j].p, right))
             self.degree = min(degree, order - 1)
+
+    def vanishes(self, j: int, a: Exponent) -> bool:
+        """Whether the real part of a coefficient is no more than the rounding of its terms."""
+        return abs(self.g[j][a].real) <= NONE * self.terms[j][a]
 
     def _along(self, algebra: series.Algebra) -> NDArray[np.complex128]:
         """F(u0 + H(w)): (n, monomials)."""
@@ -158,12 +205,13 @@ class Reduction:
         n, k = len(self.u), len(resonant)
         # (<a, L> - A   q) (h)   (R)
         # (p^H          0) (g) = (0)
-        bordered = np.zeros((n + k, n + k), complex)
-        bordered[:n, :n] = self._sum(a) * np.eye(n) - self.A
+        bordered: NDArray[Any] = np.zeros((n + k, n + k), complex)
+        d = self.units
+        bordered[:n, :n] = self._sum(a) * np.eye(n) - self.A / d[:, None] * d
         for i, j in enumerate(resonant):
-            bordered[:n, n + i], bordered[n + i, :n] = self.modes[j].q, self.modes[j].p.conj()
-        solution = np.linalg.solve(bordered, np.append(right, np.zeros(k)))
-        self.h[a] = solution[:n]
+            bordered[:n, n + i], bordered[n + i, :n] = self.modes[j].q / d, self.modes[j].p.conj() * d
+        solution = np.linalg.solve(bordered, np.append(right / d, np.zeros(k)))
+        self.h[a] = np.asarray(solution[:n] * d, complex)
         for i, j in enumerate(resonant):
             self.g[j][a] = complex(solution[n + i])
 

@@ -120,11 +120,16 @@ def _parameters(system: System, given: Mapping[str, float] | NDArray[np.float64]
     return p
 
 
-def _jacobian(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) -> NDArray[np.float64]:
-    A = Forms(system, u, p).J(np.eye(system.dimension))
+def _linear(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) -> centre.Linear:
+    eye = np.eye(system.dimension)
+    A = Forms(system, u, p).J(eye)
+    change = np.zeros_like(A)
+    for sign in (1, -1):
+        near = Forms(system, u + sign * centre.OFF * (1 + np.abs(u)), p + sign * centre.OFF * (1 + np.abs(p)))
+        change = np.fmax(change, np.abs(near.J(eye) - A))
     if not np.isfinite(A).all():
         raise centre.NoNormalForm("the Jacobian is not finite there")
-    return A
+    return centre.Linear(A, change)
 
 
 def _along(system: System, free: str) -> NDArray[np.float64]:
@@ -139,18 +144,18 @@ def _along(system: System, free: str) -> NDArray[np.float64]:
 
 def fold_coefficient(system: System, u: NDArray[np.float64], p: NDArray[np.float64], v: NDArray[np.float64]) -> float:
     """a = <w, B(v, v)> / 2 with J v = 0, J^T w = 0, |v| = 1, <w, v> = 1 (K04, eq. 5.32); NaN where <w, v> = 0."""
-    n = system.dimension
-    J = system.derived.evaluate("jacobian", system, u, dict(zip(system.parameters, p, strict=True)))
+    n, module = system.dimension, system.derived.module  # called directly: this runs at every fold
+    J, second = np.zeros((n, n)), np.zeros((n, n + len(p)))
+    module.jacobian(u, p, J)
+    module.second(u, p, np.append(v, np.zeros(len(p))), second)
     w = np.linalg.svd(J)[0][:, -1]
-    out = np.zeros((n, n + len(p)))
-    system.derived.module.second(u, p, np.concatenate([v, np.zeros(len(p))]), out)
     scale = float(w @ v)
-    return float(w @ out[:, :n] @ v / (2 * scale)) if scale != 0 else float("nan")
+    return float(w @ second[:, :n] @ v / (2 * scale)) if scale != 0 else float("nan")
 
 
 def fold(system: System, u: NDArray[np.float64], p: NDArray[np.float64], free: str | None = None) -> Form:
     """LP: `quadratic`, and with `free` the `direction` in which the two equilibria exist."""
-    (zero,) = centre.modes(_jacobian(system, u, p), 1, 0)
+    (zero,) = _linear(system, u, p).modes(1, 0)
     forms, v, w = Forms(system, u, p), zero.q.real, zero.p.real
     a = float(w @ forms.B(v, v) / 2)
     form: Form = {"quadratic": a}
@@ -163,8 +168,8 @@ def fold(system: System, u: NDArray[np.float64], p: NDArray[np.float64], free: s
 
 def hopf(system: System, u: NDArray[np.float64], p: NDArray[np.float64], free: str | None = None) -> Form:
     """HB: l1 = Re <p, C(q,q,q*) - 2 B(q, A^-1 B(q,q*)) + B(q*, (2 i omega - A)^-1 B(q,q))> / 2 (K04, section 5.4)."""
-    A = _jacobian(system, u, p)
-    upper, lower = centre.modes(A, 0, 1)
+    linear = _linear(system, u, p)
+    A, (upper, lower) = linear.A, linear.modes(0, 1)
     omega = float(upper.value.imag)
     form: Form = {"omega": omega, "period": 2 * math.pi / omega}
     speed = None if free is None else _crossing(system, u, p, A, upper, free)
@@ -202,9 +207,11 @@ def _crossing(
 ) -> float | None:
     """d Re(lambda) / d(free) along the branch; None where the branch cannot be followed by `free`."""
     forms, along = Forms(system, u, p), _along(system, free)
-    if np.linalg.cond(A) > 1e12:
+    d = centre.balance(A)
+    balanced = A / d[:, None] * d
+    if np.linalg.cond(balanced) > 1e12:
         return None
-    along[: system.dimension] = -np.linalg.solve(A, forms.J(along))
+    along[: system.dimension] = -np.linalg.solve(balanced, forms.J(along) / d) * d
     return float(np.vdot(at.p, forms.B(at.q, along)).real)
 
 
@@ -213,8 +220,8 @@ def _crossing(
 
 def cusp(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) -> Form:
     """CP: c = <p, C(q,q,q) + 3 B(q, h2)> / 6, A h2 = -B(q,q) (K99; K04, section 8.7)."""
-    A = _jacobian(system, u, p)
-    reduction = centre.Reduction(system, u, p, A, centre.modes(A, 1, 0))
+    linear = _linear(system, u, p)
+    reduction = centre.Reduction(system, u, p, linear.A, linear.modes(1, 0))
     reduction.extend(3)
     return {"cubic": float(reduction.g[0][(3,)].real)}
 
@@ -225,10 +232,14 @@ def bogdanov_takens(system: System, u: NDArray[np.float64], p: NDArray[np.float6
     A q0 = 0, A q1 = q0, A^T p1 = 0, A^T p0 = p1, <p0,q0> = <p1,q1> = 1, <p0,q1> = <p1,q0> = 0, |q0| = 1, <q0,q1> = 0.
     a and b change their signs together with q0; a >= 0 is chosen.
     """
-    A = _jacobian(system, u, p)
-    n = len(A)
+    linear = _linear(system, u, p)
+    n, d = len(linear.A), centre.balance(linear.A)
+    A = linear.A / d[:, None] * d
     left, size, right = np.linalg.svd(A)
     q0, p1 = right[-1], left[:, -1]
+    off = float(np.abs(p1 / d) @ linear.change @ np.abs(q0 * d))
+    if not size[-1] <= max(off, centre.SIMPLE * size[0]):
+        raise centre.NoNormalForm(f"no eigenvalue lies at zero: the smallest singular value is {size[-1]:.6g}")
     if n > 1 and size[-2] <= centre.SIMPLE * size[0]:
         raise centre.NoNormalForm("the Jacobian has a kernel of two dimensions: two independent null vectors")
     if abs(p1 @ q0) > 1e-4:
@@ -239,9 +250,12 @@ def bogdanov_takens(system: System, u: NDArray[np.float64], p: NDArray[np.float6
     bordered[:n, :n], bordered[:n, n], bordered[n, :n] = A, p1, q0
     q1 = np.linalg.solve(bordered, np.append(q0, 0.0))[:n]
     p0 = np.linalg.solve(bordered.T, np.append(p1, 0.0))[:n]
-    scale = float(p1 @ q1)
-    if abs(scale) <= centre.SIMPLE * np.linalg.norm(q1):
+    if abs(p1 @ q1) <= centre.SIMPLE * np.linalg.norm(q1):
         raise centre.NoNormalForm("zero is an eigenvalue of multiplicity three or more")
+    size0 = np.linalg.norm(q0 * d)
+    q0, q1, p0, p1 = q0 * d / size0, q1 * d / size0, p0 / d, p1 / d
+    q1 = q1 - (q0 @ q1) * q0
+    scale = float(p1 @ q1)
     p1, p0 = p1 / scale, p0 / scale
     p0 = p0 - (p0 @ q1) * p1
     forms = Forms(system, u, p)
@@ -253,8 +267,8 @@ def bogdanov_takens(system: System, u: NDArray[np.float64], p: NDArray[np.float6
 
 def bautin(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) -> Form:
     """GH: l2, the real part of the coefficient of w |w|^4 (K99; K04, section 8.7)."""
-    A = _jacobian(system, u, p)
-    upper, lower = centre.modes(A, 0, 1)
+    linear = _linear(system, u, p)
+    A, (upper, lower) = linear.A, linear.modes(0, 1)
     reduction = centre.Reduction(system, u, p, A, (upper, lower))
     reduction.extend(5)
     form = reduction.g[0]
@@ -271,9 +285,9 @@ def zero_hopf(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) ->
     x' = x^2 + s r^2, r' = r (theta x + x^2), as MatCont reports it), E0 = Re(H210 + H110 (Re H021 / G011 - G300 / G200
     + G111 / G011) - H021 G200 / (2 G011)) / 2. MatCont prints the sign of E0.
     """
-    A = _jacobian(system, u, p)
-    at = centre.modes(A, 1, 1)
-    reduction = centre.Reduction(system, u, p, A, at)
+    linear = _linear(system, u, p)
+    at = linear.modes(1, 1)
+    reduction = centre.Reduction(system, u, p, linear.A, at)
     reduction.extend(3)
     v, w = reduction.g[0], reduction.g[1]
     G200, G011 = 2 * v[2, 0, 0].real, v[0, 1, 1].real
@@ -284,7 +298,7 @@ def zero_hopf(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) ->
         **{"G200": float(G200), "G011": float(G011), "G300": float(G300), "G111": float(G111)},
         **{"H110": float(H110), "H210": float(H210), "H021": float(H021)},
     }
-    if G200 == 0 or G011 == 0:
+    if reduction.vanishes(0, (2, 0, 0)) or reduction.vanishes(0, (0, 1, 1)):
         return {**form, "why": "a quadratic coefficient vanishes: s, theta and E0 are not defined"}
     E0 = (H210 + H110 * (H021 / G011 - G300 / G200 + G111 / G011) - H021 * G200 / (2 * G011)) / 2
     return {**form, "s": float(np.sign(G200 * G011)), "theta": float(H110 / G200), "E0": float(E0)}
@@ -301,9 +315,9 @@ def double_hopf(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) 
     centre manifold with <p, h> = 0, as in MatCont; `quintic` = delta (delta - 1) Theta + theta (theta - 1) Delta, which
     must not vanish (K04, section 8.6), does not depend on the choice.
     """
-    A = _jacobian(system, u, p)
-    at = centre.modes(A, 0, 2)
-    reduction = centre.Reduction(system, u, p, A, at)
+    linear = _linear(system, u, p)
+    at = linear.modes(0, 2)
+    reduction = centre.Reduction(system, u, p, linear.A, at)
     quintic = ""
     try:
         reduction.extend(5)
@@ -318,10 +332,10 @@ def double_hopf(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) 
         "omega2": float(at[2].value.imag),
         **{"p11": float(p11), "p12": float(p12), "p21": float(p21), "p22": float(p22)},
     }
-    if p11 == 0 or p22 == 0:
+    if reduction.vanishes(0, (2, 1, 0, 0)) or reduction.vanishes(2, (0, 0, 2, 1)):
         return {**form, "why": "a first Lyapunov coefficient vanishes: theta and delta are not defined"}
     form |= {"sign": float(np.sign(p11 * p22)), "theta": float(p12 / p22), "delta": float(p21 / p11)}
-    if p12 == 0 or p21 == 0:
+    if reduction.vanishes(0, (1, 0, 1, 1)) or reduction.vanishes(2, (1, 1, 1, 0)):
         return {**form, "why": "one mode does not act on the other: s1 and s2 are not defined"}
     if quintic:
         return {**form, "why": f"no terms of degree 5: {quintic}"}

@@ -153,17 +153,17 @@ class Series:
         return result
 
 
-def evaluate(expressions: Sequence[expression.Expression], values: Mapping[str, Any]) -> list[Any]:
+def evaluate(
+    expressions: Sequence[expression.Expression],
+    values: Mapping[str, Any],
+    constant: Callable[[Fraction], float] = float,
+) -> list[Any]:
     """Expressions with some of their names bound to series, others to numbers or arrays.
 
     Where a function has no derivative the coefficients are not finite; nothing warns.
     """
     with np.errstate(all="ignore"):
-        return expression.evaluate(expressions, values, _constant, _function, _power)
-
-
-def _constant(value: Fraction) -> float:
-    return float(value)
+        return expression.evaluate(expressions, values, constant, _function, _power)
 
 
 def _function(name: str, value: Any) -> Any:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import bifur
-from bifur.continuation.branch_points import branch_tangents, unfolded
+from bifur.continuation.branch_points import branch_tangents
 from bifur.continuation.normal_forms import normal_form
+from bifur.continuation.unfold import unfolded
 from tests.known.families import system
 from tests.known.textbook import Pushed, with_others
 
@@ -25,6 +26,8 @@ def at_rest(at, **options):
 def assert_same_lines(found, expected):
     """Each unit vector equals one of the others up to its sign, one to one."""
     assert len(found) == len(expected)
+    if not len(found):
+        return
     cosines = np.abs(np.asarray(found) @ np.asarray(expected).T)
     matches = cosines.argmax(axis=1)
     assert sorted(matches) == list(range(len(expected)))
@@ -125,8 +128,17 @@ def test_both_branches_in_the_states_alone():
     assert_same_lines(found.tangents, np.array([[1, 1, 0], [1, -1, 0]]) / 2**0.5)
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-29, 1e-20, 2e-10, 1e-8, 1e-7, -1e-6])
+def test_the_origin_of_l2_full_from_nearby(size):
+    """Newton leaves a tiny p, and a far smaller s: the point lies on the line of equilibria s = rho = 0."""
+    found = bundled("l2-full", [-(abs(size) ** 3), size], rho=0)
+    assert (found.form["type"], len(found.tangents)) == ("multiple", 3)
+    np.testing.assert_allclose(found.point, 0, atol=1e-15)
+    assert_same_lines(found.tangents, [[0, 0, 1], [0, 1, 0], [0, 0.5**0.5, 0.5**0.5]])
+
+
 @pytest.mark.parametrize("n", [1, 3])
-@pytest.mark.parametrize("size", [1e-9, 1e-7, 3e-6])
+@pytest.mark.parametrize("size", [1e-12, 1e-9, 1e-7, 3e-6])
 def test_a_point_that_is_not_located_exactly(n, size):
     """Sharpening moves it to where three branches meet; where it may not, a nearby form is read as it is."""
     at = pushed(lambda y, p: (y[0] * (y[0] - p.lam) * p.lam,), n, 40 + n)
@@ -139,6 +151,32 @@ def test_a_point_that_is_not_located_exactly(n, size):
     assert_same_lines(found.tangents, exact.tangents)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_random_forms(seed):
+    """Leading forms of degree 2 to 4 with known real roots, and terms of one degree more, from a point nearby."""
+    rng = np.random.default_rng(seed)
+    n, order = int(rng.integers(1, 5)), int(rng.integers(2, 5))
+    real = order if rng.random() < 0.6 else order - 2
+    slopes = np.cumsum(rng.uniform(0.2, 2, real)) - rng.uniform(0, 2)
+    rest = rng.normal(size=order + 2)
+
+    def g(y, p):
+        leading = 1.3
+        for slope in slopes:
+            leading = leading * (y[0] - float(slope) * p.lam)
+        if real < order:
+            leading = leading * (y[0] ** 2 + 0.5 * y[0] * p.lam + p.lam**2)
+        return (leading + sum(float(c) * y[0] ** k * p.lam ** (order + 1 - k) for k, c in enumerate(rest)),)
+
+    at = pushed(g, n, 100 + seed)
+    size = rng.choice([0.0, 1e-12, 1e-9, 1e-7])
+    found = branch_tangents(at.system, at.origin + size * rng.normal(size=n), np.array([size, 0.0]), "lam")
+    assert found.order == order
+    assert_same_lines(found.tangents, np.reshape([at.direction(first(n, s), 1.0) for s in slopes], (-1, n + 1)))
+    assert (found.form["type"] == "isola centre") == (real == 0)
+    np.testing.assert_allclose(found.point, np.append(at.origin, 0.0), atol=1e-9)
+
+
 def test_a_transcritical_point_near_a_triple_one_stays_two():
     """y lam (y - lam - delta): at (0, 0) two branches cross; the third passes at a distance delta."""
     for delta in (0.1, 1e-2, 1e-3, 1e-4, 1e-6):
@@ -149,6 +187,33 @@ def test_a_transcritical_point_near_a_triple_one_stays_two():
         assert (found.order, len(found.tangents)) == (2, 2)
         assert found.form["type"] == "pitchfork"  # y = 0, and lam = 0 in the state alone
         np.testing.assert_allclose(found.point, 0, atol=1e-15)
+
+
+@pytest.mark.parametrize("n", [1, 3, 7])
+@pytest.mark.parametrize("state", [1e-5, 1e5])
+@pytest.mark.parametrize("parameter", [1e-4, 1e6])
+@pytest.mark.parametrize(
+    ("g", "kind", "number"),
+    [
+        (lambda y, lam: 1.3 * lam * y - 0.7 * y**2, "transcritical", 2),
+        (lambda y, lam: 1.3 * lam * y - 0.7 * y**3, "pitchfork", 2),
+        (lambda y, lam: y * (y - lam) * lam, "multiple", 3),
+    ],
+)
+def test_units_do_not_matter(n, state, parameter, g, kind, number):
+    """The same branch point with states and parameter measured in other units."""
+    at = pushed(lambda y, p: (g(y[0], p.lam),), n, 50 + n)
+
+    def field(u, p):
+        inner = bifur.systems.base.Values({"lam": p.lam / parameter, "mu": p.mu})
+        return tuple(state * part for part in at.system.definition([x / state for x in u], inner))
+
+    s = bifur.System("units", field, states=at.system.states, parameters={"lam": 0.0, "mu": 0.0})
+    found = branch_tangents(s, at.origin * state, np.zeros(2), "lam")
+    assert (found.form["type"], len(found.tangents)) == (kind, number)
+    units = np.append(np.full(n, state), parameter)
+    back = found.tangents / units
+    assert_same_lines(back / np.linalg.norm(back, axis=1)[:, None], at_rest(at).tangents)
 
 
 # ---- the systems of the package and of the literature -----------------------------------------------
@@ -220,6 +285,27 @@ def test_enz(s0):
     )
     slow = asymmetric.eigenvalues[np.argmin(np.abs(asymmetric.eigenvalues))].real
     assert (slow < 0) == (found.form["criticality"] == "supercritical")
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_chafee_and_infante_on_a_line(k):
+    """u'' + lam u - u^3 on 40 points: pitchforks at the eigenvalues, c = -sum q_i^4 = -3 / (2 (m + 1)), |q| = 1."""
+    m = 40
+    h2 = (1 / (m + 1)) ** 2
+
+    def field(u, p):
+        v = [0, *u, 0]
+        return tuple((v[i - 1] - 2 * v[i] + v[i + 1]) / h2 + p.lam * v[i] - v[i] ** 3 for i in range(1, m + 1))
+
+    s = bifur.System("chafee", field, states=[f"u{i}" for i in range(m)], parameters={"lam": 1.0})
+    lam = 4 / h2 * np.sin(k * np.pi / (2 * (m + 1))) ** 2
+    found = branch_tangents(s, np.zeros(m), np.array([lam]), "lam")
+    assert found.form["type"] == "pitchfork"
+    mode = np.sin(k * np.pi * np.arange(1, m + 1) / (m + 1)) * np.sqrt(2 / (m + 1))
+    assert_same_lines(found.tangents, [np.append(np.zeros(m), 1), np.append(mode, 0)])
+    assert found.form["cubic"] == pytest.approx(-3 / (2 * (m + 1)), rel=1e-9)
+    assert found.form["crossing"] == pytest.approx(1, rel=1e-10)
+    assert (found.form["criticality"], found.form["direction"]) == ("supercritical", "above")
 
 
 def test_crossing_by_the_eigenvalues_along_a_branch():

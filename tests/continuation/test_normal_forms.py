@@ -8,6 +8,7 @@ from scipy.optimize import root
 
 import bifur
 from bifur.continuation import centre
+from bifur.continuation.along import fold_coefficients, lyapunov_coefficients
 from bifur.continuation.multilinear import Forms
 from bifur.continuation.normal_forms import fold_coefficient, normal_form
 from tests.known.families import system
@@ -192,7 +193,7 @@ def test_double_hopf(n, signs, paces, bend):
 def lyapunov(s, u, p):
     """l1 and l2 by the formulas of Kuznetsov 1999 and 2004, term by term, with multilinear forms."""
     forms = Forms(s, u, p)
-    A = s.jacobian(u, dict(zip(s.parameters, p, strict=True)))
+    A = forms.J(np.eye(s.dimension))
     values, vectors = np.linalg.eig(A)
     k = np.argmin(np.where(values.imag > 0, np.abs(values.real), np.inf))
     q, w = vectors[:, k] / np.linalg.norm(vectors[:, k]), values[k].imag
@@ -427,6 +428,33 @@ def pair(s, u, q, omega):
     return np.vdot(upper.p, inner).real / 2
 
 
+def test_the_brusselator_on_a_line():
+    """Diffusion on 2 x 20 points, ends held: the first mode turns at L^2 = (Dx + Dy) sigma / (B - 1 - A^2)."""
+    m, A, B, Dx, Dy = 20, 2.0, 5.45, 0.008, 0.004
+    h2 = (1 / (m + 1)) ** 2
+
+    def field(u, p):
+        x, y = [A, *u[:m], A], [B / A, *u[m:], B / A]
+        dx = [Dx * (x[i - 1] - 2 * x[i] + x[i + 1]) / (h2 * p.L**2) for i in range(1, m + 1)]
+        dy = [Dy * (y[i - 1] - 2 * y[i] + y[i + 1]) / (h2 * p.L**2) for i in range(1, m + 1)]
+        react = [x[i] ** 2 * y[i] for i in range(1, m + 1)]
+        return (
+            *(dx[i] + react[i] - (B + 1) * x[i + 1] + A for i in range(m)),
+            *(dy[i] + B * x[i + 1] - react[i] for i in range(m)),
+        )
+
+    s = bifur.System("brusselator", field, states=[f"u{i}" for i in range(2 * m)], parameters={"L": 1.0})
+    sigma = 4 / h2 * np.sin(np.pi / (2 * (m + 1))) ** 2
+    L = np.sqrt((Dx + Dy) * sigma / (B - 1 - A**2))
+    found = normal_form("HB", s, np.append(np.full(m, A), np.full(m, B / A)), {"L": L}, "L")
+    block = np.array([[B - 1 - Dx * sigma / L**2, A**2], [-B, -(A**2) - Dy * sigma / L**2]])
+    assert found["omega"] == pytest.approx(np.sqrt(np.linalg.det(block)), rel=1e-10)
+    assert found["crossing"] == pytest.approx((Dx + Dy) * sigma / L**3, rel=1e-8)
+    l1, _ = lyapunov(s, np.append(np.full(m, A), np.full(m, B / A)), [L])
+    assert found["l1"] == pytest.approx(l1, rel=1e-8)
+    assert (found["criticality"], found["direction"]) == ("supercritical", "above")
+
+
 # ---- laws -------------------------------------------------------------------------------------------
 
 
@@ -449,6 +477,42 @@ def test_scaling(time, size):
     assert two["omega"] == pytest.approx(time * one["omega"], rel=1e-12)
     assert two["l1"] == pytest.approx(time / size**2 * one["l1"], rel=1e-9)
     assert two["l2"] == pytest.approx(time / size**4 * one["l2"], rel=1e-9)
+
+
+def in_units(base, units, name="units"):
+    """The same system with its states measured in other units."""
+
+    def field(u, p):
+        inner = base.definition([x / float(k) for x, k in zip(u, units, strict=True)], p)
+        return tuple(float(k) * part for k, part in zip(units, inner, strict=True))
+
+    return bifur.System(name, field, states=base.states, parameters=dict(base.parameters))
+
+
+@pytest.mark.parametrize("units", [(1e4, 1e-3, 1.0, 30.0), (1e-5, 1e-5, 1e5, 1e5), (1e7, 1e7, 1e7, 1e7)])
+def test_what_does_not_depend_on_units(units):
+    """Signs, ratios and frequencies, at the published points of Lorenz-84; the crossing of the Hopf point of adaptx."""
+    s = system("lorenz84")
+    c = characteristic(s)
+    other = in_units(s, units)
+    u, q = at_published(s, ("F", "T"), (2.53322110696, 0.02627394298), {}, lambda u, q: [c(u, q)[0], c(u, q)[2]])
+    one, two = normal_form("HH", s, u, q), normal_form("HH", other, u * units, q)
+    for key in ("omega1", "omega2", "sign", "theta", "delta", "Theta", "Delta", "quintic"):
+        assert two[key] == pytest.approx(one[key], rel=1e-6), key
+    u, q = at_published(
+        s, ("F", "T"), (1.283419296138, 0.000126540834), {},
+        lambda u, q: [c(u, q)[3], c(u, q)[0] * c(u, q)[1] - c(u, q)[2]],
+    )  # fmt: skip
+    one, two = normal_form("ZH", s, u, q), normal_form("ZH", other, u * units, q)
+    for key in ("omega", "s", "theta"):
+        assert two[key] == pytest.approx(one[key], rel=1e-6), key
+    assert np.sign(two["E0"]) == np.sign(one["E0"])
+    base = system("adaptx")
+    at = {"alpha": 1.0, "beta": 1.0}
+    one, two = (normal_form("HB", t, np.zeros(3), at, "alpha") for t in (base, in_units(base, units[:3])))
+    for key in ("omega", "crossing"):
+        assert two[key] == pytest.approx(one[key], rel=1e-9), key
+    assert (one["criticality"], one["direction"]) == (two["criticality"], two["direction"])
 
 
 # ---- where there is none ------------------------------------------------------------------------------
@@ -476,17 +540,19 @@ def rotation(*omegas):
 @pytest.mark.parametrize(
     ("kind", "A", "says"),
     [
-        ("HB", -np.eye(2), "no pair of eigenvalues lies on the imaginary axis"),
+        ("HB", -np.eye(2), "the Jacobian has no pair of complex eigenvalues, not 1"),
+        ("HB", [[-0.1, -1], [1, -0.1]], "no eigenvalue lies on the imaginary axis: the nearest is -0.1"),
         ("HB", rotation(1.0, 2.0), "resonance at degree 2"),
         ("HB", [[0, -1, 0], [1, 0, 0], [0, 0, 0]], "resonance at degree 2"),
         ("HB", [[0, -1, 1, 0], [1, 0, 0, 1], [0, 0, 0, -1], [0, 0, 1, 0]], "is not simple"),
         ("LP", [[0, 1], [0, 0]], "not simple"),
-        ("LP", [[1, 0], [0, 2]], "no eigenvalue is zero"),
+        ("LP", [[1, 0], [0, 2]], "no eigenvalue lies at zero: the nearest is 1"),
         ("BT", [[0, 0], [0, 0]], "two independent null vectors"),
         ("BT", [[0, 0], [0, 1]], "simple eigenvalue"),
         ("BT", [[0, 1, 0], [0, 0, 1], [0, 0, 0]], "multiplicity three"),
-        ("ZH", [[0, 0, 0], [0, 1, 0], [0, 0, 2]], "no pair"),
+        ("ZH", [[0, 0, 0], [0, 1, 0], [0, 0, 2]], "the Jacobian has no pair of complex eigenvalues"),
         ("HH", rotation(1.0, 1.0), "not simple"),
+        ("HH", np.diag([0.0, 0, -1, -2]) + np.pad(rotation(1.0), (0, 2)), "has 1 pair of complex eigenvalues, not 2"),
         ("HH", rotation(3.0, 1.0), "resonance at degree 3"),
     ],
 )
@@ -511,6 +577,28 @@ def test_a_weak_resonance_leaves_the_cubic_terms():
     assert "s1" not in found
 
 
+def test_what_is_not_defined_where_a_coefficient_vanishes():
+    """A symmetric zero-Hopf point has G200 = 0; two oscillators that do not act on each other have p12 = p21 = 0."""
+
+    def symmetric(y, p):
+        r = y[1] ** 2 + y[2] ** 2
+        return (y[0] * (y[0] ** 2 - r), *turning(y, 1, -r + y[0] ** 2, 1.0))
+
+    s = bifur.System("symmetric", symmetric, states=("a", "b", "c"), parameters={})
+    found = normal_form("ZH", s, np.zeros(3), {})
+    assert "quadratic coefficient vanishes" in found["why"]
+    assert found["G300"] == pytest.approx(6)
+    assert not {"s", "theta", "E0"} & found.keys()
+
+    def apart(y, p):
+        return (*turning(y, 0, -(y[0] ** 2) - y[1] ** 2, 2.5), *turning(y, 2, y[2] ** 2 + y[3] ** 2, 0.8))
+
+    found = normal_form("HH", bifur.System("apart", apart, states=("a", "b", "c", "d"), parameters={}), np.zeros(4), {})
+    assert "does not act on the other" in found["why"]
+    assert found["sign"] == -1
+    assert "s1" not in found
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
@@ -528,3 +616,45 @@ def test_a_weak_resonance_leaves_the_cubic_terms():
 def test_wrong_arguments(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+# ---- many points at once ------------------------------------------------------------------------------
+
+
+def test_lyapunov_coefficients_along_a_curve():
+    """The Hopf points of the pushed normal form with c = mu - 1: one pass equals one by one, and l1 ~ mu - 1."""
+
+    def g(y, p):
+        r = y[0] ** 2 + y[1] ** 2
+        return turning(y, 0, (p.mu - 1) * r, 1.2 + 0.3 * p.mu)
+
+    at = pushed(g, 2, 4, 80)
+    mu = np.linspace(0, 2, 11)
+    u, p = np.tile(at.origin[:, None], 11), np.stack([np.zeros(11), mu])
+    found = lyapunov_coefficients(at.system, u, p, 1.2 + 0.3 * mu)
+    one = [normal_form("HB", at.system, at.origin, {"lam": 0.0, "mu": value})["l1"] for value in mu]
+    np.testing.assert_allclose(found, one, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found, (mu - 1) / at.length(on_first(2, 4, HALF)) ** 2, rtol=1e-9, atol=1e-10)
+    broken = 1.2 + 0.3 * mu
+    broken[[2, 5]] = 0.0, -1.0
+    np.testing.assert_array_equal(np.isnan(lyapunov_coefficients(at.system, u, p, broken)), np.isin(range(11), [2, 5]))
+
+
+def test_no_lyapunov_coefficient_at_a_zero_hopf_point():
+    s = linear([[0, -1, 0], [1, 0, 0], [0, 0, 0]])
+    assert np.isnan(lyapunov_coefficients(s, np.zeros((3, 1)), np.zeros((1, 1)), np.ones(1))).all()
+
+
+def test_fold_coefficients_along_a_curve():
+    """Folds of mu + lam x - x^3 at lam = 3 x^2: a = -3 x; and one by one for CO oxidation."""
+    s = system("cusp")
+    x = np.linspace(-1, 1, 9)
+    a = fold_coefficients(s, x[None], np.stack([-2 * x**3, 3 * x**2]), np.full((1, 9), -2.0))
+    np.testing.assert_allclose(a, 3 * x, atol=1e-14)  # for v = -1
+    diagram = bifur.trace(system("co_oxidation"), free="q2", span=(1.0, 1.1))
+    folds = [point for point in diagram.special_points if point.kind == "LP"]
+    u, v = (np.stack([getattr(point, name) for point in folds], axis=1) for name in ("state", "null_vector"))
+    p = np.stack([list(point.parameters.values()) for point in folds], axis=1)
+    one = [fold_coefficient(f.system, f.state, p[:, k], f.null_vector) for k, f in enumerate(folds)]
+    assert len(one) >= 2
+    np.testing.assert_allclose(fold_coefficients(system("co_oxidation"), u, p, v), one, rtol=1e-9)

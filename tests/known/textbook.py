@@ -83,7 +83,7 @@ class Pushed:
 
 def with_others(g: Callable[[Any, Any], Any], centre: int, n: int) -> Callable[[Any, Any], Any]:
     """`g` for the first `centre` components; the others decay or grow, driven by squares of the first."""
-    rates = (-0.7, 0.9, -1.6, -0.4)
+    rates = (-0.7, 0.9, -1.6, -0.4, -1.1, -2.3)
 
     def field(y: Any, p: Any) -> tuple[Any, ...]:
         rest = [rates[i - centre] * y[i] for i in range(centre, n)]
