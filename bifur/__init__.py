@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from bifur.continuation.settings import Settings
     from bifur.continuation.slices import trace_slices
+    from bifur.continuation.unfold import unfolded
     from bifur.dynamics.trajectory import integrate
     from bifur.systems import System, get_system, list_systems, load_system
     from bifur.training.validate import validate
@@ -54,6 +55,7 @@ _HOMES = {
     "trace": "bifur.continuation.diagram",
     "trace_curve": "bifur.continuation.curves",
     "trace_slices": "bifur.continuation.slices",
+    "unfolded": "bifur.continuation.unfold",
     "validate": "bifur.training.validate",
 }
 
@@ -79,6 +81,7 @@ __all__ = [
     "trace",
     "trace_curve",
     "trace_slices",
+    "unfolded",
     "validate",
 ]
 

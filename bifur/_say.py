@@ -15,11 +15,22 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {plain[close[0]]}?)" if close else ""
 
 
+def listed(entries: Iterable[object], most: int = 20) -> str:
+    """`a, b, c`; of more than `most` the first and the last ones."""
+    words = [str(entry) for entry in entries]
+    return ", ".join(words if len(words) <= most else [*words[: most // 3], "...", *words[-(most // 3) :]])
+
+
+def numbers(values: Iterable[float]) -> str:
+    """The components of a state, with six digits; of a long one the first and the last."""
+    return listed(f"{value:.6g}" for value in values)
+
+
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
     """`unknown parameter 'roh': accepted are rho, sigma2 (did you mean rho?)`."""
     names = list(known)
     hint = nearest(name, names) if isinstance(name, str) else ""
-    return f"unknown {what} {name!r}: accepted are {', '.join(names) or 'none'}{hint}"
+    return f"unknown {what} {name!r}: accepted are {listed(names) or 'none'}{hint}"
 
 
 def path_of(argument: str, value: object) -> Path:

@@ -15,7 +15,7 @@ from bifur.atlas.reader import Atlas, open_atlas
 from bifur.atlas.spec import AtlasSpec
 from bifur.atlas.spec_text import differences
 from bifur.atlas.store import write_atlas
-from bifur.systems.base import list_systems
+from bifur.systems.registry import list_systems
 
 if TYPE_CHECKING:
     from bifur.atlas.plane import PlaneData

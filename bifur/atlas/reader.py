@@ -16,7 +16,8 @@ from bifur._say import path_of, unknown
 from bifur.atlas import hdf, schema
 from bifur.atlas.plane_view import Plane
 from bifur.atlas.spec import AtlasSpec
-from bifur.systems.base import System, from_description
+from bifur.systems.base import System
+from bifur.systems.registry import from_description
 
 if TYPE_CHECKING:
     from bifur.atlas.validation import Validation

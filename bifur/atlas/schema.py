@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bifur.atlas.plane import COMPLETENESS, KINDS, NOT_COMPUTED
-from bifur.systems.base import System, description
+from bifur.systems.base import System
+from bifur.systems.registry import description
 
 FORMAT = "bifur-atlas"
 MAJOR, MINOR = 1, 0
@@ -90,14 +91,14 @@ def system_attributes(system: System) -> dict[str, Any]:
         "latex": system.latex(),
         "digest": system.digest,
         "collapse": about["collapse"],
-        "symmetries": to_json([]),
+        "symmetries": to_json(about["symmetries"]),
         "plane": about["plane"] or [],
         "about": about["about"],
     }
 
 
 def system_description(name: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of `system_attributes`, as `bifur.systems.base.from_description` takes it."""
+    """The inverse of `system_attributes`, as `bifur.systems.registry.from_description` takes it."""
     parameters = json.loads(attributes["parameters"])
     entries = [*json.loads(attributes["state_details"]), *parameters]
 
@@ -118,6 +119,7 @@ def system_description(name: str, attributes: Mapping[str, Any]) -> dict[str, An
         "units": collect("unit"),
         "bounds": bounds,
         "collapse": list(attributes["collapse"]),
+        "symmetries": json.loads(attributes.get("symmetries", "[]")),
         "plane": list(attributes["plane"]) or None,
         "about": attributes["about"],
     }

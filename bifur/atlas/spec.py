@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bifur._say import path_of, unknown
-from bifur.systems.base import System, description, from_description, get_system
+from bifur.systems.base import System
+from bifur.systems.registry import description, from_description, get_system
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

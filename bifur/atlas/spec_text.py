@@ -9,7 +9,8 @@ from typing import Any
 
 from bifur._say import unknown
 from bifur.atlas.spec import MAPS, SPEC_FORMAT, AtlasSpec, Axis, PlaneSpec, SliceSpec, as_table, placed
-from bifur.systems.base import System, get_system, load_system
+from bifur.systems.base import System
+from bifur.systems.registry import get_system, load_system
 
 _TOP = ("format", "title", "plane")
 _PLANE = ("name", "system", "system_digest", "x", "y", "fixed", "maps", "slices", "title")

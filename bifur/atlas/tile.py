@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bifur.atlas.plane import KINDS, LedgerEntry, PlaneData, Region
+from bifur.continuation.agreement import fold_gaps
 from bifur.continuation.curves import trace_curve
 from bifur.continuation.diagram import trace
 from bifur.continuation.equilibria import find_equilibria
@@ -38,6 +39,7 @@ SINK, SOURCE, SADDLE = KINDS.index("sink"), KINDS.index("source"), KINDS.index("
 MAX_EXACT = 5000  # nodes solved in exact arithmetic, about a millisecond each
 MAX_CURVES = 50
 ON_CURVE = 1e-2  # of the window: the polyline of a curve against the folds of the slices
+AGREED = 1e-8  # how far a fold of a slice may lie from the fold curve
 REASONS = {
     search.GUARD: "two equilibria may coincide, or the elimination does not hold at these parameters",
     search.LOST: "Newton left the interval in which a root was isolated",
@@ -177,10 +179,10 @@ def _node_maps(plane: PlaneSpec, sheets: Sheets) -> dict[str, NDArray[Any]]:
     residual = np.full((ny, nx, k), np.nan)
     parameters = _parameters(plane)
     work = step.make_work(n, parameters.shape[-1])
-    kernels = system.derived.kernels()
+    addresses = system.derived.addresses
     for iy in range(ny):
         sweep.describe(
-            engine.solvers, kernels, parameters[iy], filled[iy], state[iy], re[iy], im[iy],
+            engine.PARTS, addresses, parameters[iy], filled[iy], state[iy], re[iy], im[iy],
             kind[iy], unstable[iy], oscillatory[iy], residual[iy], work,
         )  # fmt: skip
     unstable[filled == 0] = -1
@@ -232,6 +234,10 @@ def _curves(plane: PlaneSpec, sheets: Sheets, ledger: list[LedgerEntry]) -> tupl
             if stop.name not in ("END_OF_SPAN", "BOUND", "CLOSED"):
                 ledger.append(LedgerEntry(f"curve {len(curves) - 1}", "curve", stop.name.lower(), str(stop)))
         left = [g for g in left if not _lies_on(curve, sheets, g, axes)]
+    for f, gap in enumerate(fold_gaps(sheets, curves)):
+        if gap > AGREED:
+            place = ", ".join(f"{name} = {sheets.folds[f][names.index(name)]:.6g}" for name in plane.free)
+            ledger.append(LedgerEntry(f"fold {place}", "curve", "disagrees", f"the fold curve is {gap:.1e} away"))
     return tuple(curves)
 
 

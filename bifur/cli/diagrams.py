@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ from bifur.cli.base import FILE, JSON, number, parameters_of, sibling, system_of
 from bifur.cli.systems import SYSTEM_HELP
 
 if TYPE_CHECKING:
-    from bifur.continuation.results import Diagram
+    from bifur.continuation.results import Diagram, SpecialPoint
+
+MOST_STATES = 6  # more are shown by their norm
 
 
 @click.command(
@@ -89,19 +92,61 @@ def _summary(diagram: Diagram) -> str:
         ]
         for index, branch in enumerate(diagram.branches)
     ]
-    states = diagram.system.states
+    names = diagram.system.states
+    states, shown = list(names), _all_states
+    if len(names) > MOST_STATES:
+        states, shown = ["norm"], _norm
     points = [
         [
             point.kind,
             f"{point.parameters[diagram.free]:.12g}",
-            *(number(x) for x in point.state.tolist()),
+            *shown(point),
             str(point.branch),
             f"{point.residual:.1e}",
+            _normal_form(point),
         ]
         for point in diagram.special_points
     ]
     parts = [table(["branch", "points", diagram.free, "ends"], branches)]
     if points:
-        parts.append(table(["point", diagram.free, *states, "branch", "residual"], points))
-    parts.append("\n".join([f"completeness: {diagram.completeness}", *diagram.notes]))
+        parts.append(table(["point", diagram.free, *states, "branch", "residual", "normal form"], points))
+    parts += ["\n".join(_powers(diagram))] if _powers(diagram) else []
+    orbits = [f"mirror branches: {', '.join(map(str, orbit))}" for orbit in diagram.orbits if len(orbit) > 1]
+    parts.append("\n".join([f"completeness: {diagram.completeness}", *orbits, *diagram.notes]))
     return "\n\n".join(parts)
+
+
+def _all_states(point: SpecialPoint) -> list[str]:
+    return [number(x) for x in point.state.tolist()]
+
+
+def _norm(point: SpecialPoint) -> list[str]:
+    return [number(math.hypot(*point.state.tolist()))]
+
+
+def _normal_form(point: SpecialPoint) -> str:
+    """What matters of it, in words."""
+    form = point.normal_form
+    if point.kind == "LP":
+        side = f", two equilibria {form['direction']}" if "direction" in form else ""
+        return f"a = {form['quadratic']:.6g}{side}"
+    if point.kind == "BP":
+        words = [str(form.get("criticality", "")), str(form.get("type", ""))]
+        tangents = "" if point.tangents is None else f", {len(point.tangents)} tangents"
+        corank = f", corank {point.corank}" if point.corank > 1 else tangents
+        return " ".join(word for word in words if word) + corank
+    if point.kind == "HB" and "l1" in form:
+        side = f", cycles {form['direction']}" if "direction" in form else ""
+        return f"{form['criticality']}, l1 = {form['l1']:.6g}, period {form['period']:.6g}{side}"
+    return str(form.get("why", ""))
+
+
+def _powers(diagram: Diagram) -> list[str]:
+    """The exponents at the ends of the branches."""
+    return [
+        f"branch {index} near {diagram.free} = {number(branch.parameter[end])}: "
+        + ", ".join(f"{name} ~ power {power:.3g}" for name, power in branch.exponents[end].items())
+        for index, branch in enumerate(diagram.branches)
+        for end in (0, -1)
+        if branch.exponents[end]
+    ]

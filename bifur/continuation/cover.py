@@ -33,8 +33,8 @@ class Cover:
             ends_at(piece.branch, found.state, self.values[k]) for piece in self.pieces
         )
 
-    def add(self, piece: Piece, k: int) -> None:
-        """Take in a branch that was started at value k."""
+    def add(self, piece: Piece, k: int | None) -> bool:
+        """Take in a branch that was started at value k, or beside a branch point; whether it is a new one."""
         landed, fresh = np.zeros(len(self.values), np.int64), np.zeros(len(self.values), np.int64)
         for index, state in piece.landed:
             landed[index] += 1
@@ -42,7 +42,8 @@ class Cover:
             if match is not None:
                 fresh[index] += not self.covered[index][match]
                 self.covered[index][match] = True
-        landed[k] += not piece.branch.closed  # a loop lands on its start when it closes, other branches never do
+        if k is not None:
+            landed[k] += not piece.branch.closed  # a loop lands on its start when it closes, other branches never do
         twin = next((i for i, other in enumerate(self.pieces) if same_ends(piece.branch, other.branch)), None)
         if twin is None:
             self.pieces.append(piece)
@@ -50,8 +51,10 @@ class Cover:
         elif len(piece.special) > len(self.pieces[twin].special):  # traced before in too large steps
             self.pieces[twin], self.landings[twin] = piece, landed
         else:  # traced before, but a landing was lost
-            fresh[k] += 1
+            if k is not None:
+                fresh[k] += 1
             self.landings[twin] = self.landings[twin] + fresh
+        return twin is None
 
     def passed(self) -> NDArray[np.int64]:
         """How often the branches pass each value."""

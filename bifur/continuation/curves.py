@@ -21,7 +21,8 @@ from bifur.continuation.hopf import first_lyapunov
 from bifur.continuation.results import Curve, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
 from bifur.kernels import curve, curve_systems
-from bifur.systems.base import System, get_system
+from bifur.systems.base import System
+from bifur.systems.registry import get_system
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

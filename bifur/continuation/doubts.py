@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,20 @@ from bifur.continuation.tracer import Piece
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+POLE = 1e-3  # of the span: how far from its pole a branch is followed at least
 # how near to an algebraic critical value a located point must lie, relative to itself and to the span
 NEAR, NEAR_SPAN = 1e-6, 1e-10
 
 
-def cut_short(branch: Branch, span: tuple[float, float], end: int) -> bool:
-    """Whether a branch stops where it should go on; at an end of the span a set of equilibria may stop it."""
+def cut_short(branch: Branch, span: tuple[float, float], end: int, critical: Sequence[float] | None) -> bool:
+    """Whether a branch stops where it should go on.
+
+    At an end of the span a set of equilibria may stop it; to infinity it runs only at a critical value.
+    """
     stop = branch.stop_reason[end]
+    if stop is Stop.ESCAPED and critical is not None:
+        nearest = min((abs(branch.parameter[end] - value) for value in (*critical, *span)), default=math.inf)
+        return bool(nearest > POLE * (span[1] - span[0]))
     if stop in (Stop.SINGULAR, Stop.STEP_TOO_SMALL, Stop.NOT_FINITE):
         width = span[1] - span[0]
         return bool(min(abs(branch.parameter[end] - limit) for limit in span) > 1e-6 * width)
@@ -32,9 +40,9 @@ def losses(pieces: Sequence[Piece]) -> list[str]:
     for i, piece in enumerate(pieces):
         if piece.lost:
             notes.append(f"branch {i}: it could not be landed on a sampled value {piece.lost} times")
-        if piece.unlocated:
+        if piece.unexplained:
             notes.append(
-                f"branch {i}: a test function changes its sign {piece.unlocated} times with no special point there: "
+                f"branch {i}: a test function changes its sign {len(piece.unexplained)} times with no special point: "
                 "a pole inside the branch, or branches that nearly meet"
             )
     return notes
@@ -64,19 +72,33 @@ def contradictions(
             notes.append(f"branch {i}: a {point.kind} at {free} = {value:.9g}, where algebra has none")
         if any(j == i and _same_fold(point, other, free, allowed) for j, other in located[:number]):
             notes.append(f"branch {i}: a fold at {free} = {value:.9g} was found twice, another one missed")
-    for k in range(1, len(values) - 2) if critical is not None else ():
+    for k in range(1, len(values) - 2):
         between = (at > values[k]) & (at < values[k + 1])
         escaped = any(
             stop is not Stop.END_OF_SPAN and values[k] < piece.branch.parameter[end] < values[k + 1]
             for piece in pieces
             for end, stop in zip((0, -1), piece.branch.stop_reason, strict=True)
         )
-        if len(sets[k]) != len(sets[k + 1]) and not between.any() and not escaped:
+        if escaped:
+            continue
+        place = f"between {free} = {values[k]:.6g} and {values[k + 1]:.6g}"
+        if critical is not None and len(sets[k]) != len(sets[k + 1]) and not between.any():
+            notes.append(f"{place} the number of equilibria changes without a special point")
+        indices = [_sum_of_indices(sets[i]) for i in (k, k + 1)]
+        # algebra counts for itself, and knows of parameters at which sets of equilibria reach to infinity
+        if critical is None and None not in indices and indices[0] != indices[1]:
             notes.append(
-                f"between {free} = {values[k]:.6g} and {values[k + 1]:.6g} the number of equilibria changes "
-                "without a special point"
+                f"{place} the sum of the indices of the equilibria changes from {indices[0]} to {indices[1]}, "
+                "and none left the bounds: one of them was not found"
             )
     return notes
+
+
+def _sum_of_indices(found: EquilibriumSet) -> int | None:
+    """Of the signs of det J: constant along a parameter while no equilibrium passes the bounds (degree theory)."""
+    if any(e.kind in ("degenerate", "undecided") for e in found):
+        return None
+    return sum(-1 if (e.n_unstable + len(e.state)) % 2 else 1 for e in found)
 
 
 def _same_fold(a: SpecialPoint, b: SpecialPoint, free: str, allowed: float) -> bool:

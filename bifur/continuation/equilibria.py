@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bifur.continuation import exact
+from bifur.continuation import dense, exact, large_search
 from bifur.continuation.results import Completeness, Equilibrium, EquilibriumSet, Kind, collapsed
 from bifur.kernels import engine, search, step
-from bifur.systems.base import System, get_system
+from bifur.systems import sparse
+from bifur.systems.base import System
+from bifur.systems.registry import get_system
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,10 +22,14 @@ if TYPE_CHECKING:
 # a real part below this times the largest entry of J cannot be told from zero in double precision
 UNDECIDED = 1e-12
 SET_RESIDUAL = 1e-26
+ON_SET = 1e-12  # relative residual
+DISTANCES = (1e-3, 1e-2, 4e-2)
 STARTS = 256
 EDGE = 1e-12
 MOST = 256
 SCALES = (0.3, 3.0, 30.0)
+REGULAR = 1e12  # condition number
+FACES = 5  # combinations of so many faces are started from
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,9 @@ def find_equilibria(
     system = get_system(system)
     p = system.values(parameters, **more)
     low, high = state_bounds(system, bounds)
+    if sparse.is_large(system):
+        states, reason = large_search.search(system, p, low, high)
+        return _finish(system, p, _Found(states, False, False, reason), False)
     found = _from_charts(system, p, low, high, prove) if system.derived.polynomial else None
     if found is None:
         found = _from_starts(system, p, low, high)
@@ -123,8 +132,8 @@ def _from_charts(
     work.p[:] = p
     out = np.empty((MOST, system.dimension))
     charts = search.make_charts(len(derived.charts), derived.degree, len(derived.guards))
-    count = search.from_charts(
-        derived.kernels(), derived.eliminant_kernels, len(derived.charts), derived.variable, charts, out, work
+    count = search.by_charts(
+        derived.addresses, derived.eliminant_addresses, len(derived.charts), derived.variable, charts, out, work
     )
     if count >= 0:
         states = [state.copy() for state in out[:count] if _inside(state, low, high)]
@@ -147,14 +156,14 @@ def _from_exact_roots(
         if polynomial == 0:
             return None
         for root, multiplicity in exact.real_roots(polynomial):
-            balls = exact.lift_balls(derived, chart, root, p)
+            balls = exact.lift_balls(derived, chart, root, exact.parameter_values(p))
             state = np.array([float(ball.mid()) for ball in balls])
             if multiplicity > 1:
                 degenerate = f"an equilibrium of multiplicity {multiplicity}: the point lies on a fold or branch point"
                 singular.append(state)
             else:
                 sharpened = state.copy()
-                code, _ = step.newton(derived.kernels(), sharpened, work, 20)
+                code, _ = engine.newton(derived.addresses, sharpened, work, 20)
                 near = np.abs(sharpened - state).max() <= 1e-6 * max(1e-6, np.abs(state).max())
                 state = sharpened if code == step.CONVERGED and near else state
             edges.add(_edge(system, state, low, high))
@@ -164,15 +173,25 @@ def _from_exact_roots(
 
 
 def starts(n: int, count: int, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Low-discrepancy starts (count, n) in the box, on several scales where it is infinite (Roberts 2018, R_n)."""
+    """Low-discrepancy starts (count, n) in the box, on several scales where it is infinite (Roberts 2018, R_n).
+
+    Every fourth lies on lower faces of the box, each combination of them in turn: equilibria at a bound are often on
+    an invariant face, where the field need not be defined on the other side. Another fourth is denser near them, as
+    amounts and rates are often small beside their bounds.
+    """
     ratio = 2.0
     for _ in range(60):
         ratio = (1 + ratio) ** (1 / (n + 1))
     unit = np.modf(0.5 + np.outer(np.arange(1, count + 1), ratio ** -np.arange(1.0, n + 1)))[0]
+    unit[1::4] = np.where(np.isfinite(low), unit[1::4] ** 4, unit[1::4])
     scale = np.resize(SCALES, count)[:, None]
     lower = np.where(np.isfinite(low), low, np.where(np.isfinite(high), high - 2 * scale, -scale))
     upper = np.where(np.isfinite(high), high, np.where(np.isfinite(low), low + 2 * scale, scale))
-    return np.ascontiguousarray(lower + unit * (upper - lower))
+    points = lower + unit * (upper - lower)
+    turns = np.arange(3, count, 4)
+    on_face = (turns[:, None] // 4 >> np.arange(n) % FACES) & 1 == 1
+    points[turns] = np.where(on_face & np.isfinite(low), low, points[turns])
+    return np.ascontiguousarray(points)
 
 
 def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> _Found:
@@ -183,15 +202,16 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
     halves: list[list[tuple[NDArray[np.float64], float]]] = []
     for half in (points[:STARTS], points[STARTS:]):
         out = np.empty((STARTS, system.dimension))
-        count = search.from_starts(system.derived.kernels(), np.ascontiguousarray(half), low, high, out, work)
-        halves.append(_distinct(system, p, out[:count]))
+        count = search.by_starts(system.derived.addresses, np.ascontiguousarray(half), low, high, out, work)
+        halves.append(_with_faces(system, work, _distinct(system, p, out[:count], low), low, high))
     everything = np.array([state for half in halves for state, _ in half]).reshape(-1, system.dimension)
-    merged = _distinct(system, p, everything)
-    singular = [state for state, radius in merged if math.isnan(radius)]
+    merged = _distinct(system, p, everything, low)
+    faces = [state for state, r in merged if math.isnan(r) and _on_regular_face(system, p, state, low)]
+    singular = [state for state, r in merged if math.isnan(r) and not any(state is face for face in faces)]
     agreed = len(halves[0]) == len(halves[1]) == len(merged) and not singular
     degenerate = ""
     if singular:
-        merged = [(s, r) for s, r in merged if not math.isnan(r)]
+        merged = [(s, r) for s, r in merged if not any(s is other for other in singular)]
         singular = [_snapped(system, p, state) for state in singular]
         dimension = _dimension_of_set(system, work, singular)
         if dimension:
@@ -205,9 +225,45 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
         if not system.derived.polynomial
         else "the elimination does not hold at these parameters: equilibria are not isolated, or two of them coincide"
     )
+    if faces and agreed:
+        reason += "; at the bound of a state the field need not be smooth, and what lies there is not enclosed"
     if not agreed and not degenerate and not system.derived.polynomial:
         reason = "two independent searches found different equilibria; narrow `bounds` to the region of interest"
     return _Found([state for state, _ in merged], False, agreed, reason, degenerate, tuple(singular))
+
+
+def _with_faces(
+    system: System,
+    work: step.Work,
+    found: list[tuple[NDArray[np.float64], float]],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> list[tuple[NDArray[np.float64], float]]:
+    """Adds the equilibria that searches on the lower faces of the box find beside those known, face after face."""
+    bounded = np.flatnonzero(np.isfinite(low))
+    newest = found
+    for _ in range(len(bounded)):
+        # from points of a set of equilibria there are only more of them
+        newest = [(u, r) for u, r in newest if not math.isnan(r) or _on_regular_face(system, work.p, u, low)]
+        beside = [np.where(np.arange(system.dimension) == i, low, state) for state, _ in newest for i in bounded]
+        if not beside or len(found) > MOST:
+            break
+        out = np.empty((len(beside), system.dimension))
+        count = search.by_starts(system.derived.addresses, np.array(beside), low, high, out, work)
+        more = _distinct(system, work.p, out[:count], low, found)
+        newest, found = more[len(found) :], more
+    return found
+
+
+def _on_regular_face(
+    system: System, p: NDArray[np.float64], state: NDArray[np.float64], low: NDArray[np.float64]
+) -> bool:
+    """Whether a state lies on a lower bound of the box and its Jacobian, from the inside, is finite and regular."""
+    if not np.any(state == low):
+        return False
+    with np.errstate(all="ignore"):
+        J = np.asarray(system.jacobian(state, dict(zip(system.parameters, p, strict=True))), float)
+    return bool(np.isfinite(J).all() and np.linalg.cond(J) < REGULAR)
 
 
 def _snapped(system: System, p: NDArray[np.float64], state: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -222,43 +278,60 @@ def _snapped(system: System, p: NDArray[np.float64], state: NDArray[np.float64])
 def _dimension_of_set(system: System, work: step.Work, points: list[NDArray[np.float64]]) -> int:
     """Dimension of a set of equilibria through most of the points; 0 where they are isolated.
 
-    From a point it goes along each null vector of the Jacobian and back to the zero set by Gauss-Newton: there is a
-    set where it arrives at another equilibrium.
+    From a point it goes along each null vector of the Jacobian, to several distances, and back to the zero set by
+    Gauss-Newton: there is a set where it arrives at another equilibrium each time. Near an isolated zero of order k
+    the field is only small, as the distance to the power k; another isolated equilibrium nearby is the same each time.
     """
     parameters = dict(zip(system.parameters, work.p, strict=True))
     best = 0
     for point in points[:8]:
-        J = np.asarray(system.jacobian(point, parameters), float)
-        _, size, rows = np.linalg.svd(J)
-        null = rows[size <= 1e-7 * max(1.0, size[0])]
+        _, size, rows = np.linalg.svd(np.asarray(system.jacobian(point, parameters), float))
+        length = max(1.0, float(np.abs(point).max()))
         moved = 0
-        for direction in null:
-            u = point + 1e-2 * max(1e-2, np.abs(point).max()) * direction
-            for _ in range(20):
-                residual = np.asarray(system.field(u, parameters), float)
-                u = u - np.linalg.lstsq(np.asarray(system.jacobian(u, parameters), float), residual, rcond=1e-6)[0]
-            vanished = np.abs(system.field(u, parameters)).max() <= SET_RESIDUAL  # where all terms are that small
-            moved += bool(
-                (vanished or step.relative_residual(system.derived.kernels(), u, work) < 1e-8)
-                and abs((u - point) @ direction) > 1e-3 * max(1e-2, np.abs(point).max())
-            )
+        for direction in rows[size <= 1e-7 * max(1.0, size[0])]:
+            met = [point]
+            for distance in DISTANCES:
+                u = _back_to_zeros(system, parameters, point + distance * length * direction)
+                vanished = np.abs(system.field(u, parameters)).max() <= SET_RESIDUAL  # where all terms are that small
+                distinct = min(np.abs(u - other).max() for other in met) > 1e-2 * distance * length
+                if distinct and (vanished or _relative_residual(system, u, work) < ON_SET):
+                    met.append(u)
+            moved += len(met) == 1 + len(DISTANCES)
         best = max(best, moved)
     return best
 
 
+def _back_to_zeros(system: System, parameters: Mapping[str, float], u: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gauss-Newton from u, without steps along what is nearly the kernel."""
+    with np.errstate(all="ignore"):
+        for _ in range(20):
+            residual = np.asarray(system.field(u, parameters), float)
+            J = np.asarray(system.jacobian(u, parameters), float)
+            if not (np.isfinite(residual).all() and np.isfinite(J).all()):
+                break
+            u = u - np.linalg.lstsq(J, residual, rcond=1e-6)[0]
+    return u
+
+
 def _distinct(
-    system: System, p: NDArray[np.float64], states: NDArray[np.float64]
+    system: System,
+    p: NDArray[np.float64],
+    states: NDArray[np.float64],
+    low: NDArray[np.float64],
+    known: Sequence[tuple[NDArray[np.float64], float]] = (),
 ) -> list[tuple[NDArray[np.float64], float]]:
-    """Each equilibrium once: two candidates are the same where one lies in the box in which the other is unique."""
-    kept: list[tuple[NDArray[np.float64], float]] = []
+    """Those known, then each other once: candidates are the same where one lies in the box that encloses the other."""
+    kept = list(known)
     for state in states:
         if any(np.abs(state - other).max() <= radius for other, radius in kept):
             continue
         radius = exact.krawczyk_radius(system, state, p)
-        if math.isnan(radius) and any(
-            math.isnan(r) and np.abs(state - other).max() <= 1e-5 * max(1.0, np.abs(state).max()) for other, r in kept
-        ):
-            continue  # where no box can be proved, distance has to do; the verdict is not above "probable" then
+        # where no box can be proved, distance has to do; the verdict is not above "probable" then
+        if math.isnan(radius):
+            size = np.abs(state).max()
+            near = 1e-8 * size if _on_regular_face(system, p, state, low) else 1e-5 * max(1.0, size)
+            if any(math.isnan(r) and np.abs(state - other).max() <= near for other, r in kept):
+                continue
         kept.append((state, radius))
     return kept
 
@@ -291,22 +364,31 @@ def _finish(system: System, p: NDArray[np.float64], found: _Found, prove: bool) 
 
 def equilibrium(system: System, p: NDArray[np.float64], state: NDArray[np.float64], prove: bool = False) -> Equilibrium:
     """Spectrum, kind and residual of a known equilibrium."""
-    work = step.make_work(system.dimension, len(p))
-    work.p[:] = p
-    kernels = system.derived.kernels()
-    jacobian = system.derived.evaluate("jacobian", system, state, dict(zip(system.parameters, p, strict=True)))
-    re, im = np.empty(system.dimension), np.empty(system.dimension)
-    size = search.spectrum(engine.solvers, np.ascontiguousarray(jacobian, float), system.dimension, re, im, work)
+    if sparse.is_large(system):
+        jacobian = system.derived.evaluate("jacobian", system, state, dict(zip(system.parameters, p, strict=True)))
+        eigenvalues, size = dense.spectrum(jacobian), float(np.abs(jacobian).max())
+        residual = large_search.relative_residual(sparse.functions(system), state, p)
+    else:
+        work = step.make_work(system.dimension, len(p))
+        work.p[:] = p
+        re, im = np.empty(system.dimension), np.empty(system.dimension)
+        size, residual = engine.describe(engine.PARTS, system.derived.addresses, state, re, im, work)
+        eigenvalues = re + 1j * im
     return Equilibrium(
         state=state,
         parameters=dict(zip(system.parameters, p.tolist(), strict=True)),
-        eigenvalues=re + 1j * im,
-        kind=kind_of(re, size),
-        n_unstable=int((re > 0).sum()),
-        residual=float(step.relative_residual(kernels, state, work)),
+        eigenvalues=eigenvalues,
+        kind=kind_of(eigenvalues.real, size),
+        n_unstable=int((eigenvalues.real > 0).sum()),
+        residual=residual,
         collapsed=bool(collapsed(system, state)),
         radius=exact.krawczyk_radius(system, state, p) if prove else math.nan,
     )
+
+
+def _relative_residual(system: System, u: NDArray[np.float64], work: step.Work) -> float:
+    re, im = np.empty(system.dimension), np.empty(system.dimension)
+    return float(engine.describe(engine.PARTS, system.derived.addresses, u, re, im, work)[1])
 
 
 def kind_of(re: NDArray[np.float64], size: float) -> Kind:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import flint
 import numpy as np
 
+from bifur.continuation.resultants import as_fmpq, critical_values, no_function, rational
 from bifur.systems import expression, ops
 
 if TYPE_CHECKING:
@@ -23,20 +22,18 @@ if TYPE_CHECKING:
     from bifur.systems.base import System
     from bifur.systems.derive import Derived
 
+__all__ = [
+    "chart_polynomials",
+    "critical_values",
+    "guards_hold",
+    "krawczyk_radius",
+    "lift_balls",
+    "parameter_values",
+    "rational",
+    "real_roots",
+]
+
 PRECISION = 212  # bits of the balls: four times a double, so that a box is lost to conditioning alone
-
-
-def rational(value: float) -> flint.fmpq:
-    """The exact value of a double."""
-    return flint.fmpq(*float(value).as_integer_ratio())
-
-
-def _fmpq(value: Fraction) -> flint.fmpq:
-    return flint.fmpq(value.numerator, value.denominator)
-
-
-def _no_function(name: str, _: Any) -> Any:
-    raise ValueError(f"{name} is no polynomial")
 
 
 def parameter_values(p: NDArray[np.float64]) -> dict[str, flint.fmpq]:
@@ -48,14 +45,14 @@ def chart_polynomials(derived: Derived, p: NDArray[np.float64]) -> list[flint.fm
     """The charts at exact parameters."""
     values = parameter_values(p)
     return [
-        flint.fmpq_poly(expression.evaluate(chart, values, _fmpq, _no_function)) for chart in derived.chart_expressions
+        flint.fmpq_poly(expression.evaluate(chart, values, as_fmpq, no_function)) for chart in derived.chart_expressions
     ]
 
 
 def guards_hold(derived: Derived, p: NDArray[np.float64]) -> bool:
     """Whether every guard is different from zero at exact parameters."""
     values = parameter_values(p)
-    return all(g != 0 for g in expression.evaluate(derived.guard_expressions, values, _fmpq, _no_function))
+    return all(g != 0 for g in expression.evaluate(derived.guard_expressions, values, as_fmpq, no_function))
 
 
 def real_roots(polynomial: flint.fmpq_poly) -> list[tuple[flint.arb, int]]:
@@ -66,109 +63,15 @@ def real_roots(polynomial: flint.fmpq_poly) -> list[tuple[flint.arb, int]]:
     return sorted(roots, key=lambda r: float(r[0].mid()))
 
 
-class _Quotient:
-    """A quotient of two polynomials, as far as lifting a state needs it."""
-
-    def __init__(self, top: Any, bottom: Any) -> None:
-        self.top, self.bottom = top, bottom
-
-    def __add__(self, other: _Quotient) -> _Quotient:
-        return _Quotient(self.top * other.bottom + other.top * self.bottom, self.bottom * other.bottom)
-
-    def __sub__(self, other: _Quotient) -> _Quotient:
-        return self + -other
-
-    def __neg__(self) -> _Quotient:
-        return _Quotient(-self.top, self.bottom)
-
-    def __mul__(self, other: _Quotient) -> _Quotient:
-        return _Quotient(self.top * other.top, self.bottom * other.bottom)
-
-    def __truediv__(self, other: _Quotient) -> _Quotient:
-        return _Quotient(self.top * other.bottom, self.bottom * other.top)
-
-    def __pow__(self, exponent: int) -> _Quotient:
-        return _Quotient(self.top**exponent, self.bottom**exponent)
-
-
-def critical_values(
-    derived: Derived,
-    p: NDArray[np.float64],
-    free: int,
-    span: tuple[float, float],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-) -> list[float] | None:
-    """Every value of parameter `free` in the open span at which the number of equilibria in the box can change.
-
-    These are the real roots of the discriminants, of the leading coefficients, of the guards, and of the
-    resultants with the bounds of the states, as polynomials in the free parameter: between two of them every branch is
-    a smooth graph inside the box. None where one of them vanishes identically. `low`, `high` (n,) bound the states.
-    """
-    context = flint.fmpq_mpoly_ctx.get(("x", "l"), flint.Ordering.lex)
-    x, parameter = context.gens()
-    one = context.constant(1)
-    values = {f"p{k}": context.constant(rational(value)) for k, value in enumerate(p)}
-    values[f"p{free}"] = parameter
-
-    def evaluate(expressions: Sequence[expression.Expression]) -> list[Any]:
-        found = expression.evaluate(expressions, values, lambda f: context.constant(_fmpq(f)), _no_function)
-        return [context.constant(0) + value for value in found]
-
-    critical = list(evaluate(derived.guard_expressions))
-    for index, chart in enumerate(derived.chart_expressions):
-        coefficients = evaluate(chart)
-        while coefficients and coefficients[-1].is_zero():
-            coefficients.pop()
-        if not coefficients:
-            return None
-        critical.append(coefficients[-1])
-        polynomial = sum((c * x**k for k, c in enumerate(coefficients)), context.constant(0))
-        if len(coefficients) > 2:
-            critical.append(polynomial.discriminant("x"))
-        lifted = _lifted(derived, index, {name: _Quotient(value, one) for name, value in values.items()}, x, one)
-        for state, bounds in enumerate(zip(low, high, strict=True)):
-            for bound in bounds:
-                if np.isfinite(bound):
-                    edge = lifted[state].top - context.constant(rational(bound)) * lifted[state].bottom
-                    # what lies on the bound for every value of the parameter counts as inside
-                    rest = polynomial / polynomial.gcd(edge)
-                    critical += [] if edge.is_zero() else [rest.resultant(edge, "x")]
-    product = flint.fmpq_poly([1])
-    for polynomial in critical:
-        if polynomial.is_zero():
-            return None
-        terms = {exponents[1]: c for exponents, c in polynomial.to_dict().items()}
-        univariate = flint.fmpq_poly([terms.get(k, 0) for k in range(max(terms) + 1)])
-        for factor, _ in univariate.factor()[1]:
-            product *= factor if product.gcd(factor).degree() == 0 else 1
-    found = [float(root.mid()) for root, _ in real_roots(product)]
-    found = [value for value in found if span[0] < value < span[1]]
-    if any(b <= np.nextafter(np.nextafter(a, b), b) for a, b in pairwise(found)):
-        return None  # no double lies well between two of them
-    return found
-
-
-def _lifted(derived: Derived, chart: int, parameters: Mapping[str, _Quotient], x: Any, one: Any) -> list[_Quotient]:
-    """All states on a chart, as quotients of polynomials in x and the free parameter."""
+def lift_balls(derived: Derived, chart: int, root: flint.arb, parameters: Mapping[str, flint.fmpq]) -> list[flint.arb]:
+    """All states at a root of a chart, as balls; the parameters p0, p1, ... as rationals."""
     names = [*(f"u{i}" for i in range(derived.n)), *(f"p{k}" for k in range(derived.q))]
-    values = {**parameters, f"u{derived.variable}": _Quotient(x, one)}
-    for state, numerator, denominator in derived.charts[chart].lifts:
-        parts = [expression.parse(text, names, trusted=True) for text in (numerator, denominator)]
-        top, bottom = expression.evaluate(parts, values, lambda f: _Quotient(one * _fmpq(f), one), _no_function)
-        values[f"u{state}"] = top / bottom
-    return [values[f"u{i}"] for i in range(derived.n)]
-
-
-def lift_balls(derived: Derived, chart: int, root: flint.arb, p: NDArray[np.float64]) -> list[flint.arb]:
-    """All states at a root of a chart, as balls."""
-    names = [*(f"u{i}" for i in range(derived.n)), *(f"p{k}" for k in range(derived.q))]
-    values: dict[str, Any] = {key: flint.arb(value) for key, value in parameter_values(p).items()}
+    values: dict[str, Any] = {key: flint.arb(value) for key, value in parameters.items()}
     assert derived.variable is not None
     values[f"u{derived.variable}"] = root
     for state, numerator, denominator in derived.charts[chart].lifts:
         parts = [expression.parse(text, names, trusted=True) for text in (numerator, denominator)]
-        top, bottom = expression.evaluate(parts, values, lambda f: flint.arb(_fmpq(f)), ops.apply, _power)
+        top, bottom = expression.evaluate(parts, values, lambda f: flint.arb(as_fmpq(f)), ops.apply, _power)
         values[f"u{state}"] = top / bottom
     return [values[f"u{i}"] for i in range(derived.n)]
 
@@ -211,7 +114,7 @@ def krawczyk_radius(system: System, u: NDArray[np.float64], p: NDArray[np.float6
 
 
 def _evaluate_balls(expressions: Sequence[expression.Expression], values: Mapping[str, Any]) -> list[Any]:
-    found = expression.evaluate(expressions, values, lambda f: flint.arb(_fmpq(f)), ops.apply, _power)
+    found = expression.evaluate(expressions, values, lambda f: flint.arb(as_fmpq(f)), ops.apply, _power)
     return [flint.arb(value) for value in found]
 
 

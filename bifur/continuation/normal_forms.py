@@ -142,15 +142,21 @@ def _along(system: System, free: str) -> NDArray[np.float64]:
 # ---- codimension 1 ----------------------------------------------------------------------------
 
 
-def fold_coefficient(system: System, u: NDArray[np.float64], p: NDArray[np.float64], v: NDArray[np.float64]) -> float:
-    """a = <w, B(v, v)> / 2 with J v = 0, J^T w = 0, |v| = 1, <w, v> = 1 (K04, eq. 5.32); NaN where <w, v> = 0."""
+def fold_form(
+    system: System, u: NDArray[np.float64], p: NDArray[np.float64], v: NDArray[np.float64], free: int
+) -> Form:
+    """As `fold`, from the null vector v: a = <w, B(v, v)> / 2 with |v| = <w, v> = 1 (K04, eq. 5.32)."""
     n, module = system.dimension, system.derived.module  # called directly: this runs at every fold
-    J, second = np.zeros((n, n)), np.zeros((n, n + len(p)))
+    J, Fp, second = np.zeros((n, n)), np.zeros((n, len(p))), np.zeros((n, n + len(p)))
     module.jacobian(u, p, J)
+    module.parameter_jacobian(u, p, Fp)
     module.second(u, p, np.append(v, np.zeros(len(p))), second)
     w = np.linalg.svd(J)[0][:, -1]
-    scale = float(w @ v)
-    return float(w @ second[:, :n] @ v / (2 * scale)) if scale != 0 else float("nan")
+    scale, bend, push = float(w @ v), float(w @ second[:, :n] @ v), float(w @ Fp[:, free])
+    form: Form = {"quadratic": bend / (2 * scale) if scale != 0 else math.nan}
+    if bend * push != 0:
+        form["direction"] = "above" if bend * push < 0 else "below"
+    return form
 
 
 def fold(system: System, u: NDArray[np.float64], p: NDArray[np.float64], free: str | None = None) -> Form:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from bifur import _late
+from bifur._say import numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,10 @@ class Stop(Enum):
     NOT_FINITE = "the field is not finite there: a pole, or a state that left every bound"
     ESCAPED = "the states grew beyond every scale: the branch runs to infinity"
     SINGULAR = "the tangent is not unique there: a branch point or a set of equilibria of higher dimension"
+    NO_CONVERGENCE = (
+        "Newton's corrections do not shrink there however small the step (`corrections` holds the last ones): "
+        "a singularity of the field may be near; look at the field around this point"
+    )
     BOGDANOV_TAKENS = "it ends at a Bogdanov-Takens point, where the frequency vanishes: beyond it lie neutral saddles"
     UNFOLDS = (
         "the branch point unfolds there: branches cross along a curve only where a symmetry or a trivial branch holds "
@@ -78,8 +83,7 @@ class Equilibrium:
     radius: float = float("nan")
 
     def __repr__(self) -> str:
-        state = ", ".join(f"{x:.6g}" for x in self.state)
-        return f"Equilibrium(({state}), {self.kind}, n_unstable={self.n_unstable})"
+        return f"Equilibrium(({numbers(self.state)}), {self.kind}, n_unstable={self.n_unstable})"
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ class SpecialPoint:
 
     def __repr__(self) -> str:
         parameters = ", ".join(f"{key}={value:.6g}" for key, value in self.parameters.items())
-        return f"SpecialPoint({self.kind} at {parameters}, state={np.array2string(self.state, precision=6)})"
+        return f"SpecialPoint({self.kind} at {parameters}, state=({numbers(self.state)}))"
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,9 @@ class Branch:
 
     `parameter` (m,), `state` (m, n), `eigenvalues` (m, n) complex by decreasing real part,
     `stable` (m,) bool, `n_unstable` (m,) int, `tangent` (m, n + 1) unit tangents in (u, free parameter),
-    `stop_reason` at the first and the last point.
+    `stop_reason` at the first and the last point. Where an end stops for want of convergence, `corrections` holds the
+    lengths of Newton's corrections in the last step tried there. Where an end runs to infinity, or the parameter to
+    zero on a logarithmic scale, `exponents` holds for each state that follows one a power: u ~ |l - l_end|^exponent.
     """
 
     what: str
@@ -158,6 +164,8 @@ class Branch:
     tangent: NDArray[np.float64]
     stop_reason: tuple[Stop, Stop]
     closed: bool = False
+    corrections: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+    exponents: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
 
     def __len__(self) -> int:
         return len(self.parameter)
@@ -174,7 +182,8 @@ class Diagram:
 
     `completeness` is "proved" where elimination gave every critical value of the parameter and
     each interval between them was sampled with a proved count; `landed` holds the equilibria at
-    the values asked for by `at`; `notes` say what could not be done, and why.
+    the values asked for by `at`; `notes` say what could not be done, and why. `orbits` groups the numbers of branches
+    that are one but for a declared symmetry of the system; it is empty where none is declared.
     """
 
     system: System
@@ -187,14 +196,16 @@ class Diagram:
     landed: tuple[tuple[float, Equilibrium], ...] = ()
     notes: tuple[str, ...] = ()
     stats: Mapping[str, float] = field(default_factory=dict)
+    orbits: tuple[tuple[int, ...], ...] = ()
 
     def __repr__(self) -> str:
         kinds = [point.kind for point in self.special_points]
         special = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "no special points"
         low, high = self.span
+        count = f"{len(self.branches)}" + (f" in {len(self.orbits)} orbits" if self.orbits else "")
         return (
             f"Diagram({self.system.name}, {self.free} {low:g} to {high:g}, "
-            f"branches: {len(self.branches)}, {special}, {self.completeness})"
+            f"branches: {count}, {special}, {self.completeness})"
         )
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -219,6 +230,7 @@ class Diagram:
                 "parameters": dict(self.parameters),
                 "completeness": self.completeness,
                 "notes": list(self.notes),
+                "orbits": [list(orbit) for orbit in self.orbits],
                 "branches": [
                     {
                         "parameter": branch.parameter.tolist(),
@@ -226,6 +238,8 @@ class Diagram:
                         "eigenvalues": [[[z.real, z.imag] for z in row] for row in branch.eigenvalues.tolist()],
                         "n_unstable": branch.n_unstable.tolist(),
                         "stop_reason": [stop.name for stop in branch.stop_reason],
+                        "corrections": branch.corrections,
+                        "exponents": [dict(exponents) for exponents in branch.exponents],
                     }
                     for branch in self.branches
                 ],

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bifur._say import unknown
-from bifur.continuation.diagram import _span as checked_span
 from bifur.continuation.equilibria import starts, state_bounds
+from bifur.continuation.problem import checked_span
 from bifur.continuation.settings import Settings
 from bifur.continuation.tracer import MAX_SPECIAL, steps
 from bifur.kernels import arrays, engine, search, step, sweep
-from bifur.systems.base import System, get_system
+from bifur.systems.base import System
+from bifur.systems.registry import get_system
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -152,8 +153,8 @@ class _Sweep:
         )
         self.steps = steps(settings)
         self.settings = settings
-        self.kernels = system.derived.kernels()
-        self.eliminant = system.derived.eliminant_kernels
+        self.addresses = system.derived.addresses
+        self.eliminant = system.derived.eliminant_addresses
         self.charts = len(system.derived.charts)
         self.starts = starts(n, START_COUNT, *box)
 
@@ -190,11 +191,19 @@ class _Sweep:
                 if stage == "nodes":
                     variable = derived.variable if derived.variable is not None else 0
                     sweep.nodes(
-                        self.kernels, self.eliminant, self.charts, variable, charts, self.starts, self.problem, z, work
+                        self.addresses,
+                        self.eliminant,
+                        self.charts,
+                        variable,
+                        charts,
+                        self.starts,
+                        self.problem,
+                        z,
+                        work,
                     )
                 else:
                     sweep.arcs(
-                        engine.engine, self.kernels, axis, parent, self.problem, self.steps, scratch, room, z, work
+                        engine.PARTS, self.addresses, axis, parent, self.problem, self.steps, scratch, room, z, work
                     )
             found.append(z)
         return found
@@ -256,7 +265,7 @@ class _Sweep:
                 p[self.across] = self.x[i - 1]
                 before = slices[i - 1]
                 sweep.link(
-                    self.kernels, self.at, self.y, p, self.across, before.state, before.arc, z.state, z.arc,
+                    self.addresses, self.at, self.y, p, self.across, before.state, before.arc, z.state, z.arc,
                     float(self.x[i] - self.x[i - 1]), votes, work,
                 )  # fmt: skip
                 for a, number in labels[-1].items():

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bifur.continuation import normal_forms
+from bifur.continuation.asymptotics import exponents
 from bifur.continuation.results import Branch, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
 from bifur.kernels import arrays, engine, step
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from bifur.systems.base import System
 
+Ends = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
 STOPS = tuple(Stop)  # in the order of the kernel's codes
 MAX_SPECIAL = 200
 AT_END = 1e-9  # of the span: as near to its end as a set of equilibria there lets the corrector come
@@ -25,15 +28,21 @@ AT_END = 1e-9  # of the span: as near to its end as a set of equilibria there le
 
 @dataclass(frozen=True)
 class Piece:
-    """A branch with what was found on it; `landed` holds (grid index, state)."""
+    """A branch with what was found on it.
+
+    `landed` holds (grid index, state), `unexplained` the two ends (u, parameter) of each step in which the test
+    functions change as at a special point where none was found, `touching` those of steps in which the determinant all
+    but touches zero.
+    """
 
     branch: Branch
     special: tuple[SpecialPoint, ...]
     landed: tuple[tuple[int, NDArray[np.float64]], ...]
     rejected: int
     lost: int
-    unlocated: int
     newton: int
+    unexplained: tuple[Ends, ...] = ()
+    touching: tuple[Ends, ...] = ()
 
 
 def steps(settings: Settings) -> Steps:
@@ -79,7 +88,7 @@ class Tracer:
             grid=np.asarray(transform(grid), float),
             values=np.array(grid, float),
         )
-        self.kernels = system.derived.kernels()
+        self.addresses = system.derived.addresses
         self.work = step.make_work(self.n, len(p))
         self.scratch = arrays.make_scratch(self.n)
         self.room = arrays.make_trace(
@@ -100,18 +109,19 @@ class Tracer:
         if forward.branch.closed:
             return forward
         backward = self._one(state, value, start, -1.0)
-        return forward if backward is None else _join(backward, forward)
+        return forward if backward is None else join(backward, forward)
 
     def _one(
         self, state: NDArray[np.float64], value: float, row: NDArray[np.float64], direction: float
     ) -> Piece | None:
         room = self.room
         room.count[:] = 0
+        self.scratch.history[:] = -1.0
         self.work.p[:] = self.p
         s = np.log(value) if self.log else value
         code = engine.trace_one(
-            engine.engine,
-            self.kernels,
+            engine.PARTS,
+            self.addresses,
             np.array(state, float),
             float(s),
             row,
@@ -130,7 +140,8 @@ class Tracer:
         if along is not None:
             points, code = along, arrays.STOP_SINGULAR
         z = room.z[:points].copy()
-        found = [self._special_point(k) for k in range(special)]
+        kinds = room.special_kind[:special]
+        found = [self._special_point(k) for k in range(special) if kinds[k] in (arrays.LP, arrays.BP, arrays.HB)]
         if code != arrays.END_OF_SPAN:
             found = [point for point in found if not self._at_an_end(point.parameters[self.free])]
         if code in (arrays.STEP_TOO_SMALL, arrays.STOP_SINGULAR) and (point := self._branch_point_at_end(z[-1])):
@@ -156,6 +167,8 @@ class Tracer:
             tangent=tangent,
             stop_reason=(STOPS[code], STOPS[code]),
             closed=code == arrays.CLOSED,
+            corrections=((), self._corrections(code)),
+            exponents=({}, exponents(self.system.states, parameter, z[:, :-1], tangent, STOPS[code], self.log)),
         )
         return Piece(
             branch=branch,
@@ -163,9 +176,26 @@ class Tracer:
             landed=tuple((int(room.land_k[i]), room.land_u[i].copy()) for i in range(landed)),
             rejected=int(room.count[arrays.REJECTED]),
             lost=int(room.count[arrays.LOST_LANDINGS]),
-            unlocated=int(room.count[arrays.UNLOCATED]),
+            unexplained=self._steps_of(kinds, arrays.UNEXPLAINED),
+            touching=self._steps_of(kinds, arrays.TOUCH),
             newton=int(room.count[arrays.NEWTON]),
         )
+
+    def _steps_of(self, kinds: NDArray[np.int64], kind: int) -> tuple[Ends, ...]:
+        found = []
+        for k in np.flatnonzero(kinds == kind):
+            first, last = np.split(self.room.special_x[k].copy(), 2)
+            if self.log:
+                first[-1], last[-1] = np.exp(first[-1]), np.exp(last[-1])
+            found.append((first, last))
+        return tuple(found)
+
+    def _corrections(self, code: int) -> tuple[float, ...]:
+        """Newton's corrections in the last step, where it is for them that the branch stops."""
+        if code not in (arrays.NO_CONVERGENCE, arrays.STOP_NOT_FINITE, arrays.STOP_SINGULAR):
+            return ()
+        history = self.scratch.history[: self.settings.max_newton]
+        return tuple(float(x) for x in history[history >= 0])
 
     def _enters_set(self, s: NDArray[np.float64]) -> int | None:
         """How many points to keep where a branch runs along an end of the span instead of stopping there.
@@ -203,7 +233,7 @@ class Tracer:
         )
         x[self.n : 2 * self.n] = np.linalg.svd(J)[0][:, -1]
         code, residual = engine.locate(
-            engine.solvers, arrays.BP, self.kernels, x, self.index, np.zeros(self.n), self.work
+            engine.PARTS, arrays.BP, self.addresses, x, self.index, np.zeros(self.n), self.work
         )
         if code != step.CONVERGED or abs(x[2 * self.n] - self.problem.span[end]) > 1e-9 * width:
             return None
@@ -224,42 +254,49 @@ class Tracer:
         return float(np.exp(s)) if self.log else float(s)
 
     def _special_point(self, k: int) -> SpecialPoint:
-        x = self.room.special_x[k]
-        kind = int(self.room.special_kind[k])
-        p = self.p.copy()
-        p[self.index] = x[2 * self.n]
-        vector = x[self.n : 2 * self.n].copy()
-        name, form = "BP", {}
+        kind, x = int(self.room.special_kind[k]), self.room.special_x[k]
+        return self._named(kind, x, float(self.room.special_residual[k]))
+
+    def _named(self, kind: int, x: NDArray[np.float64], residual: float) -> SpecialPoint:
+        """A located point, x the unknowns of its defining system, with its normal form."""
+        n, system, p = self.n, self.system, self.p.copy()
+        p[self.index] = x[2 * n]
+        state, vector = x[:n].copy(), x[n : 2 * n].copy()
+        name, form = "BP", dict[str, float | str]()
         if kind == arrays.LP:
-            name = "LP"
-            form = {"quadratic": fold_coefficient(self.system, x[: self.n], p, vector)}
+            name, form = "LP", normal_forms.fold_form(system, state, p, vector, self.index)
+        elif kind == arrays.HB and x[2 * n + 1] > 0:
+            name, form = "HB", normal_forms.normal_form("HB", system, state, p, self.free)
         elif kind == arrays.HB:
-            square = float(x[2 * self.n + 1])
-            name = "HB" if square > 0 else "NS"
-            form = {"omega": square**0.5, "period": 2 * np.pi / square**0.5} if square > 0 else {}
+            name = "NS"
         return SpecialPoint(
             kind=name,
-            parameters=dict(zip(self.system.parameters, p.tolist(), strict=True)),
-            state=x[: self.n].copy(),
-            residual=float(self.room.special_residual[k]),
+            parameters=dict(zip(system.parameters, p.tolist(), strict=True)),
+            state=state,
+            residual=residual,
             normal_form=form,
-            system=self.system,
+            system=system,
             null_vector=vector if kind == arrays.LP else None,
         )
 
+    def hopf_point(self, state: NDArray[np.float64], value: float, omega2: float) -> SpecialPoint | None:
+        """The Hopf point near a state, of frequency about sqrt(omega2); None where Newton does not find it."""
+        n = self.n
+        self.work.p[:] = self.p
+        self.work.p[self.index] = value
+        J = self.system.jacobian(state, dict(zip(self.system.parameters, self.work.p, strict=True)))
+        v = np.linalg.svd(J @ J + omega2 * np.eye(n))[2][-1]
+        anchor = np.zeros(2 * n + 3)
+        anchor[:n] = J @ v - (v @ J @ v) * v
+        x = np.concatenate([state, v, [value, omega2, 0.0]])
+        code, residual = engine.locate(engine.PARTS, arrays.HB, self.addresses, x, self.index, anchor, self.work)
+        near = np.abs(x[:n] - state) <= 1e-4 * np.maximum(1.0, np.abs(state))
+        if code != step.CONVERGED or not near.all() or x[2 * n + 1] <= 0:
+            return None
+        return self._named(arrays.HB, x, float(residual))
 
-def fold_coefficient(system: System, u: NDArray[np.float64], p: NDArray[np.float64], v: NDArray[np.float64]) -> float:
-    """a = <w, B(v, v)> / 2 with J v = 0, J^T w = 0, |v| = 1, <w, v> = 1 (Kuznetsov 2004, eq. 5.32)."""
-    n = system.dimension
-    J = system.derived.evaluate("jacobian", system, u, dict(zip(system.parameters, p, strict=True)))
-    w = np.linalg.svd(J)[0][:, -1]
-    out = np.zeros((n, n + len(p)))
-    system.derived.module.second(u, p, np.concatenate([v, np.zeros(len(p))]), out)
-    scale = float(w @ v)
-    return float(w @ out[:, :n] @ v / (2 * scale)) if scale != 0 else float("nan")
 
-
-def _join(backward: Piece, forward: Piece) -> Piece:
+def join(backward: Piece, forward: Piece) -> Piece:
     """Two directions from one start, as one branch; the start is kept once."""
     a, b = backward.branch, forward.branch
 
@@ -277,6 +314,8 @@ def _join(backward: Piece, forward: Piece) -> Piece:
         n_unstable=joined(a.n_unstable, b.n_unstable),
         tangent=joined(a.tangent, b.tangent, -1),
         stop_reason=(a.stop_reason[1], b.stop_reason[1]),
+        corrections=(a.corrections[1], b.corrections[1]),
+        exponents=(a.exponents[1], b.exponents[1]),
     )
 
     def both(x: Sequence, y: Sequence) -> tuple:
@@ -288,6 +327,7 @@ def _join(backward: Piece, forward: Piece) -> Piece:
         landed=both(backward.landed, forward.landed),
         rejected=backward.rejected + forward.rejected,
         lost=backward.lost + forward.lost,
-        unlocated=backward.unlocated + forward.unlocated,
+        unexplained=both(backward.unexplained, forward.unexplained),
+        touching=both(backward.touching, forward.touching),
         newton=backward.newton + forward.newton,
     )

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bifur._say import listed, numbers
+from bifur.dynamics import large
 from bifur.kernels import arrival, flow, stepper
-from bifur.systems import System, get_system
+from bifur.systems import System, get_system, sparse
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -55,7 +57,7 @@ class Trajectory:
     """A solution of u' = f(u; p): `t` (m,), `state` (m, n), and why it ends.
 
     `limit` (n,) is the equilibrium where the trajectory arrived, else None. `stats` counts steps
-    (accepted, rejected, stiff), evaluations (fields, jacobians) and seconds.
+    (accepted, stiff; rejected ones for at most 12 states), evaluations (fields, jacobians) and seconds.
     """
 
     system: System
@@ -70,7 +72,7 @@ class Trajectory:
         return len(self.t)
 
     def __repr__(self) -> str:
-        end = ", ".join(f"{x:.6g}" for x in self.state[-1]) if len(self) else "no points"
+        end = numbers(self.state[-1]) if len(self) else "no points"
         return f"Trajectory({self.system.name}, {len(self)} points, t={self.t[-1:]}, ({end}), {self.reason.name})"
 
 
@@ -90,9 +92,9 @@ def integrate(
 
     An explicit method (Dormand & Prince 1980, order 5) with PI step control gives way to a stiff
     one (RODAS, Hairer & Wanner, Solving ODEs II, order 4, L-stable) when stability, not accuracy,
-    limits the step. Arrival is claimed only where Newton from the state converges to a sink
-    within 10 tolerances and a Lyapunov function shows that the flow contracts to it: slow
-    saddles are passed.
+    limits the step. More than 12 states are left to scipy's DOP853 or Radau. Arrival is claimed
+    only where Newton from the state converges to a sink within 10 tolerances and a Lyapunov
+    function shows that the flow contracts to it: slow saddles are passed.
 
     Parameters
     ----------
@@ -124,6 +126,8 @@ def integrate(
     wanted = _times(times, duration)
     span = _duration(duration if duration is not None else (wanted[-1] if wanted.size else None))
     options = _options(rtol, atol, max_steps, arrival.AT_END if wanted.size else arrival.WHEN_NEAR)
+    if sparse.is_large(system):
+        return _large(system, p, large.run(system, u, p, span, options, wanted, True), start)
     states, codes = u[None].copy(), np.array([flow.FULL])
     clocks, counts = flow.make_clocks(states, span), np.zeros((1, 8), np.int64)
     work, kernels = stepper.make_work(system.dimension), system.derived.kernels()
@@ -151,6 +155,25 @@ def integrate(
             "stiff": int(counted[stepper.METHOD] == stepper.RODAS),
             "fields": int(counted[stepper.FIELDS]),
             "jacobians": int(counted[stepper.JACOBIANS]),
+            "seconds": time.perf_counter() - start,
+        },
+    )
+
+
+def _large(system: System, p: NDArray[np.float64], run: large.Run, start: float) -> Trajectory:
+    """The trajectory of a system with many states."""
+    return Trajectory(
+        system,
+        dict(zip(system.parameters, p.tolist(), strict=True)),
+        np.array(run.t),
+        np.array(run.states).reshape(-1, system.dimension),
+        _REASONS[run.code],
+        run.limit,
+        {
+            "accepted": run.accepted,
+            "stiff": int(run.stiff),
+            "fields": run.fields,
+            "jacobians": run.jacobians,
             "seconds": time.perf_counter() - start,
         },
     )
@@ -193,6 +216,14 @@ def integrate_batch(
     rows = _rows(system, parameters, more, len(states))
     span = _duration(duration)
     options = _options(rtol, atol, max_steps, arrival.WHEN_CERTAIN)
+    if sparse.is_large(system):
+        runs = [large.run(system, u, p, span, options, np.empty(0), False) for u, p in zip(states, rows, strict=True)]
+        ended = np.array([_REASONS[run.code] for run in runs], dtype=object)
+        return (
+            np.array([run.end for run in runs]).reshape(states.shape),
+            ended,
+            math.copysign(1.0, span) * np.array([run.time for run in runs]),
+        )
     kernels = system.derived.kernels()
     codes, clocks = np.zeros(len(states), np.int64), flow.make_clocks(states, span)
     nothing = np.empty(0), np.empty(0), np.empty((0, system.dimension))
@@ -220,9 +251,7 @@ def _state(system: System, u0: Any) -> NDArray[np.float64]:
     except (TypeError, ValueError):
         raise ValueError(f"`u0` must be {system.dimension} finite numbers, not {u0!r}") from None
     if u.shape != (system.dimension,) or not np.isfinite(u).all():
-        raise ValueError(
-            f"`u0` must be {system.dimension} finite numbers ({', '.join(system.states)}), not {_shape(u0)}"
-        )
+        raise ValueError(f"`u0` must be {system.dimension} finite numbers ({listed(system.states)}), not {_shape(u0)}")
     return u
 
 

@@ -11,17 +11,20 @@ import numpy as np
 from numba import types
 
 from bifur.kernels.linalg import SPECTRUM
-from bifur.kernels.step import CORRECT, TANGENT, WORK
+from bifur.kernels.step import SETTLE, WORK
 from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 
 # why it stopped; the order is that of continuation.results.Stop
 END_OF_SPAN, BOUND, CLOSED, STEP_TOO_SMALL, TOO_MANY_STEPS, STOP_NOT_FINITE, ESCAPED, STOP_SINGULAR = range(8)
+NO_CONVERGENCE = 8
 
-# kinds of special points
-LP, BP, HB = 1, 2, 3
+# kinds of special points; UNEXPLAINED: the test functions changed as at one, and none was found; TOUCH: the determinant
+# all but touches zero
+LP, BP, HB, UNEXPLAINED, TOUCH = 1, 2, 3, 4, 5
 # places in Trace.count
 POINTS, SPECIAL, LANDED, REJECTED, LOST_LANDINGS, UNLOCATED, NEWTON = range(7)
-HUGE = 1e8
+HUGE = 1e15  # states beyond are taken for infinite
+MAX_HISTORY = 40
 
 
 class Steps(NamedTuple):
@@ -55,7 +58,10 @@ PROBLEM = types.NamedTuple([INTS, INTS, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, 
 
 
 class Trace(NamedTuple):
-    """What is written: points, special points after point `special_at`, landings on grid index `land_k`."""
+    """What is written: points, special points after point `special_at`, landings on grid index `land_k`.
+
+    `special_x` holds the unknowns of the defining system; of an UNEXPLAINED or TOUCH step its ends, (u, s) each.
+    """
 
     z: np.ndarray
     tangent: np.ndarray
@@ -91,11 +97,13 @@ class Scratch(NamedTuple):
     fold: np.ndarray
     fold_tangent: np.ndarray
     guess: np.ndarray
+    before: np.ndarray  # the tangent at the point before a
     x: np.ndarray
     anchor: np.ndarray
+    history: np.ndarray  # Newton's corrections in the last step, -1 where there was none
 
 
-SCRATCH = types.NamedUniTuple(VECTOR, 13, Scratch)
+SCRATCH = types.NamedUniTuple(VECTOR, 15, Scratch)
 
 
 def make_trace(n: int, points: int, special: int, landed: int) -> Trace:
@@ -119,7 +127,12 @@ def make_trace(n: int, points: int, special: int, landed: int) -> Trace:
 
 def make_scratch(n: int) -> Scratch:
     """Vectors of the loop."""
-    return Scratch(*(np.zeros(n + 1) for _ in range(11)), x=np.zeros(2 * n + 3), anchor=np.zeros(2 * n + 3))
+    return Scratch(
+        *(np.zeros(n + 1) for _ in range(12)),
+        x=np.zeros(2 * n + 3),
+        anchor=np.zeros(2 * n + 3),
+        history=np.full(MAX_HISTORY, -1.0),
+    )
 
 
 LOCATE = types.Tuple((I8, F8))(I8, KERNELS, VECTOR, I8, VECTOR, WORK)
@@ -132,16 +145,14 @@ class Solvers(NamedTuple):
     the time of the first compilation.
     """
 
-    correct: Any
-    tangent: Any
+    settle: Any
     locate: Any
     eigenvalues: Any
 
 
 SOLVERS = types.NamedTuple(
     [
-        types.FunctionType(CORRECT),
-        types.FunctionType(TANGENT),
+        types.FunctionType(SETTLE),
         types.FunctionType(LOCATE),
         types.FunctionType(SPECTRUM),
     ],

@@ -12,18 +12,22 @@ from __future__ import annotations
 
 import math
 
-from bifur._jit import callback, inline
+from bifur._jit import callback, hot, inline
 from bifur.kernels import linalg
 from bifur.kernels.arrays import BP, LOCATE, LP
 from bifur.kernels.step import CONVERGED, DIVERGED, NOT_FINITE, SINGULAR
 
 MAX_NEWTON = 20
+SETTLED = 1e-15  # relative correction of every state and of the parameter
 FLOOR = 1e-3  # unknowns below this size are measured by it: one that is zero has no relative error
 
 
-@inline
+@hot
 def hopf_test(re, im, n):
     """The product of the sums of all pairs of eigenvalues, by their size: zero at Hopf points, neutral saddles."""
+    if n == 2:
+        size = abs(re[0]) + abs(re[1]) + abs(im[0]) + abs(im[1])
+        return (re[0] + re[1]) / size if size > 0.0 else 0.0
     product_re, product_im = 1.0, 0.0
     for i in range(n):
         for j in range(i):
@@ -159,6 +163,7 @@ def locate(kind, K, x, free, anchor, W):
     x = (u, null vector, parameter[, b or k]); W.p holds the other parameters.
     """
     n = len(W.u)
+    before, change = math.inf, math.inf
     for iteration in range(MAX_NEWTON + 1):
         for i in range(n):
             W.u[i] = x[i]
@@ -183,13 +188,17 @@ def locate(kind, K, x, free, anchor, W):
             if not abs(W.b[i]) <= 1e-12 * terms + 1e-15 * sides:
                 good = False
             worst = max(worst, abs(W.b[i]) / max(terms, FLOOR * sides, 1e-300))
-        if good:
+        # a small residual says little of an unknown that the equations hardly depend on: go on while corrections shrink
+        if good and (change <= SETTLED or change >= 0.25 * before or iteration == MAX_NEWTON):
             return CONVERGED, worst
         if iteration == MAX_NEWTON:
             break
         if linalg.factor(W.A, m, W.pivots) == 0.0:
             return SINGULAR, worst
         linalg.solve(W.A, m, W.pivots, W.b)
+        before, change = change, 0.0
         for i in range(m):
             x[i] += W.b[i]
+            if i < n or i == 2 * n:  # of the point itself; each of its coordinates may be the one that matters
+                change = max(change, abs(W.b[i]) / abs(x[i]) if x[i] != 0.0 else 0.0)
     return DIVERGED, worst

@@ -1,32 +1,82 @@
-"""The engine, put together: what Python calls."""
+"""The engine, put together: what Python calls. Systems and the engine's own parts come as addresses."""
 
 from __future__ import annotations
 
+import math
+
 from numba import types
 
-from bifur._jit import kernel
-from bifur.kernels import branch, detect, linalg, step
-from bifur.kernels.arrays import ENGINE, PROBLEM, SCRATCH, SOLVERS, STEPS, TRACE, Engine, Parts, Solvers
-from bifur.kernels.step import WORK
-from bifur.kernels.types import F8, I8, INTS, KERNELS, VECTOR
+from bifur._jit import inline, kernel
+from bifur.kernels import branch, detect, landing, linalg, special, step
+from bifur.kernels.arrays import (
+    FIND,
+    LAND,
+    LOCATE,
+    LOOP,
+    PROBLEM,
+    SCRATCH,
+    STEPS,
+    TRACE,
+    Engine,
+    Parts,
+    Solvers,
+)
+from bifur.kernels.linalg import SPECTRUM
+from bifur.kernels.pointers import addresses, kernels_at, make_pointer
+from bifur.kernels.step import SETTLE, WORK
+from bifur.kernels.types import F8, I8, INTS, VECTOR
 
-solvers = Solvers(step.correct, step.tangent, detect.locate, linalg.spectrum)
-engine = Engine(branch.trace_branch, Parts(branch.special, branch.land, solvers))
+_loop_at, _find_at, _land_at = make_pointer(LOOP), make_pointer(FIND), make_pointer(LAND)
+_settle_at, _locate_at, _spectrum_at = make_pointer(SETTLE), make_pointer(LOCATE), make_pointer(SPECTRUM)
+
+PARTS = addresses((branch.trace_branch, special.special, landing.land, step.settle_at, detect.locate, linalg.spectrum))
 
 
-@kernel(I8(ENGINE, KERNELS, VECTOR, F8, VECTOR, F8, I8, PROBLEM, STEPS, SCRATCH, TRACE, WORK))
-def trace_one(E, K, u0, s0, row0, direction, arc0, P, st, S, T, W):
-    """`branch.trace_branch`."""
-    return E.trace_branch(E.parts, K, u0, s0, row0, direction, arc0, P, st, S, T, W)
+@inline
+def engine_at(a):
+    """The loop and its parts, whose addresses are `a`, in the order of `PARTS`."""
+    solvers = Solvers(_settle_at(a[3]), _locate_at(a[4]), _spectrum_at(a[5]))
+    return Engine(_loop_at(a[0]), Parts(_find_at(a[1]), _land_at(a[2]), solvers))
 
 
-@kernel(types.UniTuple(I8, 2)(SOLVERS, I8, KERNELS, VECTOR, VECTOR, F8, VECTOR, INTS, INTS, F8, I8, WORK))
-def correct(E, kind, K, z, row, target, weight, free, logs, contraction, max_newton, W):
-    """`step.correct`."""
-    return E.correct(kind, K, z, row, target, weight, free, logs, contraction, max_newton, W)
+@kernel(I8(INTS, INTS, VECTOR, F8, VECTOR, F8, I8, PROBLEM, STEPS, SCRATCH, TRACE, WORK))
+def trace_one(E, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
+    """`branch.trace_branch`, E = PARTS."""
+    e = engine_at(E)
+    return e.trace_branch(e.parts, kernels_at(K), u0, s0, row0, sense, arc0, P, st, S, T, W)
 
 
-@kernel(types.Tuple((I8, F8))(SOLVERS, I8, KERNELS, VECTOR, I8, VECTOR, WORK))
+@kernel(types.UniTuple(I8, 2)(INTS, VECTOR, VECTOR, F8, VECTOR, I8, I8, F8, I8, VECTOR, WORK))
+def settle(K, z, row, target, weight, free, log, contraction, max_newton, history, W):
+    """`step.settle`."""
+    return step.settle(
+        kernels_at(K), z, row, target, weight, free, log != 0, contraction, max_newton,
+        W.u, W.p, W.L, W.A, W.b, W.pivots, W.scale, history,
+    )  # fmt: skip
+
+
+@kernel(types.Tuple((I8, F8))(INTS, I8, INTS, VECTOR, I8, VECTOR, WORK))
 def locate(E, kind, K, x, free, anchor, W):
-    """`detect.locate`."""
-    return E.locate(kind, K, x, free, anchor, W)
+    """`detect.locate`, E = PARTS."""
+    return engine_at(E).parts.solvers.locate(kind, kernels_at(K), x, free, anchor, W)
+
+
+@kernel(types.Tuple((I8, F8))(INTS, VECTOR, WORK, I8))
+def newton(K, u, W, max_newton):
+    """`step.newton`."""
+    return step.newton(kernels_at(K), u, W, max_newton)
+
+
+@kernel(types.UniTuple(F8, 2)(INTS, INTS, VECTOR, VECTOR, VECTOR, WORK))
+def describe(E, K, u, re, im, W):
+    """Eigenvalues at u and W.p; (the largest entry of |J|, NaN where they did not converge, relative residual)."""
+    k = kernels_at(K)
+    residual = step.relative_residual(k, u, W)
+    k.jacobian(u, W.p, W.J)
+    n = len(u)
+    code = engine_at(E).parts.solvers.eigenvalues(W.J, n, W.A, re, im)
+    size = 0.0
+    for i in range(n):
+        for j in range(n):
+            size = max(size, abs(W.J[i, j]))
+    return (size if code == 0 else math.nan), residual

@@ -10,13 +10,13 @@ import math
 import numpy as np
 from numba import types
 
-from bifur._jit import callback, inline, kernel
+from bifur._jit import callback, hot, inline, kernel
 from bifur.kernels.types import F8, I8, INTS, MATRIX, VECTOR
 
 MAX_QR = 60
 
 
-@inline
+@hot
 def factor(A, m, pivots):
     """LU of the leading m x m block in place; returns the sign of the permutation, 0 where singular."""
     sign = 1.0
@@ -42,7 +42,7 @@ def factor(A, m, pivots):
     return sign
 
 
-@inline
+@hot
 def solve(A, m, pivots, b):
     """Solve with the factors of `factor`; b is overwritten by the solution."""
     for k in range(m):
@@ -74,7 +74,7 @@ def solve_transposed(A, m, pivots, b):
             b[k], b[row] = b[row], b[k]
 
 
-@inline
+@hot
 def _eigenvalues_2(a, b, c, d, re, im):
     """Of [[a, b], [c, d]], without cancellation."""
     mean, half = 0.5 * (a + d), 0.5 * (a - d)

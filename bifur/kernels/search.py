@@ -10,9 +10,9 @@ from numba import types
 
 from bifur._jit import inline, kernel
 from bifur.kernels import linalg, roots
-from bifur.kernels.arrays import SOLVERS
+from bifur.kernels.pointers import eliminant_at, kernels_at
 from bifur.kernels.step import CONVERGED, SINGULAR, WORK, newton
-from bifur.kernels.types import ELIMINANT, F8, I8, KERNELS, MATRIX, VECTOR
+from bifur.kernels.types import ELIMINANT, I8, INTS, KERNELS, MATRIX, VECTOR
 
 # codes of `from_charts`, beside those of roots (-1 undecided, -2 vanishing, -3 zero)
 GUARD = -4  # a guard may be zero: the charts do not speak there
@@ -222,13 +222,13 @@ def from_starts(K, starts, low, high, out, W):
     return found
 
 
-@kernel(F8(SOLVERS, MATRIX, I8, VECTOR, VECTOR, WORK))
-def spectrum(solvers, J, n, re, im, W):
-    """Eigenvalues by decreasing real part; the largest entry of |J|, NaN where they did not converge."""
-    if solvers.eigenvalues(J, n, W.A, re, im) != 0:
-        return math.nan
-    size = 0.0
-    for i in range(n):
-        for j in range(n):
-            size = max(size, abs(J[i, j]))
-    return size
+@kernel(I8(INTS, INTS, I8, I8, CHARTS, MATRIX, WORK))
+def by_charts(K, E, charts, variable, C, out, W):
+    """`from_charts`, for a system given by its addresses."""
+    return from_charts(kernels_at(K), eliminant_at(E), charts, variable, C, out, W)
+
+
+@kernel(I8(INTS, MATRIX, VECTOR, VECTOR, MATRIX, WORK))
+def by_starts(K, starts, low, high, out, W):
+    """`from_starts`, for a system given by its addresses."""
+    return from_starts(kernels_at(K), starts, low, high, out, W)

@@ -1,11 +1,10 @@
-"""One step of pseudo-arclength continuation: the extended system, the corrector, the tangent.
+"""One step of pseudo-arclength continuation of equilibria: the linearised field, the corrector, the tangent.
 
-The unknown z = (u, ..., s) holds the states, for curves of special points a null vector, and one
-or two free parameters, each either as it is or by its logarithm. H(z) = 0 has one equation less
-than unknowns; a row fixes the point along the curve (Keller 1977):
+The unknown z = (u, s) holds the states and the free parameter, as it is or by its logarithm. f(z) = 0 has one equation
+less than unknowns; a row fixes the point along the branch (Keller 1977):
 
-    [ H_z   ]        [  H(z)      ]
-    [ row^T ] dz = - [ row.z - g  ]
+    [ J  f_s ]        [  f(z)      ]
+    [ row^T  ] dz = - [ row.z - g  ]
 """
 
 from __future__ import annotations
@@ -16,15 +15,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import types
 
-from bifur._jit import callback, inline, kernel
+from bifur._jit import callback, hot, kernel
 from bifur.kernels import linalg
 from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 
-# kinds of curves: H and z
-EQUILIBRIUM = 0  # (u, s)             f = 0
-FOLD = 1  # (u, v, s1, s2)     f = 0, J v = 0, v.v = 1
-
-CONVERGED, DIVERGED, NOT_FINITE, SINGULAR = 0, 1, 2, 3
+CONVERGED, DIVERGED, NOT_FINITE, SINGULAR = range(4)
 
 # relative to the sum of absolute terms of the linearised equation, and absolute in the unknowns
 RESIDUAL = 1e-11
@@ -32,10 +27,11 @@ FLOOR = 1e-15
 
 
 class Work(NamedTuple):
-    """Scratch of one thread, for n states, q parameters, m equations."""
+    """Scratch of one thread, for n states, q parameters, 2 n + 3 equations at most."""
 
     u: np.ndarray
     p: np.ndarray
+    L: np.ndarray  # (n, n + 2): J, f_s, f
     f: np.ndarray
     H: np.ndarray
     field: np.ndarray
@@ -47,6 +43,7 @@ class Work(NamedTuple):
     A: np.ndarray
     b: np.ndarray
     pivots: np.ndarray
+    scale: np.ndarray
     re: np.ndarray
     im: np.ndarray
 
@@ -55,6 +52,7 @@ WORK = types.NamedTuple(
     [
         VECTOR,
         VECTOR,
+        MATRIX,
         VECTOR,
         MATRIX,
         VECTOR,
@@ -68,18 +66,20 @@ WORK = types.NamedTuple(
         INTS,
         VECTOR,
         VECTOR,
+        VECTOR,
     ],
     Work,
 )
 
 
 def make_work(n: int, q: int) -> Work:
-    """Scratch that is large enough for every kind of curve and every defining system."""
+    """Scratch that is large enough for every defining system."""
     m = 2 * n + 3
     vector, matrix = np.zeros, np.zeros
     return Work(
         u=vector(n),
         p=vector(q),
+        L=matrix((n, n + 2)),
         f=vector(m),
         H=matrix((m, m + 1)),
         field=vector(n),
@@ -91,168 +91,146 @@ def make_work(n: int, q: int) -> Work:
         A=matrix((m + 1, m + 1)),
         b=vector(m + 1),
         pivots=np.zeros(m + 1, np.int64),
+        scale=vector(n + 1),
         re=vector(n),
         im=vector(n),
     )
 
 
-@inline
-def unknowns(kind, n):
-    """Length of z."""
-    return n + 1 if kind == EQUILIBRIUM else 2 * n + 2
+# ---- along a branch: z = (u, s), L = [J f_s f] ------------------------------------------------
 
 
-@kernel(types.boolean(I8, KERNELS, VECTOR, INTS, INTS, WORK))
-def evaluate(kind, K, z, free, logs, W):
-    """H(z) into W.f and H_z into W.H, the system's own f, J, f_p beside them; False where not finite."""
-    n = len(W.u)
-    size = unknowns(kind, n)
-    count = 1 if kind == EQUILIBRIUM else 2
+@hot
+def linearise(K, z, free, log, u, p, L):
+    """L = [J, df/ds, f] at z, s the parameter or its logarithm; False where not finite. u and p are those of z."""
+    n = len(u)
     for i in range(n):
-        W.u[i] = z[i]
-    for j in range(count):
-        s = z[size - count + j]
-        W.p[free[j]] = math.exp(s) if logs[j] else s
-    K.field(W.u, W.p, W.field)
-    K.jacobian(W.u, W.p, W.J)
-    K.parameter_jacobian(W.u, W.p, W.Fp)
-    total = 0.0
+        u[i] = z[i]
+    value = math.exp(z[n]) if log else z[n]
+    p[free] = value
+    K.linear(u, p, free, L)
+    scale, total = value if log else 1.0, 0.0
     for i in range(n):
-        W.f[i] = W.field[i]
-        total += W.field[i]
-        for j in range(n):
-            W.H[i, j] = W.J[i, j]
-            total += W.J[i, j]
-        for j in range(count):
-            scale = W.p[free[j]] if logs[j] else 1.0
-            W.H[i, size - count + j] = W.Fp[i, free[j]] * scale
-            total += W.Fp[i, free[j]]
-    if not math.isfinite(total):
-        return False
-    if kind == FOLD:
-        q = len(W.p)
-        for j in range(n):
-            W.along[j] = z[n + j]
-        for k in range(q):
-            W.along[n + k] = 0.0
-        K.second(W.u, W.p, W.along, W.second)
-        norm = 0.0
-        for i in range(n):
-            value = 0.0
-            for j in range(n):
-                value += W.J[i, j] * z[n + j]
-                W.H[i, n + j] = 0.0
-                W.H[n + i, j] = W.second[i, j]
-                W.H[n + i, n + j] = W.J[i, j]
-                total += W.second[i, j]
-            for j in range(count):
-                scale = W.p[free[j]] if logs[j] else 1.0
-                W.H[n + i, 2 * n + j] = W.second[i, n + free[j]] * scale
-            W.f[n + i] = value
-            W.H[2 * n, i] = 0.0
-            W.H[2 * n, n + i] = 2.0 * z[n + i]
-            norm += z[n + i] * z[n + i]
-        W.f[2 * n] = norm - 1.0
-        W.H[2 * n, 2 * n] = W.H[2 * n, 2 * n + 1] = 0.0
+        L[i, n] *= scale
+        for j in range(n + 2):
+            total += L[i, j]
     return math.isfinite(total)
 
 
-@inline
-def small(W, z, size):
-    """Whether every equation holds to RESIDUAL of its terms, or to an error FLOOR of the unknowns."""
-    for i in range(size - 1):
+@hot
+def settled(L, z, n):
+    """Whether every component of f is below RESIDUAL of its linearised terms, or of an error FLOOR in the unknowns."""
+    for i in range(n):
         terms = sides = 0.0
-        for j in range(size):
-            terms += abs(W.H[i, j] * z[j])
-            sides += abs(W.H[i, j])
-        if not abs(W.f[i]) <= RESIDUAL * terms + FLOOR * sides:
+        for j in range(n + 1):
+            terms += abs(L[i, j] * z[j])
+            sides += abs(L[i, j])
+        if not abs(L[i, n + 1]) <= RESIDUAL * terms + FLOOR * sides:
             return False
     return True
 
 
-@inline
-def bordered(W, row, size):
-    """Factor [H_z; row]; the sign of its determinant, 0 where singular."""
-    for i in range(size - 1):
-        for j in range(size):
-            W.A[i, j] = W.H[i, j]
-    for j in range(size):
-        W.A[size - 1, j] = row[j]
-    sign = linalg.factor(W.A, size, W.pivots)
-    for j in range(size):
-        if W.A[j, j] < 0.0:
+@hot
+def factor_with(L, row, A, pivots, scale, n):
+    """Factor [J f_s; row], its rows times `scale`; the sign of its determinant, 0 where singular.
+
+    Rows are brought to one size, or pivoting would take the border for a large row of J and drown J in rounding.
+    """
+    for i in range(n + 1):
+        largest = 0.0
+        for j in range(n + 1):
+            A[i, j] = L[i, j] if i < n else row[j]
+            largest = max(largest, abs(A[i, j]))
+        scale[i] = 1.0 / largest if 1e-300 < largest < 1e300 else 1.0
+        for j in range(n + 1):
+            A[i, j] *= scale[i]
+    sign = linalg.factor(A, n + 1, pivots)
+    for j in range(n + 1):
+        if A[j, j] < 0.0:
             sign = -sign
     return sign
 
 
-CORRECT = types.UniTuple(I8, 2)(I8, KERNELS, VECTOR, VECTOR, F8, VECTOR, INTS, INTS, F8, I8, WORK)
+@hot
+def settle(K, z, row, target, weight, free, log, contraction, max_newton, u, p, L, A, b, pivots, scale, history):
+    """Newton on f(z) = 0, row.z = target, in place; (code, corrections made). At success L is that of z.
 
-
-@callback(CORRECT)
-def correct(kind, K, z, row, target, weight, free, logs, contraction, max_newton, W):
-    """Newton on H(z) = 0, row.z = target, in place; (code, iterations). At success W holds H_z at z.
-
-    `contraction` bounds the ratio of successive corrections in the weighted norm: a slow start
-    means that the step was too long to be sure of the branch.
+    `contraction` bounds the ratio of successive corrections in the weighted norm: a slow start means that the step
+    was too long to be sure of the branch. `history` takes the corrections.
     """
-    size = unknowns(kind, len(W.u))
+    n = len(u)
     before = -1.0
     for iteration in range(max_newton + 1):
-        if not evaluate(kind, K, z, free, logs, W):
+        if not linearise(K, z, free, log, u, p, L):
             return NOT_FINITE, iteration
-        if iteration > 0 and small(W, z, size):
+        if iteration > 0 and settled(L, z, n):
             return CONVERGED, iteration
         if iteration == max_newton:
             break
-        if bordered(W, row, size) == 0.0:
+        if factor_with(L, row, A, pivots, scale, n) == 0.0:
             return SINGULAR, iteration
         along = 0.0
-        for j in range(size):
+        for j in range(n + 1):
             along += row[j] * z[j]
-            if j < size - 1:
-                W.b[j] = -W.f[j]
-        W.b[size - 1] = target - along
-        linalg.solve(W.A, size, W.pivots, W.b)
+            if j < n:
+                b[j] = -L[j, n + 1] * scale[j]
+        b[n] = (target - along) * scale[n]
+        linalg.solve(A, n + 1, pivots, b)
         change = 0.0
-        for j in range(size):
-            z[j] += W.b[j]
-            change += (weight[j] * W.b[j]) ** 2
+        for j in range(n + 1):
+            z[j] += b[j]
+            change += (weight[j] * b[j]) ** 2
         change = math.sqrt(change)
+        if iteration < len(history):
+            history[iteration] = change
         if not math.isfinite(change):
-            return NOT_FINITE, iteration
+            return NOT_FINITE, iteration + 1
         if change < 1e-15:
-            if not evaluate(kind, K, z, free, logs, W):
-                return NOT_FINITE, iteration
+            if not linearise(K, z, free, log, u, p, L):
+                return NOT_FINITE, iteration + 1
             return CONVERGED, iteration + 1
         if before > 1e-12 and change > contraction * before:
-            return DIVERGED, iteration
+            return DIVERGED, iteration + 1
         before = change
     return DIVERGED, max_newton
 
 
-TANGENT = F8(I8, VECTOR, VECTOR, VECTOR, WORK)
+@hot
+def direction(L, row, weight, t, A, b, pivots, scale, n):
+    """The tangent t with row.t > 0 and weighted length 1; (sign of the determinant of [J f_s; row], its size).
 
-
-@callback(TANGENT)
-def tangent(kind, row, weight, t, W):
-    """The tangent with row.t > 0 and weighted norm 1, from W.H; the sign of the bordered determinant, 0: singular."""
-    size = unknowns(kind, len(W.u))
-    sign = bordered(W, row, size)
+    Sign 0: singular.
+    """
+    sign = factor_with(L, row, A, pivots, scale, n)
     if sign == 0.0:
-        return 0.0
-    for j in range(size - 1):
-        W.b[j] = 0.0
-    W.b[size - 1] = 1.0
-    linalg.solve(W.A, size, W.pivots, W.b)
+        return 0.0, 0.0
+    size = 1.0
+    for j in range(n + 1):
+        size *= abs(A[j, j]) / scale[j]
+        b[j] = 0.0
+    b[n] = scale[n]
+    linalg.solve(A, n + 1, pivots, b)
     norm = 0.0
-    for j in range(size):
-        norm += (weight[j] * W.b[j]) ** 2
+    for j in range(n + 1):
+        norm += (weight[j] * b[j]) ** 2
     norm = math.sqrt(norm)
     if not (norm > 0.0 and norm < np.inf):
-        return 0.0
-    for j in range(size):
-        t[j] = W.b[j] / norm
-    return sign
+        return 0.0, 0.0
+    for j in range(n + 1):
+        t[j] = b[j] / norm
+    return sign, size
+
+
+SETTLE = types.UniTuple(I8, 2)(KERNELS, VECTOR, VECTOR, F8, VECTOR, I8, I8, F8, I8, VECTOR, WORK)
+
+
+@callback(SETTLE)
+def settle_at(K, z, row, target, weight, free, log, contraction, max_newton, history, W):
+    """`settle`, to be reached by pointer."""
+    return settle(
+        K, z, row, target, weight, free, log != 0, contraction, max_newton,
+        W.u, W.p, W.L, W.A, W.b, W.pivots, W.scale, history,
+    )  # fmt: skip
 
 
 @kernel(types.Tuple((I8, F8))(KERNELS, VECTOR, WORK, I8))

@@ -18,7 +18,6 @@ from numba import types
 from bifur._jit import inline, kernel
 from bifur.kernels import linalg
 from bifur.kernels.arrays import (
-    ENGINE,
     LANDED,
     LOST_LANDINGS,
     LP,
@@ -26,15 +25,16 @@ from bifur.kernels.arrays import (
     PROBLEM,
     REJECTED,
     SCRATCH,
-    SOLVERS,
     SPECIAL,
     STEPS,
     TRACE,
     UNLOCATED,
 )
+from bifur.kernels.engine import engine_at
+from bifur.kernels.pointers import eliminant_at, kernels_at
 from bifur.kernels.search import CHARTS, from_charts, from_starts, uncertainty
 from bifur.kernels.step import WORK
-from bifur.kernels.types import ELIMINANT, F8, I8, KERNELS, MATRIX, VECTOR
+from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 
 MAX_ARCS = 400
 MAX_TRACES = 60
@@ -103,10 +103,10 @@ def distinct(K, rows, found, W):
     return kept
 
 
-@kernel(types.void(KERNELS, ELIMINANT, I8, I8, CHARTS, MATRIX, PROBLEM, SLICE, WORK))
-def nodes(K, E, charts, variable, C, starts, P, Z, W):
+@kernel(types.void(INTS, INTS, I8, I8, CHARTS, MATRIX, PROBLEM, SLICE, WORK))
+def nodes(system, eliminant, charts, variable, C, starts, P, Z, W):
     """Step 1: all equilibria at every node of the slice whose fixed parameters are in W.p."""
-    n = len(W.u)
+    n, K, E = len(W.u), kernels_at(system), eliminant_at(eliminant)
     for j in range(len(P.values)):
         W.p[P.free[0]] = P.values[j]
         if charts > 0:
@@ -214,9 +214,10 @@ def take(arc0, parent, T, Z):
     return top
 
 
-@kernel(types.void(ENGINE, KERNELS, VECTOR, types.int64[::1], PROBLEM, STEPS, SCRATCH, TRACE, SLICE, WORK))
-def arcs(E, K, axis, parent, P, st, S, T, Z, W):
+@kernel(types.void(INTS, INTS, VECTOR, INTS, PROBLEM, STEPS, SCRATCH, TRACE, SLICE, WORK))
+def arcs(engine, system, axis, parent, P, st, S, T, Z, W):
     """Step 2: trace until every equilibrium of the slice lies on an arc."""
+    E, K = engine_at(engine), kernels_at(system)
     for a in range(MAX_ARCS):
         parent[a] = a
     next_arc = 0
@@ -241,13 +242,14 @@ def arcs(E, K, axis, parent, P, st, S, T, Z, W):
                 Z.arc[j, c] = _find(parent, Z.arc[j, c])
 
 
-@kernel(types.void(KERNELS, I8, VECTOR, VECTOR, I8, TENSOR, INT_MATRIX, TENSOR, INT_MATRIX, F8, INT_MATRIX, WORK))
-def link(K, free, values, p, across, state_a, arc_a, state_b, arc_b, dx, votes, W):
+@kernel(types.void(INTS, I8, VECTOR, VECTOR, I8, TENSOR, INT_MATRIX, TENSOR, INT_MATRIX, F8, INT_MATRIX, WORK))
+def link(system, free, values, p, across, state_a, arc_a, state_b, arc_b, dx, votes, W):
     """Votes that arc a of one slice and arc b of the next are one sheet.
 
     At each node the states are predicted across by du/dx = -J^-1 f_x; a pair counts where each is by far the
     nearest of the other.
     """
+    K = kernels_at(system)
     n, room = state_a.shape[2], state_a.shape[1]
     for j in range(len(values)):
         for k in range(len(p)):
@@ -282,12 +284,11 @@ def link(K, free, values, p, across, state_a, arc_a, state_b, arc_b, dx, votes, 
 
 
 @kernel(
-    types.void(
-        SOLVERS, KERNELS, MATRIX, INT_MATRIX, TENSOR, TENSOR, TENSOR, INT_MATRIX, INT_MATRIX, INT_MATRIX, MATRIX, WORK
-    )
+    types.void(INTS, INTS, MATRIX, INT_MATRIX, TENSOR, TENSOR, TENSOR, INT_MATRIX, INT_MATRIX, INT_MATRIX, MATRIX, WORK)
 )
-def describe(solvers, K, parameters, filled, state, re, im, kind, unstable, oscillatory, residual, W):
+def describe(E, system, parameters, filled, state, re, im, kind, unstable, oscillatory, residual, W):
     """Spectrum, kind and residual of every filled slot of a row of nodes; kind codes as in atlas.plane.KINDS."""
+    K, solvers = kernels_at(system), engine_at(E).parts.solvers
     n, room = state.shape[2], state.shape[1]
     for j in range(len(state)):
         for k in range(parameters.shape[1]):

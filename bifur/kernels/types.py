@@ -8,6 +8,7 @@ set of systems (arguments: `u` state (n,), `p` all parameters (q,) in the system
     parameter_jacobian(u, p, out)   out (n, q)     df_i/dp_k
     second(u, p, v, out)            out (n, n+q)   d([J f_p] v)_i / d(u, p), v of n + q components
     magnitude(u, p, out)            out (n,)       sum of the absolute terms of f_i
+    linear(u, p, k, out)            out (n, n+2)   [J, df/dp_k, f] at once, for the steps along a branch
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ INTS = types.int64[::1]
 VECTOR_CALLBACK = types.void(VECTOR, VECTOR, VECTOR)
 MATRIX_CALLBACK = types.void(VECTOR, VECTOR, MATRIX)
 DIRECTIONAL_CALLBACK = types.void(VECTOR, VECTOR, VECTOR, MATRIX)
+LINEAR_CALLBACK = types.void(VECTOR, VECTOR, I8, MATRIX)
 
 
 class Kernels(NamedTuple):
@@ -35,6 +37,7 @@ class Kernels(NamedTuple):
     parameter_jacobian: Any
     second: Any
     magnitude: Any
+    linear: Any
 
 
 KERNELS = types.NamedTuple(
@@ -44,6 +47,7 @@ KERNELS = types.NamedTuple(
         types.FunctionType(MATRIX_CALLBACK),
         types.FunctionType(DIRECTIONAL_CALLBACK),
         types.FunctionType(VECTOR_CALLBACK),
+        types.FunctionType(LINEAR_CALLBACK),
     ],
     Kernels,
 )

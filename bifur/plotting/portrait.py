@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from bifur._say import unknown
 from bifur.plotting import style
-from bifur.systems.base import get_system
+from bifur.systems.registry import get_system
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

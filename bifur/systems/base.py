@@ -1,23 +1,19 @@
-"""`System`: a definition written once, and the registry of the bundled ones."""
+"""`System`: a definition written once."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
 import inspect
 import keyword
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from fractions import Fraction
-from pathlib import Path
-from types import MappingProxyType, ModuleType
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bifur._say import path_of, unknown
-from bifur.systems import expression, ops
+from bifur._say import listed, unknown
+from bifur.systems import expression, symmetry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,6 +55,9 @@ class System:
         box that is searched where the field is not polynomial or rational.
     collapse
         States that vanish at an equilibrium that counts as collapse.
+    symmetries
+        Mappings of states to signed states that leave the equations as they are, such as ({"x": "-x"},) or
+        ({"x": "y", "y": "x"},); states that are not named stay.
     plane
         The two parameters (x, y) that a plane of the system is usually over.
     jacobian
@@ -86,6 +85,7 @@ class System:
         bounds: Mapping[str, tuple[float, float]] | None = None,
         collapse: Sequence[str] = (),
         plane: tuple[str, str] | None = None,
+        symmetries: Sequence[Mapping[str, str]] = (),
         jacobian: Field | None = None,
         about: str = "",
         source: str | None = None,
@@ -112,6 +112,13 @@ class System:
         self.source = source if source is not None else _source_of(field)
         self.expressions = self._trace(field)
         self._derived: Derived | None = None
+        try:
+            self.symmetries = symmetry.read(symmetries, self.states)
+            moves = [symmetry.move(entry, self.states) for entry in self.symmetries]
+            symmetry.check(self.expressions, self.states, tuple(self.parameters), moves)
+            self._group = symmetry.group(moves)
+        except ValueError as error:
+            raise ValueError(f"system {name!r}: {error}") from None
         if jacobian is not None:
             self._compare_jacobian(jacobian)
 
@@ -187,7 +194,7 @@ class System:
         if len(components) != self.dimension:
             raise ValueError(
                 f"system {self.name!r}: the definition returns {len(components)} components "
-                f"for {self.dimension} states ({', '.join(self.states)})"
+                f"for {self.dimension} states ({listed(self.states)})"
             )
         return tuple(components)
 
@@ -218,12 +225,17 @@ class System:
         return hashlib.sha256(repr((self.states, tuple(self.parameters), self.texts)).encode()).hexdigest()
 
     @property
+    def mirrors(self) -> list[NDArray[np.float64]]:
+        """The group that the symmetries generate, without the identity: (n, n) matrices S with f(S u) = S f(u)."""
+        return [symmetry.matrix(one) for one in self._group]
+
+    @property
     def derived(self) -> Derived:
         """Derivatives and polynomial form: generated on first use, then cached on disk."""
         if self._derived is None:
-            from bifur.systems import derive
+            from bifur.systems import derive, sparse
 
-            self._derived = derive.derived(self)
+            self._derived = sparse.LargeDerived(self) if sparse.is_large(self) else derive.derived(self)
         return self._derived
 
     def label(self, name: str) -> str:
@@ -240,7 +252,9 @@ class System:
         return f"System({self.name!r}, states={self.states}, parameters={tuple(self.parameters)})"
 
     def __reduce__(self) -> Any:
-        return _rebuild, (self.name, self.digest, description(self))
+        from bifur.systems import registry
+
+        return registry.from_description, (registry.description(self),)
 
     # ---- values -------------------------------------------------------------------------
 
@@ -291,7 +305,7 @@ class System:
             if key not in self.parameters:
                 raise ValueError(f"system {self.name!r}: {unknown('parameter', key, self.parameters)}")
         if len(u) != self.dimension:
-            raise ValueError(f"`u` has {len(u)} components; {self.name} has the states {', '.join(self.states)}")
+            raise ValueError(f"`u` has {len(u)} components; {self.name} has the states {listed(self.states)}")
 
     def jacobian(
         self, u: Any, parameters: Mapping[str, Any] | None = None, _check: bool = True, **more: Any
@@ -315,137 +329,6 @@ def merged(parameters: Mapping[str, Any] | None, more: Mapping[str, Any]) -> dic
     return {**parameters, **more}
 
 
-def from_expressions(
-    name: str, states: Sequence[str], parameters: Mapping[str, float], texts: Sequence[str], **about: Any
-) -> System:
-    """A system from arithmetic text, as an atlas stores it: parsed by a whitelist, never executed."""
-    names = (*states, *parameters)
-    trees = [expression.parse(source, names) for source in texts]
-
-    def field(u: Any, p: Any) -> tuple[Any, ...]:
-        values = {**dict(zip(states, u, strict=True)), **vars(p)}
-        symbolic = any(isinstance(value, expression.Expression) for value in values.values())
-        constant: Callable[[Fraction], Any] = expression.number if symbolic else float
-        return tuple(expression.evaluate(trees, values, constant, ops.apply))
-
-    return System(name, field, states=states, parameters=parameters, source="\n".join(texts), **about)
-
-
-def description(system: System) -> dict[str, Any]:
-    """Everything but the Python function, in plain types: what an atlas stores, what travels between processes."""
-    return {
-        "name": system.name,
-        "states": list(system.states),
-        "parameters": dict(system.parameters),
-        "texts": list(system.texts),
-        "labels": dict(system.labels),
-        "tex": dict(system.tex),
-        "units": dict(system.units),
-        "bounds": {key: list(value) for key, value in system.bounds.items()},
-        "collapse": list(system.collapse),
-        "plane": list(system.plane) if system.plane else None,
-        "about": system.about,
-    }
-
-
-def from_description(about: Mapping[str, Any]) -> System:
-    """The inverse of `description`; a bundled system of the same digest is returned as itself."""
-    given = dict(about)
-    given["bounds"] = {key: (low, high) for key, (low, high) in given.get("bounds", {}).items()}
-    system = from_expressions(
-        given.pop("name"), given.pop("states"), given.pop("parameters"), given.pop("texts"), **given
-    )
-    if system.name in _BUNDLED:
-        bundled = get_system(system.name)
-        if bundled.digest == system.digest:
-            return bundled
-    return system
-
-
-def _rebuild(name: str, digest: str, about: Mapping[str, Any]) -> System:
-    return from_description(about)
-
-
-# ---- the registry -----------------------------------------------------------------------
-
-# name -> the module that defines it
-_BUNDLED = {
-    "l2": "l2",
-    "l2-full": "l2",
-    "cosine": "cosine",
-    "cosine-full": "cosine",
-    "phinet": "phinet",
-    "phinet-full": "phinet",
-    "phinet-talk": "phinet",
-}
-
-
-def list_systems() -> list[str]:
-    """Names of the bundled systems."""
-    return list(_BUNDLED)
-
-
-def get_system(name: str | System) -> System:
-    """A bundled system by name; a `System` is returned as it is.
-
-    Raises
-    ------
-    ValueError
-        No bundled system has this name.
-    """
-    if isinstance(name, System):
-        return name
-    if not isinstance(name, str):
-        raise ValueError(f"`system` must be a bifur.System or one of the names {', '.join(_BUNDLED)}, not {name!r}")
-    if name not in _BUNDLED:
-        raise ValueError(f"{unknown('system', name, _BUNDLED)}; your own is loaded by bifur.load_system('file.py')")
-    module = importlib.import_module(f"bifur.systems.{_BUNDLED[name]}")
-    return next(system for system in systems_in(module) if system.name == name)
-
-
-def load_system(path: str | Path, name: str | None = None) -> System:
-    """A user's own system from a Python file: the one called `name`, else the one bound to `system`, else the only one.
-
-    Raises
-    ------
-    ValueError
-        The file cannot be read or run, or holds no system, or several without a choice.
-    """
-    path = path_of("path", path)
-    spec = importlib.util.spec_from_file_location(f"bifur_user_{path.stem}", path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise ValueError(f"{path}: no such Python file (a system's file ends in .py)")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise ValueError(f"{path}, line {error.lineno}: {error.msg}") from None
-    except Exception as error:
-        raise ValueError(f"{path}{_line_in(error, str(path))}: {error}") from error
-    found = list(systems_in(module))
-    if name is not None:
-        for system in found:
-            if system.name == name:
-                return system
-        raise ValueError(f"{path}: {unknown('system', name, [system.name for system in found])}")
-    if isinstance(getattr(module, "system", None), System):
-        return module.system
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise ValueError(f"{path} defines no bifur.System; bind one to the name `system`")
-    raise ValueError(f"{path} defines {', '.join(s.name for s in found)}: bind one to `system`, or give its name")
-
-
-def systems_in(module: ModuleType) -> Iterator[System]:
-    """The systems bound to names of a module, each once."""
-    seen: list[System] = []
-    for value in vars(module).values():
-        if isinstance(value, System) and not any(value is other for other in seen):
-            seen.append(value)
-            yield value
-
-
 def _source_of(field: Field) -> str:
     try:
         return inspect.getsource(field)
@@ -453,7 +336,7 @@ def _source_of(field: Field) -> str:
         return ""
 
 
-def _line_in(error: BaseException, file: str) -> str:
+def line_in(error: BaseException, file: str) -> str:
     """`, line 12`, the last line of `file` in the traceback."""
     line, trace = None, error.__traceback__
     while trace is not None:
@@ -467,4 +350,4 @@ def _place_in(error: BaseException, field: Field) -> str:
     code = getattr(field, "__code__", None)
     if code is None or not error.__traceback__:
         return ""
-    return _line_in(error, code.co_filename).replace(", ", " in ", 1)
+    return line_in(error, code.co_filename).replace(", ", " in ", 1)

@@ -83,8 +83,23 @@ class Derived:
                 parameter_jacobian=_jit.callback(types.MATRIX_CALLBACK)(m.parameter_jacobian),
                 second=_jit.callback(types.DIRECTIONAL_CALLBACK)(m.second),
                 magnitude=_jit.callback(types.VECTOR_CALLBACK)(m.magnitude),
+                linear=_jit.callback(types.LINEAR_CALLBACK)(m.linear),
             )
         return self._kernels
+
+    @cached_property
+    def addresses(self) -> NDArray[np.int64]:
+        """Where the kernels lie, in the order of `Kernels`: what the kernels that Python calls take."""
+        from bifur.kernels import pointers
+
+        return pointers.addresses(self.kernels())
+
+    @cached_property
+    def eliminant_addresses(self) -> NDArray[np.int64]:
+        """Where the polynomial form lies, in the order of `EliminantKernels`."""
+        from bifur.kernels import pointers
+
+        return pointers.addresses(self.eliminant_kernels)
 
     @cached_property
     def eliminant_kernels(self) -> EliminantKernels:
@@ -209,6 +224,7 @@ class _Writer:
             ),
             self.matrix("second", along.jacobian([*self.u, *self.p]), ("u", "p", "v")),
             self.magnitude(),
+            self.linear(jacobian),
             self.eliminant(),
         ]
         return "\n\n\n".join(parts) + "\n"
@@ -222,18 +238,30 @@ class _Writer:
             lines += [f"    {argument}{i} = {argument}[{i}]" for i in range(count)]
         return lines
 
+    def components(self) -> list[str]:
+        """In the definition's own order of operations, so that their rounding is that of the definition."""
+        names = {k: expression.name(v) for k, v in self.renamed.items()}
+        renamed = expression.evaluate(self.system.expressions, names, expression.number, expression.call, _power)
+        return [expression.text(component) for component in renamed]
+
     def field(self) -> str:
-        """In the definition's own order of operations, so that its rounding is that of the definition."""
-        lines = self.head("field", ("u", "p"))
-        for i, component in enumerate(self.system.expressions):
-            renamed = expression.evaluate(
-                [component],
-                {k: expression.name(v) for k, v in self.renamed.items()},
-                expression.number,
-                expression.call,
-            )[0]
-            lines.append(f"    out[{i}] = {expression.text(renamed)}")
-        return "\n".join(lines)
+        lines = [f"    out[{i}] = {component}" for i, component in enumerate(self.components())]
+        return "\n".join([*self.head("field", ("u", "p")), *lines])
+
+    def linear(self, jacobian: sp.Matrix) -> str:
+        """The Jacobian, the derivative by one parameter and the field: one call where a step needs them all."""
+        import sympy as sp
+
+        n = len(self.u)
+        shared, reduced = sp.cse(list(jacobian), symbols=sp.numbered_symbols("c"))
+        lines = self.head("", ("u", "p"))[1:]
+        lines += [f"    {symbol} = {_machine(value)}" for symbol, value in shared]
+        lines += [f"    out[{i // n}, {i % n}] = {_machine(value)}" for i, value in enumerate(reduced)]
+        lines += [f"    out[{i}, {n + 1}] = {component}" for i, component in enumerate(self.components())]
+        for k, p in enumerate(self.p):
+            lines.append(f"    if k == {k}:")
+            lines += [f"        out[{i}, {n}] = {_machine(sp.diff(f, p))}" for i, f in enumerate(self.f)]
+        return "\n".join(["def linear(u, p, k, out):", *lines])
 
     def matrix(self, name: str, matrix: sp.Matrix, arguments: Sequence[str] = ("u", "p")) -> str:
         import sympy as sp
@@ -257,7 +285,7 @@ class _Writer:
         renamed = {k: expression.name(v) for k, v in self.renamed.items()}
 
         def value(e: expression.Expression) -> str:
-            return expression.text(expression.evaluate([e], renamed, expression.number, expression.call)[0])
+            return expression.text(expression.evaluate([e], renamed, expression.number, expression.call, _power)[0])
 
         if operator == "number":
             return f"({value(expression.number(abs(arguments[0])))})"
@@ -343,6 +371,11 @@ class _Writer:
         return lines
 
 
+def _power(base: expression.Expression, exponent: int) -> expression.Expression:
+    """As `_machine` has it: no whole negative powers."""
+    return base**exponent if exponent >= 0 else 1 / base**-exponent
+
+
 def _code(value: sp.Expr) -> str:
     import sympy as sp
 
@@ -350,10 +383,21 @@ def _code(value: sp.Expr) -> str:
 
 
 def _machine(value: sp.Expr) -> str:
-    """As `_code`, with numbers that are no machine integers as doubles."""
+    """As `_code`, with numbers that are no machine integers as doubles, and 1/x**2 for x**(-2).
+
+    A whole negative power of zero is an exception in numba, whatever its error model; a quotient is infinite.
+    """
     import sympy as sp
+    from sympy.printing.pycode import PythonCodePrinter
 
     def large(e: sp.Expr) -> bool:
         return bool(e.is_Rational) and (abs(e.p) >= 2**53 or e.q >= 2**53)
 
-    return _code(value.replace(large, lambda e: sp.Symbol(repr(float(e)))))
+    class Printer(PythonCodePrinter):
+        def _print_Pow(self, expr: Any, rational: bool = False) -> str:
+            if expr.exp.is_Integer and expr.exp < -1:
+                return f"(1.0/({self._print(sp.Pow(expr.base, -expr.exp, evaluate=False))}))"
+            return str(super()._print_Pow(expr, rational))
+
+    settings = {"fully_qualified_modules": False}
+    return str(Printer(settings).doprint(value.replace(large, lambda e: sp.Symbol(repr(float(e))))))

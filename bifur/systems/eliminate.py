@@ -121,7 +121,6 @@ class _Elimination:
 
     def run(self, equations: list[sp.Expr]) -> Eliminant:
         charts: list[Chart] = []
-        polynomials: list[sp.Expr] = []
         for case in self.solve(_Case(equations)):
             (polynomial,) = case.equations
             lifts = [(s, *self.compose(n, d, case.lifts[:i])) for i, (s, n, d) in enumerate(case.lifts)]
@@ -131,9 +130,6 @@ class _Elimination:
                 polynomial = self.separate(polynomial, expression)
             if self.x not in polynomial.free_symbols:
                 continue
-            for other in polynomials:
-                self.resultant_guard(polynomial, other)
-            polynomials.append(polynomial)
             coefficients = sp.Poly(polynomial, self.x).all_coeffs()[::-1]
             if len(coefficients) > MAX_DEGREE + 1:
                 raise BudgetError
@@ -179,8 +175,12 @@ class _Elimination:
         return self.reduce(_Case(rest, case.lifts, case.nonzero), unknown - {self.x})
 
     def reduce(self, case: _Case, unknown: set[sp.Symbol]) -> list[_Case]:
-        equations = self.with_s_polynomials(case.equations)
+        equations = case.equations
         choice = self.linear_choice(equations, unknown)
+        if choice is None or choice[2].free_symbols & self.states:  # before a case is split, what may be simpler
+            equations = self.with_s_polynomials(equations)
+            if len(equations) != len(case.equations):
+                return self.solve(_Case(equations, case.lifts, case.nonzero))
         if choice is None:
             return self.by_subresultant(_Case(equations, case.lifts, case.nonzero), unknown)
         index, y, leading, constant = choice
@@ -238,7 +238,7 @@ class _Elimination:
     # ---- pieces -------------------------------------------------------------------------
 
     def factors(self, equation: sp.Expr) -> list[sp.Expr]:
-        """Distinct factors that hold states; those in parameters alone become guards."""
+        """Distinct factors that hold states and may vanish; those in parameters alone become guards."""
         if len(sp.Add.make_args(equation)) > MAX_TERMS:
             raise BudgetError
         found = []
@@ -246,11 +246,26 @@ class _Elimination:
         if content == 0:
             raise BudgetError
         for factor, _ in factors:
-            if factor.free_symbols & self.states:
-                found.append(factor)
-            else:
+            if not factor.free_symbols & self.states:
                 self.add_guard(factor)
+            elif not self.is_definite(factor):
+                found.append(factor)
         return found
+
+    def is_definite(self, factor: sp.Expr) -> bool:
+        """Whether a factor in one state has no real roots: a quadratic whose discriminant is -c q^2, guarded by q."""
+        held = factor.free_symbols & self.states
+        if len(held) != 1:
+            return False
+        quadratic = sp.Poly(factor, *held)
+        if quadratic.degree() != 2:
+            return False
+        content, factors = sp.factor_list(quadratic.discriminant())
+        if content >= 0 or any(power % 2 for _, power in factors):
+            return False
+        for q, _ in factors:
+            self.add_guard(q)
+        return True
 
     def without_multiples(self, equations: list[sp.Expr]) -> list[sp.Expr]:
         kept: list[sp.Expr] = []
@@ -275,8 +290,13 @@ class _Elimination:
                 - sp.cancel(common / sp.LT(G, *gens, order="grevlex")) * g
             )
             s = self.numerator(s)
-            if s != 0 and sp.Poly(s, *gens).total_degree() < min(F.total_degree(), G.total_degree()):
-                found += self.factors(s)[:1] if len(self.factors(s)) == 1 else [s]
+            if s == 0 or sp.Poly(s, *gens).total_degree() >= min(F.total_degree(), G.total_degree()):
+                continue
+            if not s.free_symbols & self.states:
+                return [s]  # a parameter expression would have to vanish
+            s = sp.expand(sp.Mul(*self.factors(s)))
+            if not any(self.divides(known, s) for known in found):
+                found.append(s)
         return found
 
     def linear_choice(

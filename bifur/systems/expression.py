@@ -13,7 +13,7 @@ import ast
 import math
 import numbers
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -116,7 +116,34 @@ _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "neg": 3, "**": 4}
 
 def text(expression: Expression) -> str:
     """The expression in Python's arithmetic, with no more parentheses than it needs."""
-    return _text(expression)[0]
+    seen: dict[int, tuple[str, int]] = {}
+    for node in from_below([expression], seen, operands):
+        seen[id(node)] = _text(node, seen)
+    return seen[id(expression)][0]
+
+
+def operands(node: Expression) -> Sequence[Expression]:
+    """The expressions that a node is made of."""
+    return () if node.operator in ("number", "name") else node.arguments
+
+
+def from_below(
+    roots: Sequence[Expression], seen: Mapping[int, Any], needed: Callable[[Expression], Sequence[Expression]]
+) -> Iterator[Expression]:
+    """Each node once, after its operands; no recursion, so that a sum may have thousands of terms.
+
+    The caller puts each node that it is given into `seen`, by its id.
+    """
+    stack = list(reversed(roots))
+    while stack:
+        node = stack[-1]
+        missing = [operand for operand in needed(node) if id(operand) not in seen]
+        if missing:
+            stack += reversed(missing)
+            continue
+        stack.pop()
+        if id(node) not in seen:
+            yield node
 
 
 def _is_double(value: Fraction) -> bool:
@@ -140,18 +167,19 @@ def _decimal(value: Fraction) -> tuple[str, int]:
     return (f"-{shown}", min(precedence, 3)) if value < 0 else (shown, precedence)
 
 
-def _text(expression: Expression) -> tuple[str, int]:
-    operator, arguments = expression.operator, expression.arguments
+def _text(node: Expression, seen: Mapping[int, tuple[str, int]]) -> tuple[str, int]:
+    """Text and precedence of a node from those of its operands."""
+    operator, arguments = node.operator, node.arguments
     if operator == "number":
         return _decimal(arguments[0])
     if operator == "name":
         return arguments[0], 5
     if operator in FUNCTIONS:
-        return f"{operator}({text(arguments[0])})", 5
+        return f"{operator}({seen[id(arguments[0])][0]})", 5
     own = _PRECEDENCE[operator]
 
     def wrapped(child: Expression, least: int) -> str:
-        shown, precedence = _text(child)
+        shown, precedence = seen[id(child)]
         return shown if precedence >= least else f"({shown})"
 
     if operator == "neg":
@@ -176,6 +204,44 @@ def denominators(node: Expression) -> list[Expression]:
     return found
 
 
+# operations in an order in which operands come first: (kind, operand, operand), operands being places in that order
+Schedule = tuple[list[tuple[str, Any, Any]], list[int]]
+_RECENT = 16  # definitions whose schedules are kept
+_schedules: dict[int, tuple[Sequence[Expression], Schedule]] = {}
+
+
+def _integer_power(node: Expression) -> bool:
+    exponent = node.arguments[1] if node.operator == "**" else node
+    return exponent is not node and exponent.operator == "number" and exponent.arguments[0].denominator == 1
+
+
+def _needed(node: Expression) -> Sequence[Expression]:
+    return node.arguments[:1] if _integer_power(node) else operands(node)
+
+
+def _scheduled(expressions: Sequence[Expression]) -> Schedule:
+    known = _schedules.get(id(expressions))
+    if known is not None and known[0] is expressions:
+        return known[1]
+    places: dict[int, int] = {}
+    steps: list[tuple[str, Any, Any]] = []
+    for node in from_below(expressions, places, _needed):
+        places[id(node)] = len(steps)
+        if node.operator in ("number", "name"):
+            steps.append((node.operator, node.arguments[0], None))
+        elif _integer_power(node):
+            steps.append(("power", places[id(node.arguments[0])], int(node.arguments[1].arguments[0])))
+        else:
+            found = [places[id(argument)] for argument in node.arguments]
+            steps.append((node.operator, found[0], found[-1]))
+    schedule = steps, [places[id(expression)] for expression in expressions]
+    if isinstance(expressions, tuple):  # which cannot change, and is that of a system
+        while len(_schedules) >= _RECENT:
+            _schedules.pop(next(iter(_schedules)), None)
+        _schedules[id(expressions)] = expressions, schedule
+    return schedule
+
+
 def evaluate(
     expressions: Sequence[Expression],
     values: Mapping[str, Any],
@@ -184,39 +250,31 @@ def evaluate(
     power: Callable[[Any, int], Any] = operator.pow,
 ) -> list[Any]:
     """The expressions' values in any arithmetic; a shared subtree is computed once. `power` takes integer exponents."""
-    seen: dict[int, Any] = {}
-
-    def value(node: Expression) -> Any:
-        key = id(node)
-        if key not in seen:
-            seen[key] = compute(node)
-        return seen[key]
-
-    def compute(node: Expression) -> Any:
-        kind, arguments = node.operator, node.arguments
-        if kind == "number":
-            return constant(arguments[0])
-        if kind == "name":
-            return values[arguments[0]]
-        if kind == "**" and arguments[1].operator == "number" and arguments[1].arguments[0].denominator == 1:
-            return power(value(arguments[0]), int(arguments[1].arguments[0]))
-        operands = [value(argument) for argument in arguments]
+    steps, results = _scheduled(expressions)
+    w: list[Any] = []
+    for kind, a, b in steps:
         match kind:
-            case "+":
-                return operands[0] + operands[1]
-            case "-":
-                return operands[0] - operands[1]
             case "*":
-                return operands[0] * operands[1]
+                w.append(w[a] * w[b])
+            case "+":
+                w.append(w[a] + w[b])
+            case "-":
+                w.append(w[a] - w[b])
+            case "name":
+                w.append(values[a])
+            case "number":
+                w.append(constant(a))
+            case "power":
+                w.append(power(w[a], b))
             case "/":
-                return operands[0] / operands[1]
-            case "**":
-                return operands[0] ** operands[1]
+                w.append(w[a] / w[b])
             case "neg":
-                return -operands[0]
-        return function(kind, operands[0])
-
-    return [value(expression) for expression in expressions]
+                w.append(-w[a])
+            case "**":
+                w.append(w[a] ** w[b])
+            case _:
+                w.append(function(kind, w[a]))
+    return [w[place] for place in results]
 
 
 def parse(source: str, names: Sequence[str], trusted: bool = False) -> Expression:

@@ -4,6 +4,8 @@ L = E[ ||W_h W_f x1 - SG(W_f x2)||^2 + ||W_g W_h W_f x1 - SG(W_f x)||^2 ] / 2 wi
 and x1, x2 its views. s = p_h^2 is invariant in `phinet-full` and `phinet` is the restriction to
 it. `phinet-talk` is the p_g equation as a talk of 1 March 2025 printed it, without a factor p_g:
 it does not follow from the loss, and training from the loss differs from it (see the manual).
+`phinet-weighted` weighs the second term of the loss by mu: mu = 0 is `l2`, mu = 1 `phinet`. In `x-phinet` the target of
+the second term is a moving average f_a of the encoder's singular value f; h and g are p_h and p_g.
 """
 
 from __future__ import annotations
@@ -47,6 +49,28 @@ def full_field(u: Any, p: Any) -> Any:
     )
 
 
+def weighted_field(u: Any, p: Any) -> Any:
+    """`field` with the second term of the loss weighed by mu."""
+    p_h, p_g = u
+    a = 1 + p.sigma2
+    return (
+        ((1 + p.mu * p_g) - a * (1 + p.mu * p_g**2) * p_h) * p_h**2 - p.rho * p_h,
+        p.mu * (1 - a * p_g * p_h) * p_h**3 - p.rho * p_g,
+    )
+
+
+def x_field(u: Any, p: Any) -> Any:
+    """h' = f^2 - a h f^2 + g f f_a - a g^2 h f^2 - rho h, and so on; f_a' = beta (f - f_a)."""
+    h, g, f, f_a = u
+    a = 1 + p.sigma2
+    return (
+        f**2 - a * h * f**2 + g * f * f_a - a * g**2 * h * f**2 - p.rho * h,
+        h * f * f_a - a * g * h**2 * f**2 - p.rho * g,
+        h * f - a * h**2 * f + g * h * f_a - a * g**2 * h**2 * f - p.rho * f,
+        p.beta * (f - f_a),
+    )
+
+
 phinet = System(
     "phinet",
     field,
@@ -84,4 +108,31 @@ phinet_full = System(
     collapse=("s",),
     plane=("sigma2", "rho"),
     about="PhiNet, MSE loss: eigenvalues s, p_h and p_g",
+)
+
+phinet_weighted = System(
+    "phinet-weighted",
+    weighted_field,
+    states=("p_h", "p_g"),
+    parameters={**PARAMETERS, "mu": 0.5},
+    labels={**LABELS, "mu": "μ"},
+    tex={**TEX, "mu": r"\mu"},
+    bounds={**BOUNDS, "mu": (0.0, math.inf)},
+    collapse=("p_h",),
+    plane=("sigma2", "rho"),
+    about="PhiNet with its second loss weighed by μ: from SimSiam (μ = 0) to PhiNet (μ = 1)",
+)
+
+x_phinet = System(
+    "x-phinet",
+    x_field,
+    states=("h", "g", "f", "f_a"),
+    parameters={**PARAMETERS, "beta": 0.01},
+    labels={**LABELS, "beta": "β"},
+    tex={**TEX, "beta": r"\beta"},
+    bounds={**BOUNDS, "beta": (0.0, math.inf)},
+    collapse=("f",),
+    plane=("sigma2", "rho"),
+    symmetries=({"f": "-f", "f_a": "-f_a"},),
+    about="X-PhiNet: predictors h and g, encoder f and its moving average f_a as the target of the second loss",
 )

@@ -25,5 +25,6 @@ system = System(
     states=("s1", "s2"),
     parameters={"s0": 20.0},
     bounds={"s0": (0, math.inf), "s1": (0, math.inf), "s2": (0, math.inf)},
+    symmetries=({"s1": "s2", "s2": "s1"},),
     about="Two coupled enzyme cells (AUTO demo enz)",
 )

@@ -21,5 +21,6 @@ system = System(
     parameters={"sigma": 10.0, "r": 28.0, "b": 8 / 3},
     tex={"sigma": r"\sigma"},
     plane=("r", "b"),
+    symmetries=({"x": "-x", "y": "-y"},),
     about="Convection in three modes (Lorenz 1963)",
 )

@@ -18,7 +18,8 @@ from bifur.atlas import schema
 from bifur.atlas.spec import Axis
 from bifur.atlas.store import write_atlas
 from bifur.atlas.tables import read_curve, read_diagram, write_curve, write_diagram
-from bifur.systems.base import System, description
+from bifur.systems.base import System
+from bifur.systems.registry import description
 from tests.atlas import synthetic
 
 ROOT = Path(__file__).parents[2]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import bifur
+from bifur.systems.ops import exp, tanh
 from tests.known import ssl
 from tests.known.families import ALL, named, system
 from tests.systems.test_load import refused
@@ -207,6 +208,39 @@ def test_without_decay_there_are_sets_of_equilibria(name, dimension):
     assert sum(e.kind == "degenerate" for e in found) >= 1
     for e in found:
         assert np.abs(system(name).field(e.state, e.parameters)).max() <= 1e-12
+
+
+@pytest.mark.parametrize(
+    ("field", "at"),
+    [
+        (lambda u, p: (tanh(u[0]) - u[0], -u[1] + u[0] ** 2), (0, 0)),  # -x^3 / 3
+        (lambda u, p: (tanh(u[1]) - u[0], tanh(u[0]) - u[1]), (0, 0)),
+        (lambda u, p: (tanh(u[1] - 2) - u[0] + 1, tanh(u[0] - 1) - u[1] + 2), (1, 2)),
+        (lambda u, p: (tanh(u[0] - 0.7) ** 3, 1 - exp(u[1])), (0.7, 0)),
+    ],
+)
+def test_an_isolated_equilibrium_of_higher_order_is_no_set(field, at):
+    found = bifur.find_equilibria(bifur.System("triple", field, states=("x", "y"), parameters={}))
+    assert [e.kind for e in found] == ["degenerate"]
+    np.testing.assert_allclose(found[0].state, at, atol=1e-4)
+    assert "fold or branch point" in found.degenerate
+
+
+@pytest.mark.parametrize(
+    ("field", "dimension"),
+    [
+        (lambda u, p: (tanh(u[0]) * u[1], -tanh(u[0]) * u[1] ** 2, -u[2] * exp(u[0])), 1),  # the axes of x and y
+        (
+            lambda u, p: ((u[0] ** 2 + u[1] ** 2 - 1) * exp(u[1]), exp(u[0]) * (u[0] ** 2 + u[1] ** 2 - 1), tanh(u[2])),
+            1,
+        ),
+        (lambda u, p: (tanh(u[0]) * u[1], tanh(u[0]) * u[2], tanh(u[0])), 2),  # the plane x = 0
+    ],
+)
+def test_sets_of_equilibria_that_are_not_polynomial(field, dimension):
+    found = bifur.find_equilibria(bifur.System("set", field, states=("x", "y", "z"), parameters={}))
+    assert found.completeness == "unknown"
+    assert f"a set of equilibria of dimension {dimension}" in found.degenerate
 
 
 def test_without_decay_l2_has_a_double_root_at_the_origin():

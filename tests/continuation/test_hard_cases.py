@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import bifur
-from bifur.systems.base import from_expressions
 from bifur.systems.ops import exp
+from bifur.systems.registry import from_expressions
 
 
 def system(*texts, states=("x",), parameters=("a",)):

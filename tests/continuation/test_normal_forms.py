@@ -10,9 +10,9 @@ import bifur
 from bifur.continuation import centre
 from bifur.continuation.along import fold_coefficients, lyapunov_coefficients
 from bifur.continuation.multilinear import Forms
-from bifur.continuation.normal_forms import fold_coefficient, normal_form
+from bifur.continuation.normal_forms import normal_form
 from tests.known.families import system
-from tests.known.literature import CO_CUSPS, CO_TAKENS, LORENZ84_TAKENS
+from tests.known.literature import CO_OXIDATION, LORENZ84
 from tests.known.textbook import HALF, Pushed, turning, with_others
 
 AT_REST = {"lam": 0.0, "mu": 0.0}
@@ -52,10 +52,10 @@ def test_the_compiled_fold_coefficient():
         folds = [point for point in diagram.special_points if point.kind == "LP"]
         assert folds
         for point in folds:
-            p = np.array(list(point.parameters.values()))
-            compiled = fold_coefficient(point.system, point.state, p, point.null_vector)
+            compiled = point.normal_form["quadratic"]
             found = normal_form("LP", point.system, point.state, point.parameters, free)
             assert abs(compiled) == pytest.approx(abs(found["quadratic"]), rel=1e-9)
+            assert point.normal_form["direction"] == found["direction"]
             v, h = point.null_vector, 1e-4
             J = [point.system.jacobian(point.state + k * h * v, point.parameters) for k in (1, -1)]
             w = np.linalg.svd(J[0] + J[1])[0][:, -1]
@@ -341,14 +341,14 @@ def test_generalised_hopf_points_of_co_oxidation(values):
     assert abs(found["l1"]) <= 1e-8
 
 
-@pytest.mark.parametrize("values", CO_TAKENS)
+@pytest.mark.parametrize("values", CO_OXIDATION["BT"])
 def test_bogdanov_takens_points_of_co_oxidation(values):
     s = system("co_oxidation")
     u, q = at_published(s, ("q2", "k"), values, {}, lambda u, q: characteristic(s)(u, q)[1:])
     check_takens(s, u, q)
 
 
-@pytest.mark.parametrize("values", LORENZ84_TAKENS)
+@pytest.mark.parametrize("values", LORENZ84["BT"])
 def test_bogdanov_takens_points_of_lorenz84(values):
     s = system("lorenz84")
     u, q = at_published(s, ("F", "T"), values, {}, lambda u, q: characteristic(s)(u, q)[2:])
@@ -381,7 +381,7 @@ def test_the_cusp_of_co_oxidation():
         w, _, v = np.linalg.svd(s.jacobian(u, q))
         return [np.linalg.det(s.jacobian(u, q)), w[:, -1] @ Forms(s, u, list(q.values())).B(v[-1], v[-1])]
 
-    u, q = at_published(s, ("q2", "k"), CO_CUSPS[0], {}, test)
+    u, q = at_published(s, ("q2", "k"), CO_OXIDATION["CP"][0], {}, test)
     left, _, right = np.linalg.svd(s.jacobian(u, q))
     v, w = right[-1], left[:, -1] / (left[:, -1] @ right[-1])
 
@@ -655,6 +655,6 @@ def test_fold_coefficients_along_a_curve():
     folds = [point for point in diagram.special_points if point.kind == "LP"]
     u, v = (np.stack([getattr(point, name) for point in folds], axis=1) for name in ("state", "null_vector"))
     p = np.stack([list(point.parameters.values()) for point in folds], axis=1)
-    one = [fold_coefficient(f.system, f.state, p[:, k], f.null_vector) for k, f in enumerate(folds)]
+    one = [point.normal_form["quadratic"] for point in folds]
     assert len(one) >= 2
     np.testing.assert_allclose(fold_coefficients(system("co_oxidation"), u, p, v), one, rtol=1e-9)

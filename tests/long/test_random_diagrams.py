@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import bifur
-from bifur.systems.base import from_expressions
+from bifur.systems.registry import from_expressions
 
 DRAWS = 100
 

@@ -12,7 +12,7 @@ import torch
 
 import bifur
 from bifur.systems.base import Values
-from tests.known.families import ALL, BUNDLED, named, random_point, system
+from tests.known.families import ALL, BUNDLED, named, random_point, random_signs, system
 
 POINTS = 50
 
@@ -107,7 +107,7 @@ def test_magnitude_bounds_the_field(name):
     rng = np.random.default_rng(5)
     for _ in range(POINTS):
         u, p = random_point(s, rng)
-        u *= rng.choice([-1, 1], s.dimension)
+        u *= random_signs(s, rng)
         f, size = np.empty(s.dimension), np.empty(s.dimension)
         s.derived.module.field(u, p, f)
         s.derived.module.magnitude(u, p, size)
@@ -197,11 +197,12 @@ def test_a_system_travels_by_pickle(name):
         s.states,
         dict(s.parameters),
     )
-    assert (dict(copy.bounds), copy.plane, copy.collapse, dict(copy.tex)) == (
+    assert (dict(copy.bounds), copy.plane, copy.collapse, dict(copy.tex), copy.symmetries) == (
         dict(s.bounds),
         s.plane,
         s.collapse,
         dict(s.tex),
+        s.symmetries,
     )
     u, p = random_point(s, np.random.default_rng(9), (4,))
     np.testing.assert_allclose(copy.field(u, named(s, p)), s.field(u, named(s, p)), rtol=1e-13)

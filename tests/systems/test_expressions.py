@@ -15,7 +15,7 @@ from tests.known.families import ALL, named, random_point, system
 NAMES = ("x", "y", "rho")
 
 
-def value(e, **values):
+def value(e, /, **values):
     return expression.evaluate([e], values, lambda number: np.float64(float(number)), ops.apply)[0]
 
 
