@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bifur.continuation.along import lyapunov_coefficients
 from bifur.continuation.curve_problem import CurveProblem
-from bifur.continuation.hopf import first_lyapunov
-from bifur.kernels import curve_systems
+from bifur.kernels import curve_engine, curve_systems
 from bifur.kernels.curve_systems import SLOPE1, SLOPE2, TESTS, ZERO
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # test functions beside those of the kernel: l1, and the side of a fold curve on which its normal points
 LYAPUNOV, SIDE = TESTS, TESTS + 1
+SLOW = 10.0  # a first correction may be small by chance: between two points of the curve there is no other to go to
 
 
 class Line:
@@ -24,7 +25,7 @@ class Line:
     def __init__(self, problem: CurveProblem, a: NDArray[np.float64], column: int) -> None:
         self.problem, self.column = problem, column
         self.work = problem.work()
-        self.kernels = problem.system.derived.kernels()
+        self.kernels = problem.system.derived.addresses
         self.weight = problem.weight(a)
         self.w, self.left = np.zeros(problem.n), np.zeros(problem.n)
         self.tests = np.zeros(TESTS)
@@ -32,13 +33,13 @@ class Line:
         self._evaluate(a)
         if problem.kind == "HB":
             self._anchor(a[problem.n : 2 * problem.n])
-        curve_systems.measure_one(
-            curve_systems.solvers, problem.code, a, self.w, False, self.tests, self.re, self.im, self.work
+        curve_engine.measure(
+            curve_engine.SOLVERS, problem.code, a, self.w, False, self.tests, self.re, self.im, self.work
         )
 
     def _evaluate(self, z: NDArray[np.float64]) -> None:
         plane = self.problem.plane
-        curve_systems.evaluate(self.problem.code, self.kernels, z, plane.free, plane.logs, self.work)
+        curve_engine.evaluate(self.problem.code, self.kernels, z, plane.free, plane.logs, self.work)
 
     def _anchor(self, v: NDArray[np.float64]) -> None:
         c = self.work.J @ v
@@ -56,8 +57,8 @@ class Line:
     def moved(self, z: NDArray[np.float64], row: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """z moved onto the curve along the plane row.z; None where Newton fails."""
         plane = self.problem.plane
-        code, _ = curve_systems.correct_one(
-            curve_systems.solvers,
+        code, _ = curve_engine.correct(
+            curve_engine.SOLVERS,
             self.problem.code,
             self.kernels,
             z,
@@ -66,7 +67,7 @@ class Line:
             self.weight,
             plane.free,
             plane.logs,
-            0.9,
+            SLOW,
             1e-12,
             20,
             1,
@@ -78,8 +79,8 @@ class Line:
         """The kernel's test functions, the null vector and the eigenvalues at a point of the curve."""
         self._evaluate(z)
         self.left[:] = self.w
-        curve_systems.measure_one(
-            curve_systems.solvers, self.problem.code, z, self.left, True, self.tests, self.re, self.im, self.work
+        curve_engine.measure(
+            curve_engine.SOLVERS, self.problem.code, z, self.left, True, self.tests, self.re, self.im, self.work
         )
 
     def value(self, z: NDArray[np.float64]) -> float:
@@ -89,7 +90,8 @@ class Line:
             return float(self.tests[self.column])
         n = self.problem.n
         p, omega = self.problem.all_parameters(z[None]), np.sqrt(np.maximum(z[None, 2 * n], 0.0))
-        return float(first_lyapunov(self.problem.system, z[None, :n], p, omega)[0] * self.tests[ZERO])
+        l1 = lyapunov_coefficients(self.problem.system, z[:n, None], p.T, omega)
+        return float(l1[0] * self.tests[ZERO])
 
     def normal(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         """w.f_s1 and w.f_s2 at a point of a fold curve, in the units of the plane."""

@@ -186,12 +186,13 @@ def _zero(problem: CurveProblem, kind: str, column: int, bracket: _Bracket) -> t
 def _regula_falsi(line: Line, bracket: _Bracket, fa: float, fb: float) -> tuple[float, NDArray[np.float64]] | None:
     """The zero of a test function, as (fraction, z), by the Illinois variant (Dowell & Jarratt 1971) and bisections."""
     low, high, side = 0.0, 1.0, 0
+    a, b, row = bracket.a, bracket.b, line.weight**2 * (bracket.b - bracket.a)
     least, best = np.inf, None
     for iteration in range(100):
         tau = (low * fb - high * fa) / (fb - fa) if fb != fa else 0.5 * (low + high)
         if iteration % 4 == 3 or not low < tau < high:
             tau = 0.5 * (low + high)
-        z = line.corrected(bracket.a, bracket.b, tau)
+        z = line.moved(a + (tau - low) / (high - low) * (b - a), row)
         value = np.nan if z is None else line.value(z)
         if z is None or not np.isfinite(value):
             return None
@@ -200,11 +201,11 @@ def _regula_falsi(line: Line, bracket: _Bracket, fa: float, fb: float) -> tuple[
         if value == 0.0 or high - low <= 4e-16:
             break
         if (value < 0) == (fa < 0):
-            low, fa = tau, value
+            low, a, fa = tau, z, value
             fb = 0.5 * fb if side == -1 else fb
             side = -1
         else:
-            high, fb = tau, value
+            high, b, fb = tau, z, value
             fa = 0.5 * fa if side == 1 else fa
             side = 1
     return best

@@ -14,7 +14,7 @@ import numpy as np
 
 from bifur.continuation.curve_problem import CurveProblem
 from bifur.continuation.results import SpecialPoint
-from bifur.kernels import curve_systems
+from bifur.kernels import curve_engine, curve_systems
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +62,7 @@ def _jacobian(problem: CurveProblem, point: SpecialPoint) -> NDArray[np.float64]
 def _null_row(problem: CurveProblem, z: NDArray[np.float64], work: curve_systems.CurveWork) -> NDArray[np.float64]:
     """The null vector of H_z at z: the tangent, and the row that moves a point least."""
     plane, size = problem.plane, problem.size
-    if not curve_systems.evaluate(problem.code, problem.system.derived.kernels(), z, plane.free, plane.logs, work):
+    if not curve_engine.evaluate(problem.code, problem.system.derived.addresses, z, plane.free, plane.logs, work):
         raise ValueError("`point`: the field is not finite there")
     # in the units of the curve, so that parameters of any size count alike
     weight = problem.weight(z)
@@ -85,10 +85,10 @@ def _corrected(
 ) -> NDArray[np.float64]:
     """z moved onto the curve."""
     plane = problem.plane
-    code, _ = curve_systems.correct_one(
-        curve_systems.solvers,
+    code, _ = curve_engine.correct(
+        curve_engine.SOLVERS,
         problem.code,
-        problem.system.derived.kernels(),
+        problem.system.derived.addresses,
         z,
         row,
         float(row @ z),
@@ -213,7 +213,7 @@ def _branch_point(problem: CurveProblem, point: SpecialPoint) -> Start:
     for angle in np.arange(8) * np.pi / 8:
         work.anchor[:2] = np.array([np.cos(angle), np.sin(angle)]) * width
         plane = problem.plane
-        curve_systems.evaluate(problem.code, system.derived.kernels(), z, plane.free, plane.logs, work)
+        curve_engine.evaluate(problem.code, system.derived.addresses, z, plane.free, plane.logs, work)
         least = float(np.linalg.svd(work.H[:, : problem.size] / problem.weight(z), compute_uv=False)[-1])
         if least > best:
             best, chosen = least, work.anchor[:2].copy()

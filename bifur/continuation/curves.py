@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bifur.continuation import curve_points
+from bifur.continuation.along import lyapunov_coefficients
 from bifur.continuation.curve_problem import CurveProblem, check_point, curve_kind, fitting, problem
 from bifur.continuation.curve_start import Start, start
-from bifur.continuation.hopf import first_lyapunov
 from bifur.continuation.results import Curve, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
-from bifur.kernels import curve, curve_systems
+from bifur.kernels import curve, curve_engine, curve_systems
 from bifur.systems.base import System
 from bifur.systems.registry import get_system
 
@@ -119,10 +119,10 @@ def _one(asked: CurveProblem, first: Start, direction: float) -> _Direction:
     work = asked.work()
     work.anchor[:] = first.anchor
     path = curve.make_path(asked.n, asked.settings.max_steps + 2)
-    code = curve.trace_curve(
-        curve_systems.solvers,
+    code = curve_engine.trace(
+        curve_engine.SOLVERS,
         asked.code,
-        asked.system.derived.kernels(),
+        asked.system.derived.addresses,
         first.z,
         first.row,
         direction,
@@ -189,7 +189,7 @@ def _normal_form(
 ) -> NDArray[np.float64]:
     """LP: w.B(v, v) / (2 w.v); HB: l1; BP: b."""
     if omega is not None:
-        return first_lyapunov(asked.system, z[:, : asked.n], parameters, omega)
+        return lyapunov_coefficients(asked.system, z[:, : asked.n].T, parameters.T, omega)
     if asked.kind == "BP":
         return z[:, 2 * asked.n].copy()
     takens = tests[:, curve_systems.TAKENS]

@@ -1,8 +1,9 @@
 """Tracing a curve of special points in two parameters (see `curve_systems`).
 
 The loop takes a step, cuts it at the bounds (and, on a Hopf curve, where the frequency vanishes), and measures the test
-functions. A step is halved where the corrector contracts slowly, where the tangent turns too far, or where a test
-function changes too much. What lies between the points is found by `continuation.curve_points`.
+functions. A step is halved where the corrector contracts slowly, where the tangent turns too far or does not fit the
+step (a jump to another part of the curve), or where a test function changes too much. What lies between the points is
+found by `continuation.curve_points`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bifur.kernels.curve_systems import (
     CONVERGED,
     CURVE_SOLVERS,
     CURVE_WORK,
+    FOLD,
     HOPF,
     NOT_FINITE,
     PAIR,
@@ -40,7 +42,9 @@ HUGE = 1e8
 GROWTH = 1.6
 EASY_NEWTON = 3
 HARMLESS = 0.03  # of a step: corrections that cannot lead to another curve
+ASIDE = 0.05  # of a step: how far from the mean of its tangents it may end
 CHANGE = 0.3  # of a test function of size one in a step
+TURNED = 0.8  # cosine of the angle by which the left null vector may turn in a step
 COARSE = 0.02  # of the largest step: below it a change of the test functions is taken as it is
 ON_BOUND = 1e-13  # of the plane: a curve may run along its rim
 UNFOLDED = 1e-9  # b by the size of f's terms: beyond rounding
@@ -86,13 +90,14 @@ class Path(NamedTuple):
     ta: np.ndarray
     tb: np.ndarray
     w: np.ndarray
+    wb: np.ndarray
     weight: np.ndarray
     row: np.ndarray
     start: np.ndarray
     start_tangent: np.ndarray
 
 
-PATH = types.NamedTuple([MATRIX, MATRIX, MATRIX, MATRIX, INTS, *[VECTOR] * 9], Path)
+PATH = types.NamedTuple([MATRIX, MATRIX, MATRIX, MATRIX, INTS, *[VECTOR] * 10], Path)
 
 
 def make_path(n: int, points: int) -> Path:
@@ -104,7 +109,7 @@ def make_path(n: int, points: int) -> Path:
         np.empty((points, n)),
         np.empty((points, n)),
         np.zeros(3, np.int64),
-        *(np.zeros(size) for _ in range(9)),
+        *(np.zeros(size) for _ in range(10)),
     )
 
 
@@ -162,12 +167,26 @@ def _unfolds(z, weight, n, W):
 
 
 @inline
-def _smooth(before, after, kind, n):
-    """Whether no test function of size one changes too much."""
+def _smooth(C, k, kind, n):
+    """Whether no test function of size one changes too much, and the left null vector of a fold turns little."""
     if n < 2:
         return True
+    before, after = C.tests[k - 1], C.tests[k]
     change = max(abs(after[PAIR] - before[PAIR]), abs(after[ZERO] - before[ZERO]))
-    return max(change, abs(after[TAKENS] - before[TAKENS])) <= CHANGE
+    change = max(change, abs(after[TAKENS] - before[TAKENS]))
+    along = 0.0
+    for i in range(n):
+        along += C.w[i] * C.wb[i]
+    return change <= CHANGE and (kind != FOLD or along >= TURNED)
+
+
+@inline
+def _fits(C, size, step):
+    """Whether the step agrees with the tangents at its ends: on a smooth curve with their mean, up to third order."""
+    away = 0.0
+    for j in range(size):
+        away += (C.weight[j] * (C.b[j] - C.a[j] - 0.5 * step * (C.ta[j] + C.tb[j]))) ** 2
+    return math.sqrt(away) <= ASIDE * step
 
 
 @inline
@@ -275,10 +294,12 @@ def trace_curve(E, kind, K, z0, row0, direction, P, st, C, W):
             good = E.tangent(kind, C.row, C.weight, C.tb, W) != 0.0
             for j in range(size):
                 turn += C.weight[j] ** 2 * C.ta[j] * C.tb[j]
-            good = good and turn > math.cos(st.turn)
+            good = good and turn > math.cos(st.turn) and _fits(C, size, step)
         if good:
-            E.measure(kind, C.b, C.w, True, C.tests[k], C.re[k], C.im[k], W)
-            good = _smooth(C.tests[k - 1], C.tests[k], kind, n) or ds <= COARSE * st.ds_max
+            for i in range(n):
+                C.wb[i] = C.w[i]
+            E.measure(kind, C.b, C.wb, True, C.tests[k], C.re[k], C.im[k], W)
+            good = _smooth(C, k, kind, n) or ds <= COARSE * st.ds_max
         if not good:
             C.count[REJECTED] += 1
             ds *= 0.5
@@ -286,6 +307,8 @@ def trace_curve(E, kind, K, z0, row0, direction, P, st, C, W):
                 return _failed(code)
             continue
         _record(C, k, size, C.b)
+        for i in range(n):
+            C.w[i] = C.wb[i]
         # 3. whether it ends here
         if stop >= 0:
             return stop

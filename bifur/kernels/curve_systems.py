@@ -509,20 +509,3 @@ class CurveSolvers(NamedTuple):
 CURVE_SOLVERS = types.NamedTuple(
     [types.FunctionType(CORRECT), types.FunctionType(TANGENT), types.FunctionType(MEASURE)], CurveSolvers
 )
-solvers = CurveSolvers(correct, tangent, measure)
-
-
-@kernel(
-    types.UniTuple(I8, 2)(
-        CURVE_SOLVERS, I8, KERNELS, VECTOR, VECTOR, F8, VECTOR, INTS, INTS, F8, F8, I8, I8, CURVE_WORK
-    )
-)
-def correct_one(E, kind, K, z, row, target, weight, free, logs, contraction, least, max_newton, polish, W):
-    """`correct`, for Python."""
-    return E.correct(kind, K, z, row, target, weight, free, logs, contraction, least, max_newton, polish, W)
-
-
-@kernel(types.void(CURVE_SOLVERS, I8, VECTOR, VECTOR, types.boolean, VECTOR, VECTOR, VECTOR, CURVE_WORK))
-def measure_one(E, kind, z, w, follow, out, re, im, W):
-    """`measure`, for Python."""
-    E.measure(kind, z, w, follow, out, re, im, W)
