@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bifur.continuation import exact
 from bifur.continuation.branch_points import BranchPoint, branch_tangents
 from bifur.continuation.equilibria import equilibrium
 from bifur.continuation.results import Branch, SpecialPoint
@@ -23,6 +24,7 @@ from bifur.systems.base import System
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+ON_BRANCH = 1e-9  # relative residual above which a point is no equilibrium
 ROUNDING = 1e-13
 NEAR_SINGULAR = 1e-9  # how well a state is known where more than one eigenvalue vanishes
 FLAT = 1e-3  # a fold this near to a pitchfork, and with a coefficient this small, is the turn of the branch there
@@ -92,7 +94,8 @@ def _named(
     if found.corank == 0:
         return point
     if found.form["type"] not in ("transcritical", "pitchfork"):
-        return _special(system, point.parameters, free, found, critical, width)
+        sharp = _special(system, point.parameters, free, found, critical, width)
+        return sharp if sharp.residual <= ON_BRANCH else point
     return replace(point, normal_form=dict(found.form), tangents=found.tangents)
 
 
@@ -144,9 +147,24 @@ def _inside(
     values[free] = float(z[-1])
     found = branch_tangents(system, z[:-1], np.array(list(values.values())), free)
     away = np.abs(found.point - z) / np.append(np.maximum(1.0, np.abs(z[:-1])), max(width, 1e-300))
-    if found.corank == 0 or away.max() > 1e-3:
+    if found.corank == 0 or away.max() > 1e-3 or (_is_flat(found) and not _in_set(system, values)):
         return None
-    return _special(system, values, free, found, critical, width)
+    point = _special(system, values, free, found, critical, width)
+    value = point.parameters[free]
+    off = critical is not None and min((abs(value - c) for c in critical), default=math.inf) > SAME * max(width, 1e-300)
+    # between two branches that nearly meet the reduction has its zero on neither of them
+    return None if off or point.residual > ON_BRANCH else point
+
+
+def _is_flat(found: BranchPoint) -> bool:
+    """Whether the reduction sees no form at all: a set of equilibria, or a point too near to a pole to tell."""
+    return found.corank == 1 and found.order == 0
+
+
+def _in_set(system: System, values: Mapping[str, float]) -> bool:
+    """Whether algebra allows a set of equilibria at these parameters."""
+    derived = system.derived
+    return derived.polynomial and not exact.guards_hold(derived, np.array(list(values.values())))
 
 
 def _together(a: SpecialPoint, b: SpecialPoint, free: str, width: float, within: float = SAME) -> bool:

@@ -97,7 +97,8 @@ def _attempt(
     problem: Problem, critical: list[float] | None, values: NDArray[np.float64], sets: Sequence[EquilibriumSet]
 ) -> _Attempt:
     cover = Cover(values, sets)
-    tracer = problem.tracer(values)
+    largest = max((float(np.abs(e.state).max()) for found in sets for e in found), default=0.0)
+    tracer = problem.tracer(values, largest)
     unstarted = []
     # inner values first: at the ends of the span an equilibrium may be degenerate
     for k in sorted(range(len(values)), key=lambda k: (k in (0, len(values) - 1), k)):
@@ -113,12 +114,14 @@ def _attempt(
         _switch(problem, tracer, cover)
     span = problem.span
     passed = cover.passed()
-    against = doubts.contradictions(problem.free, span, cover.pieces, values, sets, critical)
+    # among many states the search finds some equilibria: branches may pass others
+    some = sparse.is_large(problem.system)
+    against = doubts.contradictions(problem.free, span, cover.pieces, values, sets, critical, not some)
     against += [
         f"at {problem.free} = {values[k]:.6g} the branches pass {passed[k]} times where {len(sets[k])} equilibria "
         "were found: a branch is missing or was traced twice; try a smaller `ds_max`"
         for k in range(1, len(values) - 1)
-        if passed[k] != len(sets[k])
+        if passed[k] < len(sets[k]) or (passed[k] > len(sets[k]) and not some)
     ]
     ends = [(piece.branch, end) for piece in cover.pieces for end in (0, -1)]
     return _Attempt(
@@ -126,7 +129,7 @@ def _attempt(
         unstarted=unstarted,
         against=against,
         losses=doubts.losses(cover.pieces),
-        cut_short=any(doubts.cut_short(branch, span, end, critical) for branch, end in ends),
+        cut_short=any(doubts.cut_short(branch, span, end, critical, largest) for branch, end in ends),
     )
 
 

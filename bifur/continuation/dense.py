@@ -72,37 +72,44 @@ MAX_NEWTON = 20
 
 @dataclass(frozen=True)
 class Factors:
-    """LU factors of a square matrix; `sign` is that of its determinant, 0 where it is singular or not finite."""
+    """LU factors of a square matrix whose rows were multiplied by `scale`.
+
+    `sign` is that of its determinant, 0 where it is singular or not finite.
+    """
 
     lu: Matrix
     pivots: NDArray[np.intp]
+    scale: Vector
     sign: float
 
-    def solve(self, b: Vector, transposed: bool = False) -> Vector:
+    def solve(self, b: Vector) -> Vector:
         from scipy.linalg.lapack import dgetrs
 
-        return dgetrs(self.lu, self.pivots, b, trans=int(transposed))[0]
+        return dgetrs(self.lu, self.pivots, b * self.scale)[0]
 
 
 def factor(A: Matrix) -> Factors:
-    """LU with partial pivoting."""
+    """LU with partial pivoting of the rows brought to one size, or a border could drown J in rounding."""
     from scipy.linalg.lapack import dgetrf
 
-    if not np.isfinite(A).all():
-        return Factors(A, np.arange(len(A)), 0.0)
-    lu, pivots, info = dgetrf(A)
+    largest = np.abs(A).max(axis=1, initial=0.0)
+    if not np.isfinite(largest).all():
+        return Factors(A, np.arange(len(A)), largest, 0.0)
+    scale = np.where((largest > 1e-300) & (largest < 1e300), 1.0 / np.maximum(largest, 1e-300), 1.0)
+    lu, pivots, info = dgetrf(A * scale[:, None])
     negative = np.count_nonzero(np.diagonal(lu) < 0) + np.count_nonzero(pivots != np.arange(len(A)))
-    return Factors(lu, pivots, 0.0 if info else (-1.0 if negative % 2 else 1.0))
+    return Factors(lu, pivots, scale, 0.0 if info else (-1.0 if negative % 2 else 1.0))
 
 
 @dataclass(frozen=True)
 class Corrected:
-    """Where the corrector ended: the point z = (u, s), [J f_s] there (n, n + 1), and how."""
+    """Where the corrector ended: the point z = (u, s), [J f_s] there (n, n + 1), how, and its corrections' lengths."""
 
     code: int
     z: Vector
     H: Matrix
     iterations: int
+    corrections: tuple[float, ...] = ()
 
 
 class Slice:
@@ -157,30 +164,32 @@ class Slice:
     ) -> Corrected:
         """Newton on f = 0, row . z = target. Corrections must shrink by `contraction` in the weighted norm."""
         before, z = -1.0, z.copy()
+        made: list[float] = []
         for iteration in range(max_newton + 1):
             f, H = self.evaluate(z)
             if not (np.isfinite(f).all() and np.isfinite(H).all()):
-                return Corrected(NOT_FINITE, z, H, iteration)
+                return Corrected(NOT_FINITE, z, H, iteration, tuple(made))
             if iteration > 0 and _small(f, H, z, RESIDUAL):
-                return Corrected(CONVERGED, z, H, iteration)
+                return Corrected(CONVERGED, z, H, iteration, tuple(made))
             if iteration == max_newton:
                 break
             factors = factor(np.vstack([H, row]))
             if factors.sign == 0.0:
-                return Corrected(SINGULAR, z, H, iteration)
+                return Corrected(SINGULAR, z, H, iteration, tuple(made))
             dz = factors.solve(np.append(-f, target - row @ z))
             z = z + dz
             change = float(np.linalg.norm(weight * dz))
+            made.append(change)
             if not math.isfinite(change):
-                return Corrected(NOT_FINITE, z, H, iteration)
+                return Corrected(NOT_FINITE, z, H, iteration, tuple(made))
             if change < 1e-15:
                 f, H = self.evaluate(z)
                 finite = np.isfinite(f).all() and np.isfinite(H).all()
-                return Corrected(CONVERGED if finite else NOT_FINITE, z, H, iteration + 1)
+                return Corrected(CONVERGED if finite else NOT_FINITE, z, H, iteration + 1, tuple(made))
             if before > 1e-12 and change > contraction * before:
-                return Corrected(DIVERGED, z, H, iteration)
+                return Corrected(DIVERGED, z, H, iteration, tuple(made))
             before = change
-        return Corrected(DIVERGED, z, H, max_newton)
+        return Corrected(DIVERGED, z, H, max_newton, tuple(made))
 
     def newton(self, u: Vector, value: float, max_newton: int) -> tuple[int, Vector, float, Matrix]:
         """Newton at a fixed parameter; (code, state, largest first correction, J there)."""

@@ -19,19 +19,27 @@ POLE = 1e-3  # of the span: how far from its pole a branch is followed at least
 NEAR, NEAR_SPAN = 1e-6, 1e-10
 
 
-def cut_short(branch: Branch, span: tuple[float, float], end: int, critical: Sequence[float] | None) -> bool:
+def cut_short(
+    branch: Branch, span: tuple[float, float], end: int, critical: Sequence[float] | None, largest: float
+) -> bool:
     """Whether a branch stops where it should go on.
 
-    At an end of the span a set of equilibria may stop it; to infinity it runs only at a critical value.
+    At an end of the span a set of equilibria may stop it. To infinity it runs only at a critical value, where a span
+    may be too coarse to follow it far: `largest` is the size of the states that are known, beyond which it may stop.
     """
     stop = branch.stop_reason[end]
-    if stop is Stop.ESCAPED and critical is not None:
-        nearest = min((abs(branch.parameter[end] - value) for value in (*critical, *span)), default=math.inf)
-        return bool(nearest > POLE * (span[1] - span[0]))
-    if stop in (Stop.SINGULAR, Stop.STEP_TOO_SMALL, Stop.NOT_FINITE):
-        width = span[1] - span[0]
-        return bool(min(abs(branch.parameter[end] - limit) for limit in span) > 1e-6 * width)
-    return stop is Stop.TOO_MANY_STEPS
+    if stop in (Stop.END_OF_SPAN, Stop.BOUND, Stop.CLOSED):
+        return False
+    width, at = span[1] - span[0], branch.parameter[end]
+    to_critical = min((abs(at - value) for value in (*(critical or ()), *span)), default=math.inf)
+    if stop is Stop.ESCAPED:
+        return critical is not None and bool(to_critical > POLE * width)
+    if stop is Stop.TOO_MANY_STEPS:
+        return True
+    runs_away = critical is not None and np.abs(branch.state[end]).max() > 10 * max(1.0, largest)
+    return bool(
+        min(abs(at - limit) for limit in span) > 1e-6 * width and not (runs_away and to_critical < 1e-6 * width)
+    )
 
 
 def losses(pieces: Sequence[Piece]) -> list[str]:
@@ -55,11 +63,12 @@ def contradictions(
     values: NDArray[np.float64],
     sets: Sequence[EquilibriumSet],
     critical: list[float] | None,
+    counted: bool = True,
 ) -> list[str]:
     """What the branches say against the algebra: then nothing is proved.
 
     Each fold and branch point lies at a critical value, none is found twice on one branch, and where the number of
-    equilibria changes between two values there is one of them.
+    equilibria changes between two values there is one of them; unless the `sets` are not meant to hold all (`counted`).
     """
     notes = []
     width = span[1] - span[0]
@@ -72,7 +81,7 @@ def contradictions(
             notes.append(f"branch {i}: a {point.kind} at {free} = {value:.9g}, where algebra has none")
         if any(j == i and _same_fold(point, other, free, allowed) for j, other in located[:number]):
             notes.append(f"branch {i}: a fold at {free} = {value:.9g} was found twice, another one missed")
-    for k in range(1, len(values) - 2):
+    for k in range(1, len(values) - 2) if counted else ():
         between = (at > values[k]) & (at < values[k + 1])
         escaped = any(
             stop is not Stop.END_OF_SPAN and values[k] < piece.branch.parameter[end] < values[k + 1]
@@ -82,8 +91,9 @@ def contradictions(
         if escaped:
             continue
         place = f"between {free} = {values[k]:.6g} and {values[k + 1]:.6g}"
-        if critical is not None and len(sets[k]) != len(sets[k + 1]) and not between.any():
-            notes.append(f"{place} the number of equilibria changes without a special point")
+        turns = between & np.array([_changes_number(point) for _, point in located], bool)
+        if critical is not None and len(sets[k]) != len(sets[k + 1]) and not turns.any():
+            notes.append(f"{place} the number of equilibria changes without a fold")
         indices = [_sum_of_indices(sets[i]) for i in (k, k + 1)]
         # algebra counts for itself, and knows of parameters at which sets of equilibria reach to infinity
         if critical is None and None not in indices and indices[0] != indices[1]:
@@ -92,6 +102,11 @@ def contradictions(
                 "and none left the bounds: one of them was not found"
             )
     return notes
+
+
+def _changes_number(point: SpecialPoint) -> bool:
+    """Whether there may be more equilibria on one side of a point than on the other: not where two branches cross."""
+    return point.kind == "LP" or point.normal_form.get("type") not in ("transcritical", "degenerate", None)
 
 
 def _sum_of_indices(found: EquilibriumSet) -> int | None:

@@ -26,6 +26,7 @@ from bifur.continuation.resultants import (
     formed,
     no_function,
     numbers_for,
+    rational,
     roots_in,
     univariate,
 )
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 
     from bifur.systems.derive import Derived
 
-MOST_DEGREE = 160  # of chart and determinant in x, together
-MOST_WORK = 60_000  # terms of the determinant's numerator, times the degree in x
+MOST_WORK = 400_000_000  # what about 0.1 s allows, in the units of `_work`
+EVERYWHERE = (-1e300, 1e300)
 VANISHES = flint.arb(2) ** -60  # a determinant below this times its absolute terms, known to four times that accuracy
 
 
@@ -82,7 +83,7 @@ def hopf_candidates(
     flint.ctx.prec = ISOLATION
     try:
         for chart, factors in enumerate(charts):
-            for value, multiplicity in _values(factors, span):
+            for value, multiplicity in _values(factors, span) or _values_by_state(found, chart, span):
                 candidates += _at(found, chart, value, multiplicity, p)
     finally:
         flint.ctx.prec = before
@@ -96,7 +97,9 @@ def hopf_candidates(
 def _form(ring: Ring) -> Resultants | str:
     """The resultant of each chart with the determinant on it; `more` holds the two polynomials, by chart."""
     symbolic = len(ring.context.gens()) > 2
-    leading, factors, pairs = [], [], []
+    leading: list[Any] = []
+    factors: list[list[Factor]] = []
+    pairs: list[tuple[Any, Any, Any]] = []
     for index in range(len(ring.derived.charts)):
         coefficients = ring.chart(index)
         if not coefficients:
@@ -107,16 +110,57 @@ def _form(ring: Ring) -> Resultants | str:
         top = hurwitz_numerator(ring, index)
         if top.is_zero() or chart.gcd(top).degrees()[0] > 0:
             return "the Hurwitz determinant vanishes along a whole branch"
-        degrees = chart.degrees()[0], top.degrees()[0]
-        if sum(degrees) > MOST_DEGREE or len(top) * max(degrees) > MOST_WORK:
-            return f"the resultant is too large: degrees {degrees[0]} and {degrees[1]}, {len(top)} terms"
+        solved = None if symbolic else _in_x_alone(ring, chart, top)
+        leading.append(coefficients[-1])
+        pairs.append((chart, top, solved))
+        if solved is not None:
+            factors.append([])
+            continue
+        if not symbolic and _work(chart, top) > MOST_WORK:
+            degrees = f"degrees {chart.degrees()[0]} and {top.degrees()[0]}, {len(top)} terms"
+            return f"the resultant of a chart with the Hurwitz determinant is too large to form: {degrees}"
         resultant = ring.resultant(chart, top)
         if resultant is None:
             return "too large with symbols for all parameters"
-        leading.append(coefficients[-1])
         factors.append(factors_of(resultant) if symbolic else [Factor(resultant, 1)])
-        pairs.append((chart, top))
     return Resultants(ring, leading, factors, pairs)
+
+
+def _in_x_alone(ring: Ring, chart: Any, top: Any) -> Any | None:
+    """Where the parameter enters a chart q0(x) + l q1(x) linearly: the determinant at l = -q0 / q1, times q1^degree.
+
+    None where it does not, or where q0 and q1 share a root: a branch that does not depend on the parameter.
+    """
+    if int(chart.degrees()[1]) != 1:
+        return None
+    q0 = chart.subs({"l": 0})
+    q1 = chart.subs({"l": 1}) - q0
+    if not q0.gcd(q1).is_constant():
+        return None
+    degree = int(top.degrees()[1])
+    found = ring.zero
+    for (i, j), c in top.to_dict().items():
+        found = found + c * ring.x ** int(i) * (-q0) ** int(j) * q1 ** (degree - int(j))
+    shared = found.gcd(q1)
+    while not shared.is_constant():  # l is infinite there
+        found = found / shared
+        shared = found.gcd(q1)
+    return found
+
+
+def _work(f: Any, g: Any) -> int:
+    """Degree and bits of the resultant over x, times the terms of the two: its time is roughly proportional to that."""
+    (a, a_l), (b, b_l) = ([int(k) for k in part.degrees()] for part in (f, g))
+    return (a * b_l + b * a_l + 1) * (a * _bits(g) + b * _bits(f)) * len(f) * len(g)
+
+
+def _bits(f: Any) -> int:
+    """Length of the coefficients, over one denominator."""
+    coefficients = f.coeffs()
+    denominator = flint.fmpz(1)
+    for c in coefficients:
+        denominator = denominator.lcm(c.q)
+    return max(int(abs(c.p * (denominator // c.q))).bit_length() for c in coefficients)
 
 
 def hurwitz_numerator(ring: Ring, chart: int) -> Any:
@@ -196,6 +240,28 @@ def _values(factors: Sequence[tuple[flint.fmpq_poly, int]], span: tuple[float, f
     return [(_exact_middle(ball), multiplicity) for ball, multiplicity in found]
 
 
+def _values_by_state(found: Resultants, chart: int, span: tuple[float, float]) -> list[tuple[flint.fmpq, int]]:
+    """As `_values`, from the real roots x of what `_in_x_alone` gave."""
+    polynomial, _, solved = found.more[chart]
+    if solved is None or solved.degrees()[0] < 1:
+        return []
+    q0, q1 = (univariate(part, 0) for part in (polynomial.subs({"l": 0}), polynomial.subs({"l": 1})))
+    q1 = q1 - q0
+    low, high = flint.arb(rational(span[0])), flint.arb(rational(span[1]))
+    values: list[tuple[flint.arb, int]] = []
+    for part, multiplicity in univariate(solved, 0).numer().factor_squarefree()[1]:
+        for x in roots_in(flint.fmpq_poly(part), EVERYWHERE):
+            value = -q0.numer()(x) * q1.denom() / (q1.numer()(x) * q0.denom())
+            if not (value > low and value < high):
+                continue
+            known = next((i for i, (other, _) in enumerate(values) if value.overlaps(other)), None)
+            if known is None:
+                values.append((value, multiplicity))
+            else:
+                values[known] = values[known][0], values[known][1] + multiplicity
+    return [(_exact_middle(value), multiplicity) for value, multiplicity in values]
+
+
 def _exact_middle(ball: flint.arb) -> flint.fmpq:
     mantissa, exponent = ball.mid().man_exp()
     return flint.fmpq(mantissa) * flint.fmpq(2) ** int(exponent)
@@ -208,7 +274,7 @@ def _at(
     ring = found.ring
     derived = ring.derived
     numbers = {**numbers_for(ring, p), "l": value}
-    polynomial, top = (univariate(part.subs(numbers), 0) for part in found.more[chart])
+    polynomial, top = (univariate(part.subs(numbers), 0) for part in found.more[chart][:2])
     parameters = {**parameter_values(p), f"p{ring.free}": value}
     candidates: list[HopfCandidate] = []
     for x in _nearly_real_roots(polynomial):

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bifur.continuation import dense
+from bifur.continuation import dense, normal_forms
+from bifur.continuation.asymptotics import exponents
 from bifur.continuation.large_points import Finder, Point, Special, Step
 from bifur.continuation.results import Branch, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
@@ -45,6 +46,7 @@ class Record:
     lost: int = 0
     unexplained: list[tuple[Vector, Vector]] = field(default_factory=list)
     newton: int = 0
+    corrections: tuple[float, ...] = ()
 
 
 class LargeTracer:
@@ -140,7 +142,7 @@ class LargeTracer:
                 record.rejected += 1
                 ds *= 0.5
                 if ds < settings.ds_min:
-                    return _WHY.get(step, Stop.STEP_TOO_SMALL) if isinstance(step, int) else Stop.STEP_TOO_SMALL
+                    return _WHY[step] if isinstance(step, int) else Stop.STEP_TOO_SMALL
                 continue
             self._land(a, step, found, record)
             record.special += found
@@ -168,6 +170,7 @@ class LargeTracer:
         guess = a.z + ds * t
         end = self.slice.correct(guess, row, float(row @ guess), weight, settings.contraction, settings.max_newton)
         record.newton += end.iterations
+        record.corrections = end.corrections
         stop = None
         if end.code == dense.CONVERGED:
             end, stop = self._cut_at_bounds(a, end, weight)
@@ -175,15 +178,15 @@ class LargeTracer:
             return end.code
         point = self._point(end.z, end.H, row, weight)
         if point is None:
-            return dense.DIVERGED
+            return dense.SINGULAR
         turn = float(weight**2 * t @ point.t)
         length = float(np.linalg.norm(weight * (end.z - a.z)))
         if turn <= math.cos(settings.turn):
-            return dense.DIVERGED
+            return dense.CONVERGED
         if stop is not None and length < 1e-13:
             return stop  # it started on the bound, going outwards
         if stop is not None and row @ (end.z - a.z) <= 0.0:
-            return dense.DIVERGED  # beyond a fold the cut may land behind the point it came from
+            return dense.CONVERGED  # beyond a fold the cut may land behind the point it came from
         if self._still(a, point, weight) and np.abs(end.z[:-1]).max() > LARGE:
             return Stop.ESCAPED
         if not np.isfinite(point.eigenvalues).all():
@@ -307,7 +310,7 @@ class LargeTracer:
             points, stop = points[:along], Stop.SINGULAR
         s = np.array([point.z[-1] for point in points])
         parameter = np.exp(s) if self.log else s.copy()
-        tangent = np.array([point.t for point in points])
+        state, tangent = np.array([point.z[:-1] for point in points]), np.array([point.t for point in points])
         if self.log:
             tangent[:, -1] *= parameter  # d(parameter) = parameter d(log)
         tangent /= np.linalg.norm(tangent, axis=1)[:, None]
@@ -318,13 +321,15 @@ class LargeTracer:
             what="equilibria",
             free=self.free,
             parameter=parameter,
-            state=np.array([point.z[:-1] for point in points]),
+            state=state,
             eigenvalues=np.array([point.eigenvalues for point in points]),
             stable=unstable == 0,
             n_unstable=unstable,
             tangent=tangent,
             stop_reason=(stop, stop),
             closed=stop is Stop.CLOSED,
+            corrections=((), record.corrections if stop in _FOR_WANT_OF_CONVERGENCE else ()),
+            exponents=({}, exponents(self.system.states, parameter, state, tangent, stop, self.log)),
         )
         inside = [x for x in record.special if stop is Stop.END_OF_SPAN or not self._at_an_end(x.value)]
         return Piece(
@@ -350,20 +355,32 @@ class LargeTracer:
         return bool(np.abs(self.span - self._s(value)).min() <= AT_END * (self.span[1] - self.span[0]))
 
     def _special_point(self, special: Special) -> SpecialPoint:
-        parameters = dict(zip(self.system.parameters, self.slice.parameters(special.value).tolist(), strict=True))
+        p = self.slice.parameters(special.value)
+        parameters = dict(zip(self.system.parameters, p.tolist(), strict=True))
+        form: normal_forms.Form = {}
+        if special.kind == "HB":
+            form = normal_forms.normal_form("HB", self.system, special.u, p, self.free)
+        elif special.vector is not None and special.kind == "LP":
+            form = normal_forms.fold_form(self.system, special.u, p, special.vector, self.slice.index)
         return SpecialPoint(
             kind=special.kind,
             parameters=parameters,
             state=special.u,
             residual=special.residual,
-            normal_form=special.form,
+            normal_form=form,
             system=self.system,
             null_vector=special.vector,
             tangents=special.tangents,
         )
 
 
-_WHY = {dense.NOT_FINITE: Stop.NOT_FINITE, dense.SINGULAR: Stop.SINGULAR}
+_WHY = {
+    dense.CONVERGED: Stop.STEP_TOO_SMALL,  # to a point that the step may not end at
+    dense.DIVERGED: Stop.NO_CONVERGENCE,
+    dense.NOT_FINITE: Stop.NOT_FINITE,
+    dense.SINGULAR: Stop.SINGULAR,
+}
+_FOR_WANT_OF_CONVERGENCE = (Stop.NO_CONVERGENCE, Stop.NOT_FINITE, Stop.SINGULAR)
 
 
 def _hermite(a: Vector, b: Vector, ta: Vector, tb: Vector, h: float, tau: float) -> Vector:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,7 +62,6 @@ class Special:
     u: Vector
     value: float
     residual: float
-    form: Mapping[str, float | str] = field(default_factory=dict)
     vector: Vector | None = None
     tangents: NDArray[np.float64] | None = None
 
@@ -134,7 +132,7 @@ class Finder:
     # ---- kinds ---------------------------------------------------------------------------
 
     def fold(self, a: Point, step: Step) -> Special | None:
-        """With the coefficient <w, B(v, v)> / (2 <w, v>) of its normal form (Kuznetsov 2004, eq. 5.32)."""
+        """With the null vector of J."""
         n, b = self.n, step.point
         tau = a.t[-1] / (a.t[-1] - b.t[-1])
         u, value = self.guess(a, step, tau)
@@ -143,11 +141,7 @@ class Finder:
         u, v, value = x[:n], x[n : 2 * n], float(x[2 * n])
         if code != dense.CONVERGED or not self.belongs(u, value, a, step):
             return None
-        w = np.linalg.svd(self.at.at(u, value)[1][:, :n])[0][:, -1]
-        second = self.at.along(u, value, v)[:, :n]
-        product = float(w @ v)
-        form = {"quadratic": float(w @ second @ v) / (2 * product) if product != 0 else math.nan}
-        return Special("LP", u, value, residual, form, v)
+        return Special("LP", u, value, residual, v)
 
     def branch_point(self, a: Point, step: Step) -> Special | None:
         """With the tangents of the branches that cross there."""
@@ -161,7 +155,7 @@ class Finder:
         if abs(b) > 1e-14 * self.at.magnitude(u, value).max() + 1e-300:
             return None  # f + b w = 0: two branches pass each other without meeting
         kernel, tangents = self.tangents(u, value, w)
-        return Special("BP", u, value, residual, {}, kernel, tangents)
+        return Special("BP", u, value, residual, kernel, tangents)
 
     def tangents(self, u: Vector, value: float, w: Vector) -> tuple[Vector, NDArray[np.float64] | None]:
         """The null vector of J, and the tangents (2, n + 1) in (u, parameter): roots of the branching equation.
@@ -227,8 +221,7 @@ class Finder:
         largest = float(np.abs(dense.spectrum(self.at.at(found.u, found.value)[1][:, : self.n])).max())
         if abs(first + second) > CROSSING * size + ROUNDING * largest or size <= ROUNDING * largest:
             return None
-        form = {"omega": abs(first.imag), "period": 2 * math.pi / abs(first.imag)} if kind == "HB" else {}
-        return Special(kind, found.u, found.value, found.residual, form)
+        return Special(kind, found.u, found.value, found.residual)
 
 
 def nearest_pair(eigenvalues: NDArray[np.complex128], kind: str) -> tuple[complex, complex] | None:

@@ -115,8 +115,6 @@ def deflated_newton(functions: Functions, u: Vector, p: Vector, known: list[Vect
 
     Its step is that of f divided by 1 - (grad m . step) / m; None where it does not converge.
     """
-    if not known:
-        return None
     for _ in range(ITERATIONS):
         f, both = functions.both(u, p)
         J = both[:, : functions.n]

@@ -45,10 +45,11 @@ class Problem:
     def index(self) -> int:
         return list(self.system.parameters).index(self.free)
 
-    def tracer(self, grid: NDArray[np.float64]) -> Tracer | LargeTracer:
-        """What traces branches that land on the values of `grid`."""
-        kind = LargeTracer if sparse.is_large(self.system) else Tracer
-        return kind(*self.slice, grid, self.settings)
+    def tracer(self, grid: NDArray[np.float64], largest: float = 0.0) -> Tracer | LargeTracer:
+        """What traces branches that land on the values of `grid`, and hold states of size `largest`."""
+        if sparse.is_large(self.system):
+            return LargeTracer(*self.slice, grid, self.settings)
+        return Tracer(*self.slice, grid, self.settings, largest)
 
     @property
     def slice(self) -> tuple[System, NDArray[np.float64], str, tuple[float, float], Box]:

@@ -150,6 +150,7 @@ class _Sweep:
             weight=np.array(settings.weights or (1.0,) * n, float),
             grid=s,
             values=y.copy(),
+            far=np.full(1, arrays.HUGE),
         )
         self.steps = steps(settings)
         self.settings = settings

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Ends = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
 STOPS = tuple(Stop)  # in the order of the kernel's codes
 MAX_SPECIAL = 200
+BEYOND = 1e4  # times the largest state that is known: what is larger runs to infinity
 AT_END = 1e-9  # of the span: as near to its end as a set of equilibria there lets the corrector come
 
 
@@ -58,7 +59,7 @@ def steps(settings: Settings) -> Steps:
 
 
 class Tracer:
-    """Traces branches of one system with one free parameter."""
+    """Traces branches of one system with one free parameter; `largest` is the size of states known to be on them."""
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class Tracer:
         bounds: tuple[NDArray[np.float64], NDArray[np.float64]],
         grid: NDArray[np.float64],
         settings: Settings,
+        largest: float = 0.0,
     ) -> None:
         self.system, self.p, self.free, self.settings = system, p, free, settings
         self.n = system.dimension
@@ -87,6 +89,7 @@ class Tracer:
             weight=np.array(weights, float),
             grid=np.asarray(transform(grid), float),
             values=np.array(grid, float),
+            far=np.full(1, max(arrays.HUGE, BEYOND * largest)),
         )
         self.addresses = system.derived.addresses
         self.work = step.make_work(self.n, len(p))

@@ -23,7 +23,7 @@ NO_CONVERGENCE = 8
 LP, BP, HB, UNEXPLAINED, TOUCH = 1, 2, 3, 4, 5
 # places in Trace.count
 POINTS, SPECIAL, LANDED, REJECTED, LOST_LANDINGS, UNLOCATED, NEWTON = range(7)
-HUGE = 1e15  # states beyond are taken for infinite
+HUGE = 1e8  # states beyond are taken for infinite, where none are known that are nearly as large
 MAX_HISTORY = 40
 
 
@@ -52,9 +52,10 @@ class Problem(NamedTuple):
     weight: np.ndarray  # (n,) of the states
     grid: np.ndarray  # increasing values of s to land on
     values: np.ndarray  # the same as parameter values
+    far: np.ndarray  # (1,) states beyond are taken for infinite
 
 
-PROBLEM = types.NamedTuple([INTS, INTS, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR], Problem)
+PROBLEM = types.NamedTuple([INTS, INTS, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR], Problem)
 
 
 class Trace(NamedTuple):

@@ -22,7 +22,6 @@ from bifur.kernels.arrays import (
     END_OF_SPAN,
     ESCAPED,
     HB,
-    HUGE,
     LOOP,
     LP,
     NEWTON,
@@ -52,20 +51,20 @@ DEEP = 0.02  # a dip of the determinant to this part of its ends may be a branch
 
 @hot
 def _dip(h, before, first, last):
-    """Where a parabola through three values of a test function, at -h, 0 and 1, is smallest inside (0, 1).
+    """The least value inside (0, 1) of a parabola through three values of a test function, at -h, 0 and 1.
 
-    (place, value relative to the smaller end): negative where it crosses zero twice. (-1, 1) where it has no dip.
+    Relative to the smaller end: negative where it crosses zero twice, 1 where it has no dip.
     """
     if not (first * last > 0.0 and h > 0.0):
-        return -1.0, 1.0
+        return 1.0
     slope = (first - before) / h
     bend = (last - first - slope) / (1.0 + h)
     slope = last - first - bend
     place = -0.5 * slope / bend if bend * first > 0.0 else -1.0
     if not 0.0 < place < 1.0:
-        return -1.0, 1.0
+        return 1.0
     value = first + place * (slope + place * bend)
-    return place, value / first if abs(first) < abs(last) else value / last
+    return value / first if abs(first) < abs(last) else value / last
 
 
 @hot
@@ -272,8 +271,7 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
             # beyond a fold the cut may land behind the point it came from
             good = turn > math.cos(st.turn) and (stop < 0 or ahead > 0.0)
         # towards a pole the parameter stands still up to rounding, and its tangent has no sign
-        moves = max(abs(ta[n]), abs(tb[n])) * weight[n] > STILL
-        if good and not moves:
+        if good and max(abs(ta[n]), abs(tb[n])) * weight[n] <= STILL:
             for i in range(n):
                 if abs(b[i]) > LARGE:
                     return ESCAPED
@@ -286,15 +284,15 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
                 unstable_b += j < n and T.re[k, j] > 0.0
             T.unstable[k] = unstable_b
             hopf_b = hopf_0 if stop == CLOSED else hopf_test(T.re[k], T.im[k], n)
-            lp, bp = moves and ta[n] * tb[n] < 0.0, sign_a != sign_b
+            lp, bp = ta[n] * tb[n] < 0.0, sign_a != sign_b
             hb = n > 1 and hopf_a * hopf_b < 0.0
             change = abs(unstable_b - unstable_a)
             ratio = length_p / step
-            touch, dip = _dip(ratio, det_p, det_a, det_b)
+            dip = _dip(ratio, det_p, det_a, det_b)
             if ds > FINEST * st.ds_max:
-                _, fold_dip = _dip(ratio, fold_p, ta[n], tb[n])
-                _, hopf_dip = _dip(ratio, hopf_p, hopf_a, hopf_b) if n > 1 else (-1.0, 1.0)
-                good = min(dip, fold_dip, hopf_dip) > 0.0 or not moves
+                fold_dip = _dip(ratio, fold_p, ta[n], tb[n])
+                hopf_dip = _dip(ratio, hopf_p, hopf_a, hopf_b) if n > 1 else 1.0
+                good = min(dip, fold_dip, hopf_dip) > 0.0
             if good and (lp or bp or hb or change > 0 or dip < DEEP):
                 T.count[POINTS] = k
                 known = T.count[SPECIAL]
@@ -302,8 +300,7 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
                 if explained and (lp or bp or hb):
                     tau_lp, tau_hb = ta[n] / (ta[n] - tb[n]), hopf_a / (hopf_a - hopf_b)
                     explained, fold = _find(parts, K, lp, bp, hb, tau_lp, tau_hb, P, S, T, W)
-                at_touch = explained and not bp and dip < DEEP
-                if at_touch and not parts.special(parts.solvers, BP, K, ta, tb, touch, P, S, T, W):
+                if explained and not bp and dip < DEEP:
                     _note(TOUCH, k, a, b, T)
                 if not explained:
                     good = ds <= 64 * st.ds_min
@@ -337,7 +334,7 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
         if stop >= 0:
             return stop
         for i in range(n):
-            if abs(b[i]) > HUGE:
+            if abs(b[i]) > P.far[0]:
                 return ESCAPED
         # 5. go on from there, with a step that keeps Newton easy and the turn moderate
         hopf_p, det_p, fold_p, length_p = hopf_a, det_a, ta[n], step

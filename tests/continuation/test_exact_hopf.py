@@ -133,7 +133,7 @@ def test_systems_without_hopf_points(name, sigma2):
 @pytest.mark.parametrize(
     ("name", "free", "span", "fixed"),
     [
-        ("phinet-full", "rho", (1e-4, 1.0), {"sigma2": 0.3}),
+        ("phinet-full", "rho", (1e-4, 1.0), {"sigma2": 0.5}),
         ("cosine-full", "rho", (1e-4, 1.0), {}),
         ("cosine-full", "N_psi", (0.3, 3.0), {"rho": 0.05}),
         ("enz", "s0", (10.0, 40.0), {}),
@@ -185,11 +185,36 @@ def test_a_determinant_that_vanishes_everywhere_is_said():
 
 
 def test_a_budget_that_is_exceeded_is_said(monkeypatch):
-    monkeypatch.setattr(exact_hopf, "MOST_DEGREE", 3)
-    s = planar(lambda u, p: (u[1] + u[0] ** 3, p.lam - u[0] + u[1] ** 2), lam=0.0)
+    monkeypatch.setattr(exact_hopf, "MOST_WORK", 10)
+    monkeypatch.setattr(resultants, "MOST_TERMS", 0)
+    s = planar(lambda u, p: (u[1] + p.mu * u[0] ** 3, p.lam**2 - u[0] + u[1] ** 2), lam=0.0, mu=1.0)
     found, reason = hopf_candidates(s.derived, s.values(), 0, (-1.0, 1.0), np.full(2, -np.inf), np.full(2, np.inf))
     assert found is None
     assert "too large" in reason
+
+
+@pytest.mark.parametrize(("name", "free", "span"), [("lorenz84", "F", (1.0, 3.0)), ("enz", "s0", (10.0, 40.0))])
+def test_a_parameter_that_enters_linearly_is_solved_for_with_the_same_result(name, free, span, monkeypatch):
+    """Without the resultant, and with it."""
+    monkeypatch.setattr(resultants, "MOST_TERMS", 0)
+    resultants._kept.clear()
+    solved = candidates(system(name), free, span)
+    monkeypatch.setattr(exact_hopf, "_in_x_alone", lambda *_: None)
+    by_resultant = candidates(system(name), free, span)
+    resultants._kept.clear()
+    assert len(solved) >= 4
+    assert [(c.value, c.kind, c.multiplicity) for c in solved] == [
+        (c.value, c.kind, c.multiplicity) for c in by_resultant
+    ]
+
+
+def test_what_would_take_seconds_is_refused():
+    """x-phinet at a generic sigma2: a resultant of degrees 10 and 58 with coefficients of thousands of bits."""
+    s = bifur.get_system("x-phinet")
+    p = s.values(sigma2=2.4350783010288213)
+    found, reason = hopf_candidates(s.derived, p, 1, (0.001, 1.0), np.full(4, -np.inf), np.full(4, np.inf))
+    assert found is None
+    assert "too large to form" in reason
 
 
 def test_no_polynomial_no_answer_and_one_state_no_hopf_point():

@@ -40,7 +40,11 @@ def gaussian(rng, size):
     return np.round(rng.normal(size=size) * 64) / 64
 
 
-@pytest.mark.parametrize("name", ALL)
+# one for each way to write a field: sympy takes minutes for the fifth derivatives of the longest
+KINDS = ("l2", "cosine", "phinet", "byol", "directset", "pp2", "abc", "morris_lecar", "co_oxidation", "lorenz84")
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_forms_are_derivatives(name):
     s, rng = system(name), np.random.default_rng(3)
     u, p = (np.round(x * 64) / 64 for x in random_point(s, rng))

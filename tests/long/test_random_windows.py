@@ -27,7 +27,7 @@ def test_diagrams_have_the_arcs_and_folds_of_exact_algebra():
         failures += [f"seed {seed}: {window.call()}: {c}" for c in windows.complaints(window, diagram, expected)]
     print(f"{DRAWS} draws: {dict(verdicts)}, {len(failures)} differences")
     assert not failures, "\n".join(failures)
-    assert verdicts["proved"] >= 0.99 * DRAWS
+    assert verdicts["unknown"] <= 0.01 * DRAWS
 
 
 @pytest.mark.long
