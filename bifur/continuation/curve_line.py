@@ -9,7 +9,7 @@ import numpy as np
 from bifur.continuation.along import lyapunov_coefficients
 from bifur.continuation.curve_problem import CurveProblem
 from bifur.kernels import curve_engine, curve_systems
-from bifur.kernels.curve_systems import SLOPE1, SLOPE2, TESTS, ZERO
+from bifur.kernels.curve_tests import SLOPE1, SLOPE2, TESTS, ZERO
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -23,7 +23,7 @@ from bifur.continuation.curve_line import LYAPUNOV, SIDE, Line
 from bifur.continuation.curve_problem import CurveProblem
 from bifur.continuation.normal_forms import LEAST, normal_form
 from bifur.continuation.results import SpecialPoint
-from bifur.kernels.curve_systems import CUSP, PAIR, RELATIVE, SLOPE1, SLOPE2, TAKENS, ZERO
+from bifur.kernels.curve_tests import CUSP, PAIR, RELATIVE, SLOPE1, SLOPE2, TAKENS, ZERO
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,7 +20,7 @@ from bifur.continuation.curve_problem import CurveProblem, check_point, curve_ki
 from bifur.continuation.curve_start import Start, start
 from bifur.continuation.results import Curve, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
-from bifur.kernels import curve, curve_engine, curve_systems
+from bifur.kernels import curve, curve_engine, curve_tests
 from bifur.systems.base import System
 from bifur.systems.registry import get_system
 
@@ -156,7 +156,7 @@ def _curve(asked: CurveProblem, parts: Sequence[_Direction], stops: tuple[Stop, 
     special = [curve_points.special_point(asked, found) for found in located]
     for place, stop in zip((0, len(z) - 1), stops, strict=True):
         if stop is Stop.BOGDANOV_TAKENS:
-            end = curve_points.Located("BT", float(place), z[place], float(tests[place, curve_systems.RELATIVE]))
+            end = curve_points.Located("BT", float(place), z[place], float(tests[place, curve_tests.RELATIVE]))
             special.insert(len(special) if place else 0, curve_points.special_point(asked, end))
     return Curve(
         kind=asked.kind,
@@ -165,7 +165,7 @@ def _curve(asked: CurveProblem, parts: Sequence[_Direction], stops: tuple[Stop, 
         parameters=asked.values(z),
         all_parameters=parameters,
         state=z[:, :n].copy(),
-        residual=tests[:, curve_systems.RELATIVE].copy(),
+        residual=tests[:, curve_tests.RELATIVE].copy(),
         normal_form=form,
         special_points=tuple(special),
         stop_reason=stops,
@@ -192,6 +192,6 @@ def _normal_form(
         return lyapunov_coefficients(asked.system, z[:, : asked.n].T, parameters.T, omega)
     if asked.kind == "BP":
         return z[:, 2 * asked.n].copy()
-    takens = tests[:, curve_systems.TAKENS]
+    takens = tests[:, curve_tests.TAKENS]
     # w.v = 0 at a Bogdanov-Takens point, where the coefficient is infinite
-    return tests[:, curve_systems.CUSP] / (2.0 * np.where(np.abs(takens) > 1e-12, takens, np.nan))
+    return tests[:, curve_tests.CUSP] / (2.0 * np.where(np.abs(takens) > 1e-12, takens, np.nan))

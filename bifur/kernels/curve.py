@@ -23,14 +23,11 @@ from bifur.kernels.curve_systems import (
     FOLD,
     HOPF,
     NOT_FINITE,
-    PAIR,
     SINGULAR,
-    TAKENS,
-    TESTS,
-    ZERO,
     evaluate,
     unknowns,
 )
+from bifur.kernels.curve_tests import PAIR, TAKENS, TESTS, ZERO
 from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 
 # why it stopped

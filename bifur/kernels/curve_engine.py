@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import types
 
 from bifur._jit import inline, kernel
-from bifur.kernels import curve, curve_systems
+from bifur.kernels import curve, curve_systems, curve_tests
 from bifur.kernels.curve import CURVE_STEPS, PATH, PLANE
 from bifur.kernels.curve_systems import CORRECT, CURVE_WORK, MEASURE, TANGENT, CurveSolvers
 from bifur.kernels.pointers import addresses, kernels_at, make_pointer
@@ -13,7 +13,7 @@ from bifur.kernels.types import F8, I8, INTS, VECTOR
 
 _correct_at, _tangent_at, _measure_at = make_pointer(CORRECT), make_pointer(TANGENT), make_pointer(MEASURE)
 
-SOLVERS = addresses((curve_systems.correct, curve_systems.tangent, curve_systems.measure))
+SOLVERS = addresses((curve_systems.correct, curve_systems.tangent, curve_tests.measure))
 
 
 @inline
@@ -45,5 +45,5 @@ def correct(E, kind, K, z, row, target, weight, free, logs, contraction, least, 
 
 @kernel(types.void(INTS, I8, VECTOR, VECTOR, types.boolean, VECTOR, VECTOR, VECTOR, CURVE_WORK))
 def measure(E, kind, z, w, follow, out, re, im, W):
-    """`curve_systems.measure`, E = SOLVERS."""
+    """`curve_tests.measure`, E = SOLVERS."""
     solvers_at(E).measure(kind, z, w, follow, out, re, im, W)

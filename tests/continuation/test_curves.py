@@ -401,3 +401,15 @@ def test_bad_input_gets_one_sentence():
 
     moved = replace(point, state=point.state + 5.0, null_vector=None)
     refused(lambda: trace(moved, free=both, bounds=PLANE), "`point` is no fold")
+
+
+def test_many_states_have_no_curves_yet():
+    """Curves take compiled kernels, which larger systems do not have."""
+
+    def field(u, p):
+        return (p.lam + p.mu * u[0] - u[0] ** 3, *(u[0] - x for x in u[1:]))
+
+    s = bifur.System("many", field, states=[f"x{i}" for i in range(20)], parameters={"lam": 0.0, "mu": 1.0})
+    x = 3**-0.5
+    point = bifur.SpecialPoint("LP", {"lam": 2 * x**3 - 2 * x, "mu": 1.0}, np.full(20, x), 0.0, {}, s)
+    refused(lambda: bifur.trace_curve(point, free=("lam", "mu"), bounds=SQUARE | {"mu": (0, 2)}), "many has 20 states")
