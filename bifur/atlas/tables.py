@@ -190,6 +190,7 @@ def write_diagram(parent: h5py.Group, name: str, diagram: Diagram) -> None:
             "parameters": schema.to_json(dict(diagram.parameters)),
             "completeness": diagram.completeness,
             "notes": schema.to_json(list(diagram.notes)),
+            "orbits": schema.to_json([list(orbit) for orbit in diagram.orbits]),
         },
     )
     system = diagram.system
@@ -226,6 +227,8 @@ def _write_branch(group: h5py.Group, system: System, branch: Branch) -> None:
             "free": branch.free,
             "closed": np.int8(branch.closed),
             "stop_reason": [stop.name for stop in branch.stop_reason],
+            "corrections": schema.to_json([list(corrections) for corrections in branch.corrections]),
+            "exponents": schema.to_json([dict(exponents) for exponents in branch.exponents]),
         },
     )
     columns: Columns = {
@@ -253,6 +256,7 @@ def read_diagram(group: h5py.Group, system: System) -> Diagram:
         completeness=group.attrs["completeness"],
         landed=_read_landed(group["landed"], system),
         notes=tuple(json.loads(group.attrs["notes"])),
+        orbits=tuple(tuple(orbit) for orbit in json.loads(group.attrs.get("orbits", "[]"))),
     )
 
 
@@ -269,7 +273,15 @@ def _read_branch(group: h5py.Group) -> Branch:
         tangent=group["tangent"][()],
         stop_reason=(Stop[first], Stop[second]),
         closed=bool(group.attrs["closed"]),
+        corrections=_pair(group, "corrections", tuple, ()),
+        exponents=_pair(group, "exponents", dict, {}),
     )
+
+
+def _pair(group: h5py.Group, name: str, kind: Any, empty: Any) -> tuple[Any, Any]:
+    """What is kept of both ends of a branch; files of earlier builds lack it."""
+    first, second = json.loads(group.attrs[name]) if name in group.attrs else (empty, empty)
+    return kind(first), kind(second)
 
 
 def complex_of(group: h5py.Group) -> np.ndarray:

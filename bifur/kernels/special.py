@@ -65,8 +65,11 @@ def special(solvers, kind, K, ta, tb, tau, P, S, T, W):
     if kind == BP:  # f + b w = 0: where b is not zero two branches pass each other without meeting
         K.magnitude(W.u, W.p, W.magnitude)
         size = 0.0
-        for i in range(n):  # b = -w.f, whose rounding is that of the components that w weighs
-            size += abs(x[n + i]) * W.magnitude[i]
+        for i in range(n):  # b = -w.f, whose rounding is that of the components that w weighs, and of states near 0
+            sides = 0.0
+            for j in range(n):
+                sides += abs(W.J[i, j])
+            size += abs(x[n + i]) * max(W.magnitude[i], 0.1 * sides)
         if abs(x[2 * n + 1]) > 1e-14 * size + 1e-300:
             return False
     if kind == HB:  # where k < 0 one eigenvector that is orthogonal to the anchor solves the system as well

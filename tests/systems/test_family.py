@@ -210,7 +210,10 @@ def test_folds_of_x_phinet_are_those_of_phinet():
     diagram = bifur.trace("x-phinet", free="rho", span=(1e-4, 1.0), sigma2=0.5, beta=0.03)
     folds = sorted(point.parameters["rho"] for point in diagram.special_points if point.kind == "LP")
     np.testing.assert_allclose(folds, np.repeat([rho for rho, _ in ssl.PHINET_FOLDS[0.5]], 2), rtol=1e-8)
-    assert diagram.completeness == "proved"
+    # branches and folds are complete; for its Hopf points the algebra is too large
+    assert diagram.completeness == "probable"
+    assert all("Hopf" in note for note in diagram.notes)
+    assert [len(orbit) for orbit in diagram.orbits].count(2) >= 2
 
 
 def test_a_slow_target_does_not_move_the_equilibria_but_their_spectrum():
