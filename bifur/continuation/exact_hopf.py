@@ -116,7 +116,9 @@ def _form(ring: Ring) -> Resultants | str:
         if solved is not None:
             factors.append([])
             continue
-        if not symbolic and _work(chart, top) > MOST_WORK:
+        if _work(chart, top) > MOST_WORK:
+            if symbolic:
+                return "too large with symbols for all parameters"
             degrees = f"degrees {chart.degrees()[0]} and {top.degrees()[0]}, {len(top)} terms"
             return f"the resultant of a chart with the Hurwitz determinant is too large to form: {degrees}"
         resultant = ring.resultant(chart, top)
@@ -149,9 +151,10 @@ def _in_x_alone(ring: Ring, chart: Any, top: Any) -> Any | None:
 
 
 def _work(f: Any, g: Any) -> int:
-    """Degree and bits of the resultant over x, times the terms of the two: its time is roughly proportional to that."""
-    (a, a_l), (b, b_l) = ([int(k) for k in part.degrees()] for part in (f, g))
-    return (a * b_l + b * a_l + 1) * (a * _bits(g) + b * _bits(f)) * len(f) * len(g)
+    """Degrees and bits of the resultant over x, times the terms of the two: its time is roughly proportional to that."""
+    (a, *of_f), (b, *of_g) = ([int(k) for k in part.degrees()] for part in (f, g))
+    box = math.prod(a * g_k + b * f_k + 1 for f_k, g_k in zip(of_f, of_g, strict=True))
+    return box * (a * _bits(g) + b * _bits(f)) * len(f) * len(g)
 
 
 def _bits(f: Any) -> int:
