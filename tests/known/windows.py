@@ -484,21 +484,28 @@ class _Line:
 
 
 def summary(diagram: Any) -> tuple[int, list[tuple[str, float, list[float]]]]:
-    """The number of branches, and all special points in one order."""
+    """The number of branches, and all special points: neutral saddles, which are none, only away from folds."""
     points = [(p.kind, float(p.parameters[diagram.free]), p.state.tolist()) for p in diagram.special_points]
-    return len(diagram.branches), sorted(points)
+    folds = [p for p in points if p[0] == "LP"]
+    return len(diagram.branches), [p for p in points if p[0] != "NS" or not any(_same(p, f, 1e-5) for f in folds)]
+
+
+def _same(one: tuple, other: tuple, tolerance: float) -> bool:
+    """Whether two points are at one place, relative to their sizes."""
+    (_, value, state), (_, again, its) = one, other
+    near = np.abs(np.subtract(state, its)).max() <= tolerance * max(1, *np.abs(state))
+    return bool(near and abs(value - again) <= tolerance * abs(value))
 
 
 def differ(one: tuple, other: tuple) -> bool:
-    """Whether two summaries differ in a count, or in a special point by more than 1e-8 relative."""
-    if one[0] != other[0] or [p[0] for p in one[1]] != [p[0] for p in other[1]]:
-        return True
-    for (_, value, state), (_, again, its) in zip(one[1], other[1], strict=True):
-        if abs(value - again) > 1e-8 * abs(value) or np.abs(np.subtract(state, its)).max() > 1e-8 * max(
-            1, *np.abs(state)
-        ):
+    """Whether two summaries differ in a count, or in a special point by more than 1e-8 relative, in whatever order."""
+    left = list(other[1])
+    for point in one[1]:
+        match = next((p for p in left if p[0] == point[0] and _same(point, p, 1e-8)), None)
+        if match is None:
             return True
-    return False
+        left.remove(match)
+    return bool(left) or one[0] != other[0]
 
 
 def _line(branch: Any, folds: list[Any], variable: int, free: str, span: tuple[float, float], log: bool) -> _Line:
