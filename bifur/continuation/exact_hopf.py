@@ -151,7 +151,7 @@ def _in_x_alone(ring: Ring, chart: Any, top: Any) -> Any | None:
 
 
 def _work(f: Any, g: Any) -> int:
-    """Degrees and bits of the resultant over x, times the terms of the two: its time is roughly proportional to that."""
+    """Degrees and bits of the resultant over x, times the terms of the two: its time is roughly proportional."""
     (a, *of_f), (b, *of_g) = ([int(k) for k in part.degrees()] for part in (f, g))
     box = math.prod(a * g_k + b * f_k + 1 for f_k, g_k in zip(of_f, of_g, strict=True))
     return box * (a * _bits(g) + b * _bits(f)) * len(f) * len(g)
