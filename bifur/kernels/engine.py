@@ -6,37 +6,20 @@ import math
 
 from numba import types
 
-from bifur._jit import inline, kernel
+from bifur._jit import kernel
 from bifur.kernels import branch, detect, landing, linalg, special, step
 from bifur.kernels.arrays import (
-    FIND,
-    LAND,
-    LOCATE,
-    LOOP,
     PROBLEM,
     SCRATCH,
     STEPS,
     TRACE,
-    Engine,
-    Parts,
-    Solvers,
 )
-from bifur.kernels.linalg import SPECTRUM
-from bifur.kernels.pointers import addresses, kernels_at, make_pointer
-from bifur.kernels.step import SETTLE, WORK
+from bifur.kernels.parts import engine_at
+from bifur.kernels.pointers import addresses, kernels_at
+from bifur.kernels.step import WORK
 from bifur.kernels.types import F8, I8, INTS, VECTOR
 
-_loop_at, _find_at, _land_at = make_pointer(LOOP), make_pointer(FIND), make_pointer(LAND)
-_settle_at, _locate_at, _spectrum_at = make_pointer(SETTLE), make_pointer(LOCATE), make_pointer(SPECTRUM)
-
 PARTS = addresses((branch.trace_branch, special.special, landing.land, step.settle_at, detect.locate, linalg.spectrum))
-
-
-@inline
-def engine_at(a):
-    """The loop and its parts, whose addresses are `a`, in the order of `PARTS`."""
-    solvers = Solvers(_settle_at(a[3]), _locate_at(a[4]), _spectrum_at(a[5]))
-    return Engine(_loop_at(a[0]), Parts(_find_at(a[1]), _land_at(a[2]), solvers))
 
 
 @kernel(I8(INTS, INTS, VECTOR, F8, VECTOR, F8, I8, PROBLEM, STEPS, SCRATCH, TRACE, WORK))

@@ -30,7 +30,7 @@ from bifur.kernels.arrays import (
     TRACE,
     UNLOCATED,
 )
-from bifur.kernels.engine import engine_at
+from bifur.kernels.parts import engine_at
 from bifur.kernels.pointers import eliminant_at, kernels_at
 from bifur.kernels.search import CHARTS, from_charts, from_starts, uncertainty
 from bifur.kernels.step import WORK
