@@ -100,13 +100,6 @@ class CurveProblem:
         """The length of z."""
         return 2 * self.n + (2 if self.kind == "LP" else 3)
 
-    def steps(self) -> curve.CurveSteps:
-        """The settings, as the kernel takes them."""
-        s = self.settings
-        return curve.CurveSteps(
-            float(s.ds), float(s.ds_min), float(s.ds_max), float(s.contraction), float(s.turn), int(s.max_newton)
-        )
-
     def work(self) -> curve_systems.CurveWork:
         """Scratch that holds the fixed parameters."""
         work = curve_systems.make_curve_work(self.n, len(self.p))

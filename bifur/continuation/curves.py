@@ -20,26 +20,13 @@ from bifur.continuation.curve_problem import CurveProblem, check_point, curve_ki
 from bifur.continuation.curve_start import Start, start
 from bifur.continuation.results import Curve, SpecialPoint, Stop
 from bifur.continuation.settings import Settings
+from bifur.continuation.tracer import STOPS, steps
 from bifur.kernels import curve, curve_engine, curve_tests
 from bifur.systems.base import System
 from bifur.systems.registry import get_system
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# in the order of the kernel's codes
-STOPS = (
-    Stop.END_OF_SPAN,
-    Stop.BOUND,
-    Stop.CLOSED,
-    Stop.STEP_TOO_SMALL,
-    Stop.TOO_MANY_STEPS,
-    Stop.NOT_FINITE,
-    Stop.ESCAPED,
-    Stop.SINGULAR,
-    Stop.BOGDANOV_TAKENS,
-    Stop.UNFOLDS,
-)
 
 
 def trace_curve(
@@ -127,7 +114,7 @@ def _one(asked: CurveProblem, first: Start, direction: float) -> _Direction:
         first.row,
         direction,
         asked.plane,
-        asked.steps(),
+        steps(asked.settings),
         path,
         work,
     )

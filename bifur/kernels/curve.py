@@ -15,6 +15,18 @@ import numpy as np
 from numba import types
 
 from bifur._jit import inline, kernel
+from bifur.kernels.arrays import (
+    BOUND,
+    CLOSED,
+    END_OF_SPAN,
+    ESCAPED,
+    HUGE,
+    STEP_TOO_SMALL,
+    STEPS,
+    STOP_NOT_FINITE,
+    STOP_SINGULAR,
+    TOO_MANY_STEPS,
+)
 from bifur.kernels.curve_systems import (
     BRANCH,
     CONVERGED,
@@ -30,12 +42,10 @@ from bifur.kernels.curve_systems import (
 from bifur.kernels.curve_tests import PAIR, TAKENS, TESTS, ZERO
 from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 
-# why it stopped
-END_OF_SPAN, BOUND, CLOSED, STEP_TOO_SMALL, TOO_MANY_STEPS, STOP_NOT_FINITE, ESCAPED, STOP_SINGULAR = range(8)
-BOGDANOV_TAKENS, UNFOLDS = 8, 9
+# why it stopped, after the reasons of `arrays`
+BOGDANOV_TAKENS, UNFOLDS = 9, 10
 # places in Path.count
 POINTS, REJECTED, NEWTON = range(3)
-HUGE = 1e8
 GROWTH = 1.6
 EASY_NEWTON = 3
 HARMLESS = 0.03  # of a step: corrections that cannot lead to another curve
@@ -58,20 +68,6 @@ class Plane(NamedTuple):
 
 
 PLANE = types.NamedTuple([INTS, INTS, VECTOR, VECTOR, VECTOR], Plane)
-
-
-class CurveSteps(NamedTuple):
-    """Step control, in units in which the bounds and states of size one have length 1."""
-
-    ds: float
-    ds_min: float
-    ds_max: float
-    contraction: float
-    turn: float  # largest angle between tangents, radians
-    max_newton: int
-
-
-CURVE_STEPS = types.NamedTuple([F8, F8, F8, F8, F8, I8], CurveSteps)
 
 
 class Path(NamedTuple):
@@ -238,7 +234,7 @@ def _cut(E, kind, K, P, C, W):
     return code, stop
 
 
-@kernel(I8(CURVE_SOLVERS, I8, KERNELS, VECTOR, VECTOR, F8, PLANE, CURVE_STEPS, PATH, CURVE_WORK))
+@kernel(I8(CURVE_SOLVERS, I8, KERNELS, VECTOR, VECTOR, F8, PLANE, STEPS, PATH, CURVE_WORK))
 def trace_curve(E, kind, K, z0, row0, direction, P, st, C, W):
     """Trace from z0 with direction * row0.t > 0; why it stopped. W.p holds the fixed parameters, W.anchor c or d."""
     n = len(W.u)

@@ -6,7 +6,8 @@ from numba import types
 
 from bifur._jit import inline, kernel
 from bifur.kernels import curve, curve_systems, curve_tests
-from bifur.kernels.curve import CURVE_STEPS, PATH, PLANE
+from bifur.kernels.arrays import STEPS
+from bifur.kernels.curve import PATH, PLANE
 from bifur.kernels.curve_systems import CORRECT, CURVE_WORK, MEASURE, TANGENT, CurveSolvers
 from bifur.kernels.pointers import addresses, kernels_at, make_pointer
 from bifur.kernels.types import F8, I8, INTS, VECTOR
@@ -22,7 +23,7 @@ def solvers_at(a):
     return CurveSolvers(_correct_at(a[0]), _tangent_at(a[1]), _measure_at(a[2]))
 
 
-@kernel(I8(INTS, I8, INTS, VECTOR, VECTOR, F8, PLANE, CURVE_STEPS, PATH, CURVE_WORK))
+@kernel(I8(INTS, I8, INTS, VECTOR, VECTOR, F8, PLANE, STEPS, PATH, CURVE_WORK))
 def trace(E, kind, K, z0, row0, direction, P, st, C, W):
     """`curve.trace_curve`, E = SOLVERS."""
     return curve.trace_curve(solvers_at(E), kind, kernels_at(K), z0, row0, direction, P, st, C, W)
