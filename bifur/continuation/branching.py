@@ -24,6 +24,7 @@ from bifur.systems.base import System
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+PAIR = 1e-6  # imaginary part, relative to the largest eigenvalue, of what counts as a complex pair
 ON_BRANCH = 1e-9  # relative residual above which a point is no equilibrium
 ROUNDING = 1e-13
 NEAR_SINGULAR = 1e-9  # how well a state is known where more than one eigenvalue vanishes
@@ -45,10 +46,11 @@ def classified(
     explained: list[Ends] = []
     found: list[SpecialPoint] = []
     for ends in (*piece.unexplained, *piece.touching):
-        point = _inside(system, p, free, ends, critical, width)
+        point = _inside(system, p, free, ends, critical, width) or _several_pairs(system, p, free, ends)
         if point is not None:
             explained.append(ends)
-            if not any(_together(point, other, free, width) for other in (*special, *found) if other.kind == "BP"):
+            kind = point.kind
+            if not any(_together(point, other, free, width) for other in (*special, *found) if other.kind == kind):
                 found.append(point)
     points = [point for point in (*special, *found) if point.kind == "BP"]
     kept = [point for point in special if not any(_belongs(point, other, free, width) for other in points)]
@@ -154,6 +156,34 @@ def _inside(
     off = critical is not None and min((abs(value - c) for c in critical), default=math.inf) > SAME * max(width, 1e-300)
     # between two branches that nearly meet the reduction has its zero on neither of them
     return None if off or point.residual > ON_BRANCH else point
+
+
+def _several_pairs(system: System, p: NDArray[np.float64], free: str, ends: Ends) -> SpecialPoint | None:
+    """The Hopf point at which several pairs cross the imaginary axis at once, as identical cells have it."""
+    values = dict(zip(system.parameters, p.tolist(), strict=True))
+    parts = []
+    for z in ends:
+        eigenvalues = np.linalg.eigvals(system.jacobian(z[:-1], values | {free: float(z[-1])}))
+        upper = eigenvalues[eigenvalues.imag > PAIR * np.abs(eigenvalues).max()]
+        parts.append(upper[np.argsort(np.abs(upper.real))])
+    crossing = abs(int((parts[0].real > 0).sum()) - int((parts[1].real > 0).sum()))
+    if crossing < 2:
+        return None
+    first, last = (float(part[:crossing].real.mean()) for part in parts)
+    tau = first / (first - last) if first != last else 0.5
+    z = (1 - tau) * ends[0] + tau * ends[1]
+    values[free] = float(z[-1])
+    omega = float(np.abs(parts[0][:crossing].imag).mean())
+    why = f"{crossing} pairs of eigenvalues cross at once"
+    return SpecialPoint(
+        kind="HB",
+        parameters=values,
+        state=z[:-1].copy(),
+        residual=equilibrium(system, np.array(list(values.values())), z[:-1].copy()).residual,
+        normal_form={"omega": omega, "period": 2 * math.pi / omega, "why": why},
+        system=system,
+        corank=crossing,
+    )
 
 
 def _is_flat(found: BranchPoint) -> bool:

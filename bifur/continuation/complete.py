@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bifur.continuation import doubts, exact, hopf_check, switching
+from bifur.continuation import algebra_check, doubts, exact, hopf_check, switching
 from bifur.continuation.cover import Cover
 from bifur.continuation.large import LargeTracer
 from bifur.continuation.problem import Problem
@@ -61,11 +61,14 @@ def complete(problem: Problem) -> tuple[list[Piece], Completeness, list[str]]:
         again = _attempt(replace(problem, settings=settings), critical, values, sets)
         best = again if len(again.against) < len(best.against) else best
     pieces, against, undecided = best.pieces, best.against, ""
+    lonely: list[str] = []
+    if critical is not None:
+        lonely = algebra_check.alone(problem, critical, values.tolist(), sets, pieces)
     if critical is not None and problem.system.dimension > 1:
         tracer = Tracer(*problem.slice, np.empty(0), problem.settings)
         pieces, more, undecided = hopf_check.checked(problem, tracer, pieces, critical)
         against = [*against, *more]
-    notes = [*best.unstarted, *_sets(problem, critical or ()), *against, *best.losses]
+    notes = [*best.unstarted, *_sets(problem, critical or ()), *lonely, *against, *best.losses]
     if critical is None:
         notes.append(
             "no elimination for this system: branches are those through equilibria found at evenly spread values"
@@ -124,12 +127,13 @@ def _attempt(
         if passed[k] < len(sets[k]) or (passed[k] > len(sets[k]) and not some)
     ]
     ends = [(piece.branch, end) for piece in cover.pieces for end in (0, -1)]
+    poles = None if critical is None else algebra_check.poles(problem, critical, values.tolist())
     return _Attempt(
         pieces=cover.pieces,
         unstarted=unstarted,
         against=against,
         losses=doubts.losses(cover.pieces),
-        cut_short=any(doubts.cut_short(branch, span, end, critical, largest) for branch, end in ends),
+        cut_short=any(doubts.cut_short(branch, span, end, critical, poles, largest) for branch, end in ends),
     )
 
 
@@ -139,7 +143,7 @@ def _sets(problem: Problem, critical: Sequence[float]) -> list[str]:
     for value in critical:
         if not exact.guards_hold(problem.system.derived, problem.at(value)):
             found = problem.equilibria(value)
-            if found.degenerate:
+            if found.degenerate.startswith("a set"):
                 notes.append(f"at {problem.free} = {value:.6g}: {found.degenerate}")
     return notes
 

@@ -73,6 +73,7 @@ def trace(
         pieces, completeness, notes = complete(problem)
     else:
         pieces, completeness, notes = from_start(problem, start, value)
+        notes += doubts.losses(pieces)
     special = [
         replace(point, branch=i)
         for i, piece in enumerate(pieces)

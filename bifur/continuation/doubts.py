@@ -20,26 +20,31 @@ NEAR, NEAR_SPAN = 1e-6, 1e-10
 
 
 def cut_short(
-    branch: Branch, span: tuple[float, float], end: int, critical: Sequence[float] | None, largest: float
+    branch: Branch,
+    span: tuple[float, float],
+    end: int,
+    critical: Sequence[float] | None,
+    poles: Sequence[float] | None,
+    largest: float,
 ) -> bool:
     """Whether a branch stops where it should go on.
 
-    At an end of the span a set of equilibria may stop it. To infinity it runs only at a critical value, where a span
-    may be too coarse to follow it far: `largest` is the size of the states that are known, beyond which it may stop.
+    At an end of the span a set of equilibria may stop it. To infinity it runs only at one of the critical values that
+    are `poles`, where a span may be too coarse to follow it far: `largest` is the size of the states that are known,
+    beyond which it may stop.
     """
     stop = branch.stop_reason[end]
     if stop in (Stop.END_OF_SPAN, Stop.BOUND, Stop.CLOSED):
         return False
     width, at = span[1] - span[0], branch.parameter[end]
-    to_critical = min((abs(at - value) for value in (*(critical or ()), *span)), default=math.inf)
+    to_pole = min((abs(at - value) for value in (*(poles or ()), *span)), default=math.inf)
+    nearer = any(abs(at - value) < to_pole for value in critical or ())
     if stop is Stop.ESCAPED:
-        return critical is not None and bool(to_critical > POLE * width)
+        return poles is not None and bool(to_pole > POLE * width or nearer)
     if stop is Stop.TOO_MANY_STEPS:
         return True
-    runs_away = critical is not None and np.abs(branch.state[end]).max() > 10 * max(1.0, largest)
-    return bool(
-        min(abs(at - limit) for limit in span) > 1e-6 * width and not (runs_away and to_critical < 1e-6 * width)
-    )
+    runs_away = np.abs(branch.state[end]).max() > 10 * max(1.0, largest) and to_pole < 1e-6 * width and not nearer
+    return bool(min(abs(at - limit) for limit in span) > 1e-6 * width and not runs_away)
 
 
 def losses(pieces: Sequence[Piece]) -> list[str]:

@@ -83,6 +83,10 @@ class Problem:
     def _state_bounds(self) -> dict[str, tuple[float, float]]:
         return {name: (float(a), float(b)) for name, a, b in zip(self.system.states, *self.box, strict=True)}
 
+    def holds(self, state: NDArray[np.float64]) -> bool:
+        """Whether a state lies inside the bounds."""
+        return bool(np.all((state >= self.box[0]) & (state <= self.box[1])))
+
     def landings(self, pieces: Sequence[Piece], complete: bool) -> list[tuple[float, Equilibrium]]:
         """The equilibria at the values asked for: all of them, or those on the branches where nothing says all."""
         if not len(self.landing):

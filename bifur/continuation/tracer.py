@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
     from bifur.systems.base import System
 
+# codes with which a branch stops that meets a branch point on a bound
+LEFT = (arrays.STEP_TOO_SMALL, arrays.STOP_SINGULAR, arrays.NO_CONVERGENCE)
 Ends = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
 STOPS = tuple(Stop)  # in the order of the kernel's codes
 MAX_SPECIAL = 200
 BEYOND = 1e4  # times the largest state that is known: what is larger runs to infinity
+BESIDE = 1e-3  # how far from a bound a branch may stop that leaves through a branch point on it
 AT_END = 1e-9  # of the span: as near to its end as a set of equilibria there lets the corrector come
 
 
@@ -151,6 +154,10 @@ class Tracer:
             found.append(point)
             code = arrays.END_OF_SPAN
             z[-1, :-1], z[-1, -1] = point.state, self.problem.span[self._nearest_end(z[-1, -1])]
+        if code in LEFT and (point := self._branch_point_at_bound(z[-1])):
+            value, code = point.parameters[self.free], arrays.BOUND
+            found = [p for p in found if p.kind != "BP" or p.parameters[self.free] != value] + [point]
+            z[-1, :-1], z[-1, -1] = point.state, np.log(value) if self.log else value
         parameter = np.exp(z[:, -1]) if self.log else z[:, -1].copy()
         tangent = room.tangent[:points].copy()
         if self.log:
@@ -221,25 +228,53 @@ class Tracer:
         ends = self.problem.span
         return int(abs(s - ends[1]) < abs(s - ends[0]))
 
+    def _branch_point_at_bound(self, z: NDArray[np.float64]) -> SpecialPoint | None:
+        """A branch point on a bound of a state, through which a branch leaves: no corrector reaches it."""
+        near = BESIDE * np.maximum(1.0, np.abs(z[:-1]))
+        bounds = (self.problem.low, self.problem.high)
+        sides = [(i, bound[i]) for bound in bounds for i in range(self.n) if abs(z[i] - bound[i]) <= near[i]]
+        value = float(np.exp(z[-1]) if self.log else z[-1])
+        found = self._located_branch_point(z[:-1], value) if sides else None
+        if found is None:
+            return None
+        (x, residual), width = found, float(np.ptp(self.problem.span))
+        s = np.log(x[2 * self.n]) if self.log and x[2 * self.n] > 0 else x[2 * self.n]
+        off = np.abs(x[: self.n] - z[:-1]) > near
+        if off.any() or abs(s - z[-1]) > BESIDE * width or not any(abs(x[i] - b) <= AT_END for i, b in sides):
+            return None
+        state = x[: self.n].copy()
+        for i, bound in sides:
+            state[i] = bound if abs(state[i] - bound) <= AT_END else state[i]
+        p = self.p.copy()
+        p[self.index] = x[2 * self.n]
+        parameters = dict(zip(self.system.parameters, p.tolist(), strict=True))
+        return SpecialPoint("BP", parameters, state, residual, {}, self.system)
+
+    def _located_branch_point(
+        self, state: NDArray[np.float64], value: float
+    ) -> tuple[NDArray[np.float64], float] | None:
+        """The unknowns of the branch point that Newton finds from an equilibrium, and the residual."""
+        n = self.n
+        self.work.p[:] = self.p
+        self.work.p[self.index] = value
+        J = self.system.jacobian(state, dict(zip(self.system.parameters, self.work.p, strict=True)))
+        if not np.isfinite(J).all():
+            return None
+        x = np.zeros(2 * n + 3)
+        x[:n], x[n : 2 * n], x[2 * n] = state, np.linalg.svd(J)[0][:, -1], value
+        code, residual = engine.locate(engine.PARTS, arrays.BP, self.addresses, x, self.index, np.zeros(n), self.work)
+        return (x, float(residual)) if code == step.CONVERGED else None
+
     def _branch_point_at_end(self, z: NDArray[np.float64]) -> SpecialPoint | None:
         """A branch point on the end of the span, where the corrector becomes singular just before it."""
         end = self._nearest_end(z[-1])
         width = self.problem.span[1] - self.problem.span[0]
         if self.log or abs(z[-1] - self.problem.span[end]) > 1e-6 * width:
             return None
-        self.work.p[:] = self.p
-        self.work.p[self.index] = z[-1]
-        x = np.zeros(2 * self.n + 3)
-        x[: self.n], x[2 * self.n] = z[:-1], z[-1]
-        J = self.system.derived.evaluate(
-            "jacobian", self.system, z[:-1], dict(zip(self.system.parameters, self.work.p, strict=True))
-        )
-        x[self.n : 2 * self.n] = np.linalg.svd(J)[0][:, -1]
-        code, residual = engine.locate(
-            engine.PARTS, arrays.BP, self.addresses, x, self.index, np.zeros(self.n), self.work
-        )
-        if code != step.CONVERGED or abs(x[2 * self.n] - self.problem.span[end]) > 1e-9 * width:
+        found = self._located_branch_point(z[:-1], float(z[-1]))
+        if found is None or abs(found[0][2 * self.n] - self.problem.span[end]) > 1e-9 * width:
             return None
+        x, residual = found
         if np.abs(x[: self.n] - z[:-1]).max() > 1e-6 * max(1.0, np.abs(z[:-1]).max()):
             return None
         at_point = (self.system, x[: self.n], dict(zip(self.system.parameters, self.work.p, strict=True)))

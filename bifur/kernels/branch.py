@@ -44,6 +44,7 @@ from bifur.kernels.step import CONVERGED, NOT_FINITE, SINGULAR, direction, linea
 GROWTH = 1.6
 EASY_NEWTON = 3
 STILL, LARGE = 1e-11, 1e4
+ON_BOUND = 1e-12
 PITCHFORK = 1e-4  # a fold this near to a branch point is that point
 FINEST = 1e-3  # of ds_max: below this a step is not halved for what a test function might do between its ends
 DEEP = 0.02  # a dip of the determinant to this part of its ends may be a branch point at which it touches zero
@@ -240,7 +241,8 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
         if code == CONVERGED:
             # 2. cut at the bounds of states and parameter
             for i in range(n):
-                if code == CONVERGED and not P.low[i] <= b[i] <= P.high[i]:
+                slack = ON_BOUND * max(1.0, abs(b[i]))  # a branch may lie in a bound, up to rounding
+                if code == CONVERGED and not P.low[i] - slack <= b[i] <= P.high[i] + slack:
                     code, stop = _cut(parts.solvers, K, P, S, W, i, P.low[i] if b[i] < P.low[i] else P.high[i]), BOUND
             if code == CONVERGED and (b[n] < P.span[0] or b[n] > P.span[1]):
                 end = P.span[0] if b[n] < P.span[0] else P.span[1]
