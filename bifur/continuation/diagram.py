@@ -10,9 +10,9 @@ from bifur.continuation import doubts
 from bifur.continuation.complete import complete
 from bifur.continuation.equilibria import state_bounds
 from bifur.continuation.orbits import orbits
-from bifur.continuation.problem import Event, Problem, checked_landing, checked_span
+from bifur.continuation.problem import Event, Problem, checked_events, checked_landing, checked_span
 from bifur.continuation.results import Diagram
-from bifur.continuation.settings import Settings
+from bifur.continuation.settings import Settings, checked_settings
 from bifur.continuation.starting import Start, from_start
 from bifur.systems.base import System, merged
 from bifur.systems.registry import get_system
@@ -60,7 +60,8 @@ def trace(
     """
     began = time.perf_counter()
     system = get_system(system)
-    settings = settings or Settings()
+    settings = checked_settings(settings)
+    checked_events(system, events)
     span = checked_span(system, free, span, bounds)
     given = merged(parameters, more)
     value = given.pop(free, None)

@@ -203,7 +203,8 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
     for half in (points[:STARTS], points[STARTS:]):
         out = np.empty((STARTS, system.dimension))
         count = search.by_starts(system.derived.addresses, np.ascontiguousarray(half), low, high, out, work)
-        halves.append(_with_faces(system, work, _distinct(system, p, out[:count], low), low, high))
+        found = _with_faces(system, work, _distinct(system, p, out[:count], low), low, high)
+        halves.append(_with_images(system, p, found, low, high))
     everything = np.array([state for half in halves for state, _ in half]).reshape(-1, system.dimension)
     merged = _distinct(system, p, everything, low)
     faces = [state for state, r in merged if math.isnan(r) and _on_regular_face(system, p, state, low)]
@@ -230,6 +231,19 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
     if not agreed and not degenerate and not system.derived.polynomial:
         reason = "two independent searches found different equilibria; narrow `bounds` to the region of interest"
     return _Found([state for state, _ in merged], False, agreed, reason, degenerate, tuple(singular))
+
+
+def _with_images(
+    system: System,
+    p: NDArray[np.float64],
+    found: list[tuple[NDArray[np.float64], float]],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> list[tuple[NDArray[np.float64], float]]:
+    """Adds the images of what was found under the declared symmetries, inside the bounds."""
+    images = [S @ state for S in system.mirrors for state, radius in found if not math.isnan(radius)]
+    inside = [image for image in images if _inside(image, low, high)]
+    return _distinct(system, p, np.array(inside), low, found) if inside else found
 
 
 def _with_faces(

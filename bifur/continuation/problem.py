@@ -190,6 +190,22 @@ def checked_span(
     return low, high
 
 
+def checked_events(system: System, events: Sequence[Event]) -> None:
+    """Whether events are functions of (u, p) that can be called; else a ValueError."""
+    if isinstance(events, str) or not isinstance(events, Sequence) or not all(callable(event) for event in events):
+        raise ValueError(
+            f"`events` must be a list of functions of (u, p), as in [lambda u, p: u[0] - 1], not {events!r}"
+        )
+    for number, event in enumerate(events):
+        try:
+            with np.errstate(all="ignore"):
+                float(event(tuple(np.ones(system.dimension)), Values(dict(system.parameters))))
+        except Exception as error:
+            raise ValueError(
+                f"`events`: number {number} fails as a function of (u, p) that returns a number: {error}"
+            ) from error
+
+
 def checked_landing(
     system: System, free: str, span: tuple[float, float], at: Mapping[str, Sequence[float]] | None
 ) -> NDArray[np.float64]:

@@ -66,3 +66,10 @@ class Settings:
         if self.scale == "log" and span[0] <= 0:
             raise ValueError(f"a logarithmic scale needs a positive `span`, not {span}")
         return self.scale == "log"
+
+
+def checked_settings(settings: Settings | None) -> Settings:
+    """The settings, the usual ones for None; else a ValueError."""
+    if settings is not None and not isinstance(settings, Settings):
+        raise ValueError(f"`settings` must be a bifur.Settings, as in bifur.Settings(ds=0.005), not {settings!r}")
+    return settings or Settings()

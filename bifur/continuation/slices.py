@@ -14,7 +14,7 @@ import numpy as np
 from bifur._say import unknown
 from bifur.continuation.equilibria import starts, state_bounds
 from bifur.continuation.problem import checked_span
-from bifur.continuation.settings import Settings
+from bifur.continuation.settings import Settings, checked_settings
 from bifur.continuation.tracer import MAX_SPECIAL, steps
 from bifur.kernels import arrays, engine, search, step, sweep
 from bifur.systems.base import System
@@ -91,7 +91,7 @@ def trace_slices(
         Names the argument, what was found, and what is accepted.
     """
     system = get_system(system)
-    settings = settings or Settings()
+    settings = checked_settings(settings)
     span = checked_span(system, free, span, bounds)
     other, values = over
     if other not in system.parameters or other == free:

@@ -190,6 +190,8 @@ class System:
             hint = (
                 "; it may use + - * / ** and the functions of bifur.systems.ops" if isinstance(error, TypeError) else ""
             )
+            if "__array_ufunc__" in str(error):
+                error, hint = TypeError("numpy's functions do not take symbols"), "; use those of bifur.systems.ops"
             raise ValueError(f"system {self.name!r}: the definition fails{place}: {error}{hint}") from error
         if len(components) != self.dimension:
             raise ValueError(
