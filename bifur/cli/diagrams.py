@@ -129,7 +129,7 @@ def _normal_form(point: SpecialPoint) -> str:
     form = point.normal_form
     if point.kind == "LP":
         side = f", two equilibria {form['direction']}" if "direction" in form else ""
-        return f"a = {form['quadratic']:.6g}{side}"
+        return (f"a = {form['quadratic']:.6g}" if "quadratic" in form else str(form.get("why", ""))) + side
     if point.kind == "BP":
         words = [str(form.get("criticality", "")), str(form.get("type", ""))]
         tangents = "" if point.tangents is None else f", {len(point.tangents)} tangents"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -35,7 +36,31 @@ def _leading(problem: Problem, value: float) -> list[float]:
     derived = problem.system.derived
     named = {f"p{k}": float(x) for k, x in enumerate(problem.at(value))}
     wanted = [*(chart[-1] for chart in derived.chart_expressions), *derived.guard_expressions]
-    return [float(x) for x in expression.evaluate(wanted, named, float, ops.apply)]
+    with np.errstate(all="ignore"):
+        return [float(x) for x in expression.evaluate(wanted, named, float, ops.apply)]
+
+
+def undefined(problem: Problem, critical: Sequence[float]) -> list[float]:
+    """The critical values at which the field divides by zero whatever the states are."""
+    somewhere = 0.7 + 0.1 * np.arange(problem.system.dimension)
+    with np.errstate(all="ignore"):
+        return [c for c in critical if not np.isfinite(_tried(problem, somewhere, c)).all()]
+
+
+def _tried(problem: Problem, state: np.ndarray, value: float) -> np.ndarray:
+    try:
+        named = {name: np.float64(x) for name, x in problem.named(value).items()}
+        return np.asarray(problem.system.field(state, named), float)
+    except ZeroDivisionError:
+        return np.array([np.nan])
+
+
+def without(piece: Piece, problem: Problem, values: Sequence[float]) -> Piece:
+    """A piece without the special points at values where the field is not defined: they mean nothing."""
+    width = problem.span[1] - problem.span[0]
+    at = [point.parameters[problem.free] for point in piece.special]
+    near = [min((abs(x - value) for value in values), default=np.inf) <= 1e-9 * width for x in at]
+    return replace(piece, special=tuple(p for p, bad in zip(piece.special, near, strict=True) if not bad))
 
 
 def alone(
@@ -54,7 +79,8 @@ def alone(
         p = problem.at(value)
         named = {f"p{i}": float(x) for i, x in enumerate(p)}
         for number, chart in enumerate(derived.chart_expressions):
-            c = np.array([float(x) for x in expression.evaluate(chart, named, float, ops.apply)])
+            with np.errstate(all="ignore"):
+                c = np.array([float(x) for x in expression.evaluate(chart, named, float, ops.apply)])
             for x in _double_roots(c):
                 state = np.zeros(problem.system.dimension)
                 with np.errstate(all="ignore"):

@@ -81,9 +81,10 @@ def _without_sets(points: list[SpecialPoint], free: str, width: float) -> list[S
 
 def _belongs(point: SpecialPoint, other: SpecialPoint, free: str, width: float) -> bool:
     """Whether a point is but a trace of this branch point in the test functions."""
-    if point.kind == "LP" and other.normal_form.get("type") == "pitchfork":  # the branch turns at the branch point
-        flat = abs(float(point.normal_form["quadratic"])) <= FLAT * max(1.0, abs(float(other.normal_form["cubic"])))
-        return flat and _together(point, other, free, width, FLAT)
+    if point.kind == "LP" and other.normal_form.get("type") != "transcritical":  # the branch turns at the branch point
+        scale = max(1.0, abs(float(other.normal_form.get("cubic", 0.0))))
+        if abs(float(point.normal_form.get("quadratic", 0.0))) <= FLAT * scale:
+            return _together(point, other, free, width, FLAT)
     # where more than one eigenvalue vanishes at once, the pair whose sum vanishes there is no pair of its own
     return point.kind in ("HB", "NS", "LP") and not _is_simple(other) and _together(point, other, free, width)
 

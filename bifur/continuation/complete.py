@@ -62,12 +62,18 @@ def complete(problem: Problem) -> tuple[list[Piece], Completeness, list[str]]:
         best = again if len(again.against) < len(best.against) else best
     pieces, against, undecided = best.pieces, best.against, ""
     lonely: list[str] = []
+    undefined: list[float] = []
     if critical is not None:
         lonely = algebra_check.alone(problem, critical, values.tolist(), sets, pieces)
+        undefined = algebra_check.undefined(problem, critical)
+        pieces = [algebra_check.without(piece, problem, undefined) for piece in pieces]
     if critical is not None and problem.system.dimension > 1:
         tracer = Tracer(*problem.slice, np.empty(0), problem.settings)
         pieces, more, undecided = hopf_check.checked(problem, tracer, pieces, critical)
         against = [*against, *more]
+    lonely += [
+        f"the field is not defined at {problem.free} = {value:.6g}, where it divides by zero" for value in undefined
+    ]
     notes = [*best.unstarted, *_sets(problem, critical or ()), *lonely, *against, *best.losses]
     if critical is None:
         notes.append(
@@ -78,7 +84,7 @@ def complete(problem: Problem) -> tuple[list[Piece], Completeness, list[str]]:
     inner = sets[1:-1]
     if against or best.cut_short:
         return pieces, "unknown", notes
-    decided = critical is not None and not undecided and not (best.unstarted or best.losses)
+    decided = critical is not None and not undecided and not undefined and not (best.unstarted or best.losses)
     if decided and all(_counted(found) for found in inner):
         return pieces, "proved", notes
     known = all(found.completeness != "unknown" for found in inner)

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bifur.continuation.results import Branch, EquilibriumSet, Stop
+from bifur.continuation.results import Branch, Equilibrium, EquilibriumSet, Stop
 from bifur.continuation.tracer import Piece
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+SINGULAR = 1e-7  # of the largest eigenvalue: a smaller one is zero, for all that rounding tells
 
 
 class Cover:
@@ -29,7 +32,7 @@ class Cover:
             return False
         self.covered[k][j] = True
         found = self.sets[k][j]
-        return found.kind != "degenerate" and not any(
+        return not _is_singular(found) and not any(
             ends_at(piece.branch, found.state, self.values[k]) for piece in self.pieces
         )
 
@@ -59,6 +62,12 @@ class Cover:
     def passed(self) -> NDArray[np.int64]:
         """How often the branches pass each value."""
         return sum(self.landings, np.zeros(len(self.values), np.int64))
+
+
+def _is_singular(found: Equilibrium) -> bool:
+    """Whether an eigenvalue is zero up to rounding; a pair on the imaginary axis keeps no branch from starting."""
+    size = np.abs(found.eigenvalues)
+    return found.kind == "degenerate" and not bool(size.min() > SINGULAR * size.max())
 
 
 def same_ends(a: Branch, b: Branch) -> bool:

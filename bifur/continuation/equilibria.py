@@ -95,6 +95,8 @@ def state_bounds(
     system: System, bounds: Mapping[str, tuple[float, float]] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lower and upper bounds (n,) of the states: those given, else the system's, else infinite."""
+    if not isinstance(bounds, Mapping | None):
+        raise ValueError(f"`bounds` must be names with (low, high), as in {{'x': (0, 1)}}, not {bounds!r}")
     given = {**system.bounds, **(bounds or {})}
     for name, pair in (bounds or {}).items():
         if name not in system.states and name not in system.parameters:

@@ -280,9 +280,14 @@ def _at(
     polynomial, top = (univariate(part.subs(numbers), 0) for part in found.more[chart][:2])
     parameters = {**parameter_values(p), f"p{ring.free}": value}
     candidates: list[HopfCandidate] = []
-    for x in _nearly_real_roots(polynomial):
+    roots = list(_nearly_real_roots(polynomial))
+    # the value is rounded, and with it a root that is zero: it has no relative accuracy
+    least = VANISHES * max([float(abs(x)) for x in roots if abs(x) > VANISHES], default=1.0)
+    for x in roots:
         terms = [flint.arb(c) * x**k for k, c in enumerate(top.coeffs())]
-        if not abs(sum(terms, flint.arb(0))) <= VANISHES * sum(map(abs, terms), flint.arb(0)):
+        size = max(abs(x), least)
+        sizes = [abs(flint.arb(c)) * size**k for k, c in enumerate(top.coeffs())]
+        if not abs(sum(terms, flint.arb(0))) <= VANISHES * sum(sizes, flint.arb(0)):
             continue
         balls = lift_balls(derived, chart, x, parameters)
         if not all(ball.is_finite() for ball in balls):

@@ -29,10 +29,15 @@ def checked(
     if found is None:
         return list(pieces), [], reason
     found = [*found, *(candidate for piece in pieces for candidate in _at_critical(problem, piece.branch, critical))]
-    true = [candidate for candidate in found if candidate.kind == "HB"]
-    pieces, notes = list(pieces), []
+    true: list[HopfCandidate] = []
+    for candidate in found:
+        if candidate.kind == "HB" and not any(_are_one(candidate, other) for other in true):
+            true.append(candidate)
+    pieces = [replace(piece, special=tuple(_once(piece.special, problem))) for piece in pieces]
+    notes: list[str] = []
     for candidate in true:
-        if any(_is(point, candidate, problem) for piece in pieces for point in piece.special if point.kind == "HB"):
+        at_place = [p for piece in pieces for p in piece.special if p.kind == "HB" and _is(p, candidate, problem)]
+        if any(p.corank > 1 or _has_frequency(p, candidate.omega2) for p in at_place):
             continue
         point = tracer.hopf_point(candidate.state, candidate.value, candidate.omega2)
         place = candidate.state, candidate.value
@@ -68,6 +73,33 @@ def _at_critical(problem: Problem, branch: Branch, critical: Sequence[float]) ->
             for z in eigenvalues[(eigenvalues.imag > 1e-6 * size) & (np.abs(eigenvalues.real) <= ON_AXIS * size)]:
                 candidates.append(HopfCandidate(value, state, "HB", float(z.imag) ** 2, 1))
     return candidates
+
+
+def _has_frequency(point: SpecialPoint, omega2: float) -> bool:
+    return abs(float(point.normal_form["omega"]) ** 2 - omega2) <= 1e-4 * abs(omega2)
+
+
+def _are_one(a: HopfCandidate, b: HopfCandidate) -> bool:
+    """Whether two ways have led to one point."""
+    near = np.abs(a.state - b.state).max() <= SAME * max(1.0, float(np.abs(b.state).max()))
+    at = abs(a.value - b.value) <= 1e-10 * max(abs(a.value), abs(b.value), 1e-300)
+    return bool(near and at and abs(a.omega2 - b.omega2) <= 1e-4 * abs(b.omega2))
+
+
+def _once(points: Sequence[SpecialPoint], problem: Problem) -> list[SpecialPoint]:
+    """Without the Hopf points that Newton found twice on a branch."""
+    kept: list[SpecialPoint] = []
+    for point in points:
+        twin = point.kind == "HB" and any(
+            other.kind == "HB"
+            and abs(other.parameters[problem.free] - point.parameters[problem.free]) <= 1e-10 * np.ptp(problem.span)
+            and np.abs(other.state - point.state).max() <= SAME * max(1.0, float(np.abs(point.state).max()))
+            and _has_frequency(other, float(point.normal_form["omega"]) ** 2)
+            for other in kept
+        )
+        if not twin:
+            kept.append(point)
+    return kept
 
 
 def _is(point: SpecialPoint, candidate: HopfCandidate, problem: Problem) -> bool:

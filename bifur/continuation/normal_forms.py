@@ -26,6 +26,7 @@ Form = dict[str, float | str]
 
 # a coefficient is taken as zero below this part of the terms that it is the sum of
 ZERO = 1e-9
+DOUBLE = 1e-7  # <w, v> of unit vectors below this: the eigenvalue is taken as multiple
 LEAST = {"LP": 1, "BP": 1, "HB": 2, "CP": 1, "BT": 2, "GH": 2, "ZH": 3, "HH": 4}
 WHY = {
     "HB": "a pair of complex eigenvalues",
@@ -153,7 +154,10 @@ def fold_form(
     module.second(u, p, np.append(v, np.zeros(len(p))), second)
     w = np.linalg.svd(J)[0][:, -1]
     scale, bend, push = float(w @ v), float(w @ second[:, :n] @ v), float(w @ Fp[:, free])
-    form: Form = {"quadratic": bend / (2 * scale) if scale != 0 else math.nan}
+    if abs(scale) <= DOUBLE:
+        form: Form = {"why": "the eigenvalue 0 is not simple"}
+    else:
+        form = {"quadratic": bend / (2 * scale)}
     if bend * push != 0:
         form["direction"] = "above" if bend * push < 0 else "below"
     return form

@@ -184,6 +184,8 @@ def checked_span(
         raise ValueError(f"`span` must be two numbers (low, high), not {span!r}") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"`span` must be finite with low < high, not ({low:g}, {high:g})")
+    if not isinstance(bounds, Mapping | None):
+        raise ValueError(f"`bounds` must be names with (low, high), as in {{'x': (0, 1)}}, not {bounds!r}")
     least, most = (bounds or {}).get(free, system.bounds.get(free, (-math.inf, math.inf)))
     if low < least or high > most:
         raise ValueError(f"`span` ({low:g}, {high:g}) leaves the bounds [{least:g}, {most:g}] of {free}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -48,6 +49,9 @@ class Settings:
             value = getattr(self, field.name)
             if field.name in ("scale", "weights"):
                 continue
+            whole = field.name in ("max_steps", "max_newton")
+            if whole and (isinstance(value, bool) or not isinstance(value, int | np.integer)):
+                raise ValueError(f"`{field.name}` of Settings must be a whole number, not {value!r}")
             if isinstance(value, bool) or not isinstance(value, float | int | np.number):
                 raise ValueError(f"`{field.name}` of Settings must be a number, not {value!r}")
             if not (math.isfinite(value) and value > 0):
@@ -56,6 +60,11 @@ class Settings:
             raise ValueError(f"Settings need ds_min <= ds <= ds_max, not {self.ds_min}, {self.ds}, {self.ds_max}")
         if self.scale not in (None, "log", "linear"):
             raise ValueError(f"`scale` of Settings must be 'log', 'linear' or None, not {self.scale!r}")
+        if self.weights is not None and not (
+            isinstance(self.weights, Sequence | np.ndarray)
+            and all(isinstance(w, float | int | np.number) and not isinstance(w, bool) for w in self.weights)
+        ):
+            raise ValueError(f"`weights` of Settings must be a number for each state, not {self.weights!r}")
         if self.weights is not None and any(not (math.isfinite(w) and w > 0) for w in self.weights):
             raise ValueError(f"`weights` of Settings must be positive and finite, not {self.weights}")
 

@@ -26,6 +26,7 @@ Ends = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
 STOPS = tuple(Stop)  # in the order of the kernel's codes
 MAX_SPECIAL = 200
 BEYOND = 1e4  # times the largest state that is known: what is larger runs to infinity
+NO_FREQUENCY = 1e-12  # of |J|^2: a square of a frequency below this is rounding
 BESIDE = 1e-3  # how far from a bound a branch may stop that leaves through a branch point on it
 AT_END = 1e-9  # of the span: as near to its end as a set of equilibria there lets the corrector come
 
@@ -303,6 +304,8 @@ class Tracer:
         name, form = "BP", dict[str, float | str]()
         if kind == arrays.LP:
             name, form = "LP", normal_forms.fold_form(system, state, p, vector, self.index)
+        elif kind == arrays.HB and abs(x[2 * n + 1]) <= NO_FREQUENCY * self._size_of_jacobian(state, p) ** 2:
+            name, form = "BT", {"why": "two eigenvalues vanish: a point of codimension 2, which this slice meets"}
         elif kind == arrays.HB and x[2 * n + 1] > 0:
             name, form = "HB", normal_forms.normal_form("HB", system, state, p, self.free)
         elif kind == arrays.HB:
@@ -316,6 +319,9 @@ class Tracer:
             system=system,
             null_vector=vector if kind == arrays.LP else None,
         )
+
+    def _size_of_jacobian(self, state: NDArray[np.float64], p: NDArray[np.float64]) -> float:
+        return float(np.abs(self.system.jacobian(state, dict(zip(self.system.parameters, p, strict=True)))).max())
 
     def hopf_point(self, state: NDArray[np.float64], value: float, omega2: float) -> SpecialPoint | None:
         """The Hopf point near a state, of frequency about sqrt(omega2); None where Newton does not find it."""

@@ -23,6 +23,7 @@ MAX_STATES = 4
 MAX_DEGREE = 24
 MAX_TERMS = 4000
 MAX_CASES = 40
+MOST_EXPECTED = 20_000  # terms of a resultant, as a bound
 FEW_TERMS = 12
 
 
@@ -93,6 +94,19 @@ def eliminate(
         if size <= FEW_TERMS:  # few guards: few parameter values for which the charts do not speak
             break
     return best[1] if best else None
+
+
+def _check_resultant(f: sp.Expr, g: sp.Expr, y: sp.Symbol) -> None:
+    """Refuse a resultant over y of which more terms are to be expected than a user waits for."""
+    others = sorted((f.free_symbols | g.free_symbols) - {y}, key=str)
+    p, q = sp.Poly(f, y, *others), sp.Poly(g, y, *others)
+    (a, *of_f), (b, *of_g) = p.degree_list(), q.degree_list()
+    box = math.prod(b * i + a * j + 1 for i, j in zip(of_f, of_g, strict=True))
+    # homogeneous of degree b in the terms of f, and of degree a in those of g
+    terms = len(p.terms()), len(q.terms())
+    sparse = math.comb(b + terms[0] - 1, terms[0] - 1) * math.comb(a + terms[1] - 1, terms[1] - 1)
+    if min(box, sparse) > MOST_EXPECTED:
+        raise BudgetError
 
 
 def _expanded_terms(expression: sp.Expr) -> int:
@@ -205,6 +219,7 @@ class _Elimination:
             holding = [e for e in case.equations if y in e.free_symbols]
             if len(holding) != 2:
                 continue
+            _check_resultant(holding[0], holding[1], y)
             chain = sp.subresultants(*sorted(holding, key=lambda e: -sp.degree(e, y)), y)
             linear = [e for e in chain if sp.degree(e, y) == 1]
             if not linear or y in chain[-1].free_symbols:
