@@ -90,9 +90,14 @@ def alone(
                     and problem.holds(state)
                     and not any(len(passes(piece.branch, state, value)[0]) for piece in pieces)
                 ):
-                    shown = ", ".join(f"{entry:.6g}" for entry in state)
-                    notes.append(f"at {problem.free} = {value:.9g}: an isolated equilibrium ({shown}), an isola centre")
+                    notes.append(isolated(problem, value, state))
     return notes
+
+
+def isolated(problem: Problem, value: float, state: np.ndarray) -> str:
+    """The sentence on an equilibrium that no branch passes."""
+    shown = ", ".join(f"{round(entry, 12) + 0.0:.6g}" for entry in state)
+    return f"at {problem.free} = {value:.9g}: an isolated equilibrium ({shown}), an isola centre"
 
 
 def _double_roots(c: np.ndarray) -> list[float]:

@@ -119,8 +119,9 @@ def _special(
     p = np.array(list(values.values()))
     rounding = ROUNDING if found.corank == 1 else NEAR_SINGULAR
     zeroed = np.where(np.abs(state) <= rounding * max(1.0, np.abs(state).max()), 0.0, state)
-    if np.all(np.abs(system.field(zeroed, values)) <= np.abs(system.field(state, values))):
-        state = zeroed
+    with np.errstate(all="ignore"):
+        if np.all(np.abs(system.field(zeroed, values)) <= np.abs(system.field(state, values))):
+            state = zeroed
     return SpecialPoint(
         kind="BP",
         parameters=values,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 OFF = 1e-6  # change of states and parameters, by which an eigenvalue that is on the axis may be off it
 PAIR = 1e-7  # of the largest eigenvalue: a smaller imaginary part may be a double zero, split by rounding
-NOISE = 1e-13  # of the largest entry: what is below is a rounding error of zero
+NOISE = 1e-13
 SIMPLE = 1e-7  # <p, q> of unit vectors below this: the eigenvalue is taken as multiple
 NONE = 1e-12  # of the terms of a coefficient: below, it is zero
 RESONANT = 1e-6  # of the largest critical eigenvalue: combinations closer than this to an eigenvalue
@@ -58,7 +58,9 @@ def balance(A: NDArray[np.float64]) -> NDArray[np.float64]:
     """Units d of the states in which rows and columns of D^-1 A D are alike, powers of two (Osborne 1960)."""
     d = np.ones(len(A))
     size = np.abs(A) * (1 - np.eye(len(A)))
-    size[size <= NOISE * np.abs(A).max(initial=0.0)] = 0.0  # rounding errors of zeros have no units
+    # rounding errors of zeros have no units: those with the entry opposite are nothing beside the diagonal
+    diagonal = np.abs(np.diag(A))
+    size[(size * size.T <= NOISE * np.maximum.outer(diagonal, diagonal) ** 2) & (size < size.T)] = 0.0
     for _ in range(20):
         moved = False
         for i in range(len(A)):

@@ -24,6 +24,7 @@ import numpy as np
 from bifur.continuation import algebra_check, doubts, exact, hopf_check, switching
 from bifur.continuation.cover import Cover
 from bifur.continuation.large import LargeTracer
+from bifur.continuation.passing import passes
 from bifur.continuation.problem import Problem
 from bifur.continuation.results import Completeness, EquilibriumSet, SpecialPoint
 from bifur.continuation.tracer import Piece, Tracer
@@ -74,7 +75,7 @@ def complete(problem: Problem) -> tuple[list[Piece], Completeness, list[str]]:
     lonely += [
         f"the field is not defined at {problem.free} = {value:.6g}, where it divides by zero" for value in undefined
     ]
-    notes = [*best.unstarted, *_sets(problem, critical or ()), *lonely, *against, *best.losses]
+    notes = [*best.unstarted, *_sets(problem, critical or (), pieces), *lonely, *against, *best.losses]
     if critical is None:
         notes.append(
             "no elimination for this system: branches are those through equilibria found at evenly spread values"
@@ -143,14 +144,20 @@ def _attempt(
     )
 
 
-def _sets(problem: Problem, critical: Sequence[float]) -> list[str]:
-    """Where the equilibria form sets of higher dimension inside the span: no branch tells of these."""
+def _sets(problem: Problem, critical: Sequence[float], pieces: Sequence[Piece]) -> list[str]:
+    """What no branch tells: sets of equilibria of higher dimension inside the span, and isolated equilibria.
+
+    At the values at which the charts do not speak; `algebra_check.alone` knows of the others.
+    """
     notes = []
     for value in critical:
         if not exact.guards_hold(problem.system.derived, problem.at(value)):
             found = problem.equilibria(value)
             if found.degenerate.startswith("a set"):
                 notes.append(f"at {problem.free} = {value:.6g}: {found.degenerate}")
+                continue
+            alone = [e for e in found if not any(len(passes(piece.branch, e.state, value)[0]) for piece in pieces)]
+            notes += [algebra_check.isolated(problem, value, e.state) for e in alone]
     return notes
 
 

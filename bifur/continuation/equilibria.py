@@ -25,6 +25,7 @@ SET_RESIDUAL = 1e-26
 ON_SET = 1e-12  # relative residual
 DISTANCES = (1e-3, 1e-2, 4e-2)
 STARTS = 256
+LEAST_SQUARES = 24  # starts for equilibria with a singular Jacobian, where no other is found
 EDGE = 1e-12
 MOST = 256
 SCALES = (0.3, 3.0, 30.0)
@@ -209,6 +210,8 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
         halves.append(_with_images(system, p, found, low, high))
     everything = np.array([state for half in halves for state, _ in half]).reshape(-1, system.dimension)
     merged = _distinct(system, p, everything, low)
+    if not merged:  # Newton's method leaves the starts whose Jacobian becomes singular
+        merged = [(state, math.nan) for state in _singular_zeros(system, p, points[:LEAST_SQUARES], low, high)]
     faces = [state for state, r in merged if math.isnan(r) and _on_regular_face(system, p, state, low)]
     singular = [state for state, r in merged if math.isnan(r) and not any(state is face for face in faces)]
     agreed = len(halves[0]) == len(halves[1]) == len(merged) and not singular
@@ -233,6 +236,31 @@ def _from_starts(system: System, p: NDArray[np.float64], low: NDArray[np.float64
     if not agreed and not degenerate and not system.derived.polynomial:
         reason = "two independent searches found different equilibria; narrow `bounds` to the region of interest"
     return _Found([state for state, _ in merged], False, agreed, reason, degenerate, tuple(singular))
+
+
+def _singular_zeros(
+    system: System,
+    p: NDArray[np.float64],
+    points: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> list[NDArray[np.float64]]:
+    """Equilibria at which the Jacobian is singular, by Gauss-Newton, which halves the distance to a double root."""
+    named = dict(zip(system.parameters, p, strict=True))
+    found: list[NDArray[np.float64]] = []
+    for u in points:
+        with np.errstate(all="ignore"):
+            for _ in range(60):
+                f, J = np.asarray(system.field(u, named), float), np.asarray(system.jacobian(u, named), float)
+                if not (np.isfinite(f).all() and np.isfinite(J).all()):
+                    break
+                u = u - np.linalg.lstsq(J, f, rcond=1e-12)[0]
+            f = np.asarray(system.field(u, named), float)
+        zero = np.isfinite(f).all() and np.abs(f).max() <= 1e-15 * max(1.0, float(np.abs(u).max()))
+        known = any(np.abs(u - other).max() <= 1e-5 * max(1.0, float(np.abs(other).max())) for other in found)
+        if zero and not known and _inside(u, low, high):
+            found.append(u)
+    return found
 
 
 def _with_images(

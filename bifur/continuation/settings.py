@@ -49,11 +49,10 @@ class Settings:
             value = getattr(self, field.name)
             if field.name in ("scale", "weights"):
                 continue
-            whole = field.name in ("max_steps", "max_newton")
-            if whole and (isinstance(value, bool) or not isinstance(value, int | np.integer)):
-                raise ValueError(f"`{field.name}` of Settings must be a whole number, not {value!r}")
             if isinstance(value, bool) or not isinstance(value, float | int | np.number):
                 raise ValueError(f"`{field.name}` of Settings must be a number, not {value!r}")
+            if field.name in ("max_steps", "max_newton") and not isinstance(value, int | np.integer):
+                raise ValueError(f"`{field.name}` of Settings must be a whole number, not {value!r}")
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"`{field.name}` of Settings must be positive and finite, not {value}")
         if not self.ds_min <= self.ds <= self.ds_max:

@@ -54,6 +54,7 @@ CHANGE = 0.3  # of a test function of size one in a step
 TURNED = 0.8  # cosine of the angle by which the left null vector may turn in a step
 COARSE = 0.02  # of the largest step: below it a change of the test functions is taken as it is
 ON_BOUND = 1e-13  # of the plane: a curve may run along its rim
+LONGER = 4.0  # how much longer J makes the other vector of a pair before the two are exchanged
 UNFOLDED = 1e-9  # b by the size of f's terms: beyond rounding
 
 
@@ -141,6 +142,26 @@ def _anchor(kind, z, t, weight, n, W):
         norm = math.hypot(x, y)
         if norm > 0.0:
             W.anchor[0], W.anchor[1] = -y / (norm * w1), x / (norm * w2)
+
+
+@inline
+def _quarter_turn(z, n, W):
+    """Turn v by a right angle in the plane of the pair, where J makes the other vector much longer; whether it did.
+
+    In the basis (v, c) of that plane J = [[a, g], [b, -a]] with a^2 + b g = -k: towards a Bogdanov-Takens point, where
+    k = 0, one vector of it goes into the kernel, and with v there the equations would be singular.
+    """
+    along = across = 0.0
+    for i in range(n):
+        along += W.Jv[i] * z[n + i]
+    for i in range(n):
+        across += (W.Jv[i] - along * z[n + i]) ** 2
+    across = math.sqrt(across)
+    if not abs(z[2 * n] + along * along) > LONGER * across * across:
+        return False
+    for i in range(n):
+        z[n + i] = (W.Jv[i] - along * z[n + i]) / across
+    return True
 
 
 @inline
@@ -310,7 +331,16 @@ def trace_curve(E, kind, K, z0, row0, direction, P, st, C, W):
                 return ESCAPED
         if k > 3 and _returns(C, n, size, step):
             return CLOSED
-        _anchor(kind, C.b, C.tb, C.weight, n, W)
+        if kind == HOPF and _quarter_turn(C.b, n, W):
+            evaluate(kind, K, C.b, P.free, P.logs, W)
+            _anchor(kind, C.b, C.tb, C.weight, n, W)
+            evaluate(kind, K, C.b, P.free, P.logs, W)
+            for j in range(size):
+                C.row[j] = C.weight[j] ** 2 * C.tb[j] if j < n or j >= 2 * n else 0.0
+            if E.tangent(kind, C.row, C.weight, C.tb, W) == 0.0:
+                return STOP_SINGULAR
+        else:
+            _anchor(kind, C.b, C.tb, C.weight, n, W)
         for j in range(size):
             C.a[j], C.ta[j] = C.b[j], C.tb[j]
         if used <= EASY_NEWTON and turn > math.cos(0.5 * st.turn):
