@@ -97,8 +97,8 @@ def _planes(spec: AtlasSpec, progress: Progress | None) -> Iterator[PlaneData]:
         progress(0, total, "loading the kernels, which the first run compiles")
     bundled = sorted({plane.system.name for plane in spec.planes} & set(list_systems()))
     compile_side_by_side(
-        "import bifur.kernels.engine, bifur.kernels.search",
-        # what needs no linear algebra first, and the search last: the other process has compiled them by then
+        "import bifur.kernels.search, bifur.kernels.engine",
+        # what needs no linear algebra first: the other process has compiled that by then, and the search
         "from bifur.systems import get_system; import bifur.kernels.roots; "
         f"[(d.kernels(), d.eliminant_kernels) for d in (get_system(name).derived for name in {bundled!r})]; "
         "import bifur.kernels.curve_engine, bifur.kernels.sweep",

@@ -147,7 +147,7 @@ class Problem:
         work.p[:] = self.p
         history = np.empty(arrays.MAX_HISTORY)
         addresses = self.system.derived.addresses
-        code, _ = engine.settle(addresses, z, row, target, weight, self.index, 0, 0.9, 20, history, work)
+        code, _ = engine.settle(engine.PARTS, addresses, z, row, target, weight, self.index, 0, 0.9, 20, history, work)
         return z if code == step.CONVERGED else None
 
     def newton(self, state: NDArray[np.float64], value: float) -> NDArray[np.float64] | None:

@@ -29,13 +29,11 @@ def trace_one(E, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
     return e.trace_branch(e.parts, kernels_at(K), u0, s0, row0, sense, arc0, P, st, S, T, W)
 
 
-@kernel(types.UniTuple(I8, 2)(INTS, VECTOR, VECTOR, F8, VECTOR, I8, I8, F8, I8, VECTOR, WORK))
-def settle(K, z, row, target, weight, free, log, contraction, max_newton, history, W):
-    """`step.settle`."""
-    return step.settle(
-        kernels_at(K), z, row, target, weight, free, log != 0, contraction, max_newton,
-        W.u, W.p, W.L, W.A, W.b, W.pivots, W.scale, history,
-    )  # fmt: skip
+@kernel(types.UniTuple(I8, 2)(INTS, INTS, VECTOR, VECTOR, F8, VECTOR, I8, I8, F8, I8, VECTOR, WORK))
+def settle(E, K, z, row, target, weight, free, log, contraction, max_newton, history, W):
+    """`step.settle`, E = PARTS."""
+    solvers = engine_at(E).parts.solvers
+    return solvers.settle(kernels_at(K), z, row, target, weight, free, log, contraction, max_newton, history, W)
 
 
 @kernel(types.Tuple((I8, F8))(INTS, I8, INTS, VECTOR, I8, VECTOR, WORK))
