@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FINER = (8, 64)  # how many times smaller the steps are where something speaks against what was traced
 MOST_SWITCHES = 200  # branch points that branches are looked for at
 OFF_ROUND = 0.381966  # of their distance: sampled values that are no round numbers, where special points like to lie
+NO_ALGEBRA = "no elimination for this system: branches are those through equilibria found at evenly spread values"
 SPREAD = 24  # sampled values where no elimination tells where to look
 SPREAD_LARGE = 4  # and where many states make each of them cost seconds
 
@@ -47,49 +48,57 @@ def complete(problem: Problem) -> tuple[list[Piece], Completeness, list[str]]:
         critical = exact.critical_values(problem.system.derived, problem.p, problem.index, problem.span, *problem.box)
     values = _samples(problem, critical)
     sets = [problem.equilibria(value) for value in values]
-    best = _attempt(problem, critical, values, sets)
-    for finer in FINER if not sparse.is_large(problem.system) else ():
-        if not best.against:
-            break  # nothing that smaller steps could mend
-        settings = problem.settings
-        settings = replace(
-            settings,
-            ds=settings.ds / finer,
-            ds_max=settings.ds_max / finer,
-            ds_min=settings.ds_min / finer,
-            max_steps=finer * settings.max_steps,
-        )
-        again = _attempt(replace(problem, settings=settings), critical, values, sets)
-        best = again if len(again.against) < len(best.against) else best
-    pieces, against, undecided = best.pieces, best.against, ""
-    lonely: list[str] = []
-    undefined: list[float] = []
+    best = _best_attempt(problem, critical, values, sets)
+    pieces, against, remarks, decided = best.pieces, best.against, [NO_ALGEBRA], False
     if critical is not None:
-        lonely = algebra_check.alone(problem, critical, values.tolist(), sets, pieces)
-        undefined = algebra_check.undefined(problem, critical)
-        pieces = [algebra_check.without(piece, problem, undefined) for piece in pieces]
-    if critical is not None and problem.system.dimension > 1:
-        tracer = Tracer(*problem.slice, np.empty(0), problem.settings)
-        pieces, more, undecided = hopf_check.checked(problem, tracer, pieces, critical)
+        pieces, more, remarks, decided = _held_against_algebra(problem, critical, values, sets, best.pieces)
         against = [*against, *more]
-    lonely += [
-        f"the field is not defined at {problem.free} = {value:.6g}, where it divides by zero" for value in undefined
-    ]
-    notes = [*best.unstarted, *_sets(problem, critical or (), pieces), *lonely, *against, *best.losses]
-    if critical is None:
-        notes.append(
-            "no elimination for this system: branches are those through equilibria found at evenly spread values"
-        )
-    elif undecided:
-        notes.append(f"Hopf points are those that the test functions found: {undecided}")
+    notes = [*best.unstarted, *_sets(problem, critical or (), pieces), *against, *best.losses, *remarks]
     inner = sets[1:-1]
     if against or best.cut_short:
         return pieces, "unknown", notes
-    decided = critical is not None and not undecided and not undefined and not (best.unstarted or best.losses)
-    if decided and all(_counted(found) for found in inner):
+    if decided and not (best.unstarted or best.losses) and all(_counted(found) for found in inner):
         return pieces, "proved", notes
     known = all(found.completeness != "unknown" for found in inner)
     return pieces, "probable" if known else "unknown", notes
+
+
+def _best_attempt(
+    problem: Problem, critical: list[float] | None, values: NDArray[np.float64], sets: Sequence[EquilibriumSet]
+) -> _Attempt:
+    """With the user's steps, and with smaller ones where something speaks against what was traced."""
+    best = _attempt(problem, critical, values, sets)
+    for finer in FINER if not sparse.is_large(problem.system) else ():
+        if not best.against:
+            break
+        s = problem.settings
+        settings = replace(
+            s, ds=s.ds / finer, ds_max=s.ds_max / finer, ds_min=s.ds_min / finer, max_steps=finer * s.max_steps
+        )
+        again = _attempt(replace(problem, settings=settings), critical, values, sets)
+        best = again if len(again.against) < len(best.against) else best
+    return best
+
+
+def _held_against_algebra(
+    problem: Problem,
+    critical: list[float],
+    values: NDArray[np.float64],
+    sets: Sequence[EquilibriumSet],
+    pieces: Sequence[Piece],
+) -> tuple[list[Piece], list[str], list[str], bool]:
+    """The pieces with what they lack, what speaks against them, remarks, and whether algebra decides everything."""
+    remarks = algebra_check.alone(problem, critical, values.tolist(), sets, pieces)
+    undefined = algebra_check.undefined(problem, critical)
+    remarks += [f"the field is not defined at {problem.free} = {at:.6g}, where it divides by zero" for at in undefined]
+    pieces = [algebra_check.without(piece, problem, undefined) for piece in pieces]
+    against, undecided = list[str](), ""
+    if problem.system.dimension > 1:
+        tracer = Tracer(*problem.slice, np.empty(0), problem.settings)
+        pieces, against, undecided = hopf_check.checked(problem, tracer, pieces, critical)
+    if undecided:
+        remarks.append(f"Hopf points are those that the test functions found: {undecided}")
+    return pieces, against, remarks, not (undefined or undecided)
 
 
 @dataclass(frozen=True)
