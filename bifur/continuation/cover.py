@@ -67,7 +67,7 @@ class Cover:
 def _is_singular(found: Equilibrium) -> bool:
     """Whether an eigenvalue is zero up to rounding; a pair on the imaginary axis keeps no branch from starting."""
     size = np.abs(found.eigenvalues)
-    return found.kind == "degenerate" and not bool(size.min() > SINGULAR * size.max())
+    return found.kind == "degenerate" and not (len(size) > 1 and bool(size.min() > SINGULAR * size.max()))
 
 
 def same_ends(a: Branch, b: Branch) -> bool:

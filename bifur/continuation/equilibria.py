@@ -249,14 +249,17 @@ def _singular_zeros(
     named = dict(zip(system.parameters, p, strict=True))
     found: list[NDArray[np.float64]] = []
     for u in points:
+        step = np.full(system.dimension, np.inf)
         with np.errstate(all="ignore"):
             for _ in range(60):
                 f, J = np.asarray(system.field(u, named), float), np.asarray(system.jacobian(u, named), float)
                 if not (np.isfinite(f).all() and np.isfinite(J).all()):
                     break
-                u = u - np.linalg.lstsq(J, f, rcond=1e-12)[0]
+                step = np.linalg.lstsq(J, f, rcond=1e-12)[0]
+                u = u - step
             f = np.asarray(system.field(u, named), float)
-        zero = np.isfinite(f).all() and np.abs(f).max() <= 1e-15 * max(1.0, float(np.abs(u).max()))
+        size = max(1.0, float(np.abs(u).max()))
+        zero = np.isfinite(f).all() and np.abs(f).max() <= 1e-15 * size and np.abs(step).max() <= 1e-6 * size
         known = any(np.abs(u - other).max() <= 1e-5 * max(1.0, float(np.abs(other).max())) for other in found)
         if zero and not known and _inside(u, low, high):
             found.append(u)
