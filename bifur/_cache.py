@@ -42,6 +42,11 @@ def folder() -> Path:
 FOLDER = folder()
 
 
+def is_first_run() -> bool:
+    """Whether the kernels are still to be compiled."""
+    return os.environ.get("NUMBA_DISABLE_JIT") != "1" and not any(FOLDER.glob("kernels*/engine.trace_one*"))
+
+
 def compile_side_by_side(*programs: str) -> None:
     """On a first run, fill the cache from several processes at once: numba compiles one function at a time in each.
 

@@ -81,6 +81,14 @@ def _sentence(error: BaseException) -> str:
 # ---- words on the command line ----------------------------------------------------------
 
 
+def announce_first_run() -> None:
+    """Say on standard error why the first command takes so long."""
+    from bifur import _cache
+
+    if _cache.is_first_run():
+        click.echo("bifur: compiling the kernels, which happens once and takes about half a minute", err=True)
+
+
 def system_of(word: str) -> System:
     """A bundled system by its name, or the one in a user's `.py` file."""
     import bifur

@@ -10,7 +10,7 @@ import click
 
 from bifur import _late
 from bifur._say import unknown
-from bifur.cli.base import FILE, JSON, number, parameters_of, sibling, system_of, table
+from bifur.cli.base import FILE, JSON, announce_first_run, number, parameters_of, sibling, system_of, table
 from bifur.cli.systems import SYSTEM_HELP
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def trace(
         raise ValueError(f"`{free}` is free: its range comes from --span, not from {free}={given[free]:g}")
     if picture is not None:
         check_picture(picture)
+    announce_first_run()
     diagram = bifur.trace(chosen, given, free=free, span=span)
     click.echo(diagram.to_json() if as_json else _summary(diagram))
     if picture is not None:

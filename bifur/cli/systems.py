@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bifur.cli.base import JSON, echo_json, number, parameters_of, system_of, table
+from bifur.cli.base import JSON, announce_first_run, echo_json, number, parameters_of, system_of, table
 
 SYSTEM_HELP = "SYSTEM is a bundled name (see `bifur systems`) or a .py file; parameters are name=value words."
 
@@ -57,6 +57,7 @@ def equilibria(system: str, parameters: tuple[str, ...], prove: bool, as_json: b
     import bifur
 
     chosen = system_of(system)
+    announce_first_run()
     given = parameters_of(chosen, parameters)
     found = bifur.find_equilibria(chosen, given, prove=prove)
     if as_json:

@@ -103,6 +103,11 @@ class EquilibriumSet(Sequence[Equilibrium]):
     def __len__(self) -> int:
         return len(self.items)
 
+    def __repr__(self) -> str:
+        kinds = [item.kind for item in self.items]
+        counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "none"
+        return f"EquilibriumSet({counted}; {self.completeness}{'; ' + self.degenerate if self.degenerate else ''})"
+
     @overload
     def __getitem__(self, index: int) -> Equilibrium: ...
     @overload

@@ -56,6 +56,11 @@ class Sheets:
     fold_slice: NDArray[np.int64]
     stats: Mapping[str, float] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        axes = ", ".join(f"{n} {a[0]:g} to {a[-1]:g}" for n, a in ((self.over, self.x), (self.free, self.y)))
+        sheets = int(self.sheet.max(initial=-1)) + 1
+        return f"Sheets({self.system.name}, {axes}, {len(self.y)} x {len(self.x)} nodes, {sheets} sheets)"
+
 
 def trace_slices(
     system: System | str,
