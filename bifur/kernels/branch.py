@@ -43,7 +43,7 @@ from bifur.kernels.step import CONVERGED, NOT_FINITE, SINGULAR, direction, linea
 
 GROWTH = 1.6
 EASY_NEWTON = 3
-STILL, LARGE = 1e-11, 1e4
+STILL, LARGE = 1e-15, 1e4
 ON_BOUND = 1e-12
 PITCHFORK = 1e-4  # a fold this near to a branch point is that point
 FINEST = 1e-3  # of ds_max: below this a step is not halved for what a test function might do between its ends
