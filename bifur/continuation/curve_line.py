@@ -27,6 +27,7 @@ class Line:
         self.work = problem.work()
         self.kernels = problem.system.derived.addresses
         self.weight = problem.weight(a)
+        self.vector = a[problem.n : 2 * problem.n].copy()
         self.w, self.left = np.zeros(problem.n), np.zeros(problem.n)
         self.tests = np.zeros(TESTS)
         self.re, self.im = np.zeros(problem.n), np.zeros(problem.n)
@@ -47,8 +48,23 @@ class Line:
         if np.linalg.norm(c) > 0:
             self.work.anchor[: len(c)] = c / np.linalg.norm(c)
 
+    def facing(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
+        """z with the vector in the plane of its pair that is nearest to that of `a`: the tracing may have turned it."""
+        n = self.problem.n
+        if self.problem.kind != "HB":
+            return z
+        self._evaluate(z)
+        v, c = z[n : 2 * n], self.work.J @ z[n : 2 * n]
+        c = c - (c @ v) * v
+        size = float(np.linalg.norm(c))
+        turned = (v @ self.vector) * v + (c @ self.vector) * c / max(size, 1e-300) ** 2
+        if size == 0 or np.linalg.norm(turned) < 0.5:
+            return z
+        return np.concatenate([z[:n], turned / np.linalg.norm(turned), z[2 * n :]])
+
     def corrected(self, a: NDArray[np.float64], b: NDArray[np.float64], tau: float) -> NDArray[np.float64] | None:
         """The point of the curve over the fraction tau of the chord from a to b; None where Newton fails."""
+        a, b = self.facing(a), self.facing(b)
         z = self.moved((1.0 - tau) * a + tau * b, self.weight**2 * (b - a))
         if z is None or np.linalg.norm(self.weight * (z - a)) > 4 * np.linalg.norm(self.weight * (b - a)):
             return None

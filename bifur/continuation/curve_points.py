@@ -186,7 +186,8 @@ def _zero(problem: CurveProblem, kind: str, column: int, bracket: _Bracket) -> t
 def _regula_falsi(line: Line, bracket: _Bracket, fa: float, fb: float) -> tuple[float, NDArray[np.float64]] | None:
     """The zero of a test function, as (fraction, z), by the Illinois variant (Dowell & Jarratt 1971) and bisections."""
     low, high, side = 0.0, 1.0, 0
-    a, b, row = bracket.a, bracket.b, line.weight**2 * (bracket.b - bracket.a)
+    a, b = bracket.a, line.facing(bracket.b)
+    row = line.weight**2 * (b - a)
     least, best = np.inf, None
     for iteration in range(100):
         tau = (low * fb - high * fa) / (fb - fa) if fb != fa else 0.5 * (low + high)
