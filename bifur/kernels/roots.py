@@ -1,60 +1,33 @@
 """Rigorous isolation of all real roots of a polynomial with uncertain coefficients.
 
-Bisection with two tests on [c - r, c + r], from the Taylor coefficients t_k at c:
-    excluded   |t_0| > sum_{k>=1} |t_k| r^k
-    monotone   |t_1| > sum_{k>=2} k |t_k| r^(k-1)        then the signs at the ends decide.
-Every t_k carries a bound of its error: that of the coefficients and of the shift by Horner's
-scheme (Higham 2002, Accuracy and Stability, section 5.2), so that a decision is a proof. What
-cannot be decided is said by a negative code. No fastmath here.
+Descartes' rule: the number of sign changes in the coefficients is that of the positive roots, or larger by an even number.
+Put in x = lo + y, or x = (lo + hi y) / (1 + y), and it speaks of an interval (Collins & Akritas 1976; Rouillier &
+Zimmermann 2004, Efficient isolation of polynomial's real roots): no change, no root; one change, one root; else the
+interval is split. Signs at the ends of intervals are certain, or another end is taken.
+
+Coefficients carry bounds of their errors: those given and those of the arithmetic here (Higham 2002, Accuracy and
+Stability, section 5.2). A sign that is not certain counts as whatever makes most changes, so that a decision is a proof
+for every polynomial within the bounds. What cannot be decided is said by a negative code. No fastmath here.
 """
 
 from __future__ import annotations
 
 import math
 
-from bifur._jit import inline, kernel
-from bifur.kernels.types import F8, I8, VECTOR
+from bifur._jit import hot, inline, kernel
+from bifur.kernels.types import I8, VECTOR
 
-MAX_INTERVALS = 4000
+MAX_INTERVALS = 2000
 MAX_STACK = 200
 UNDECIDED = -1  # a root too close to double, or coefficients too uncertain
 VANISHING = -2  # the leading coefficient may be zero: a root may have come from infinity
 ZERO = -3  # the polynomial may be zero: infinitely many roots
 # roundings are counted as twice 2^-53 each, which leaves room for those of the bounds themselves
 UNIT = 2.3e-16
-HUGE, FLOOR = 1e100, 1e-200
-SPLIT = 1.0473  # an asymmetry that keeps roots such as 0 and 1 off the edges of the bisection
-
-
-@inline
-def shift(coef, bound, d, c, t, e):
-    """Taylor coefficients t_k at c and bounds e_k of their errors, by repeated Horner steps."""
-    size = abs(c)
-    for k in range(d + 1):
-        t[k] = coef[k]
-        e[k] = bound[k] + (2 * d + 2) * UNIT * abs(coef[k])
-    for k in range(d):
-        for j in range(d - 1, k - 1, -1):
-            t[j] += c * t[j + 1]
-            e[j] += size * e[j + 1]
-    # e is the same scheme on |coefficients|: its own roundings, relatively at most 2 d units, and underflow
-    for k in range(d + 1):
-        e[k] = e[k] * (1.0 + 4.0 * (d + 1) * UNIT) + 1e-300
-
-
-@inline
-def sign_at(coef, bound, d, x):
-    """The sign of the polynomial at x if it is certain, else 0."""
-    value, error, size = coef[d], bound[d] + (2 * d + 2) * UNIT * abs(coef[d]), abs(x)
-    for k in range(d - 1, -1, -1):
-        value = value * x + coef[k]
-        error = error * size + (bound[k] + (2 * d + 2) * UNIT * abs(coef[k]))
-    error = error * (1.0 + 4.0 * (d + 1) * UNIT) + 1e-300
-    if value > error:
-        return 1
-    if value < -error:
-        return -1
-    return 0
+HUGE, FLOOR = 1e100, 1e-290
+NEVER = -1000
+NUDGES = 4  # places that are tried for the end of an interval
+WIDE = 16.0  # an interval whose ends have a larger ratio is split at their geometric mean
 
 
 @inline
@@ -69,84 +42,204 @@ def effective_degree(coef, bound, d):
     return d
 
 
-@kernel(I8(VECTOR, VECTOR, I8, F8, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR))
-def isolate_once(coef, bound, d, split, low, high, t, e, stack):
-    """One attempt with the outer interval [-B, split B]; see `isolate`."""
-    top = abs(coef[d]) - bound[d]
-    biggest = 0.0
+@inline
+def sign_at(coef, bound, d, x):
+    """The sign of the polynomial at x if it is certain, else 0."""
+    value, error, size = coef[d], bound[d] + (2 * d + 2) * UNIT * abs(coef[d]), abs(x)
+    for k in range(d - 1, -1, -1):
+        value = value * x + coef[k]
+        error = error * size + (bound[k] + (2 * d + 2) * UNIT * abs(coef[k]))
+    error = error * (1.0 + 4.0 * (d + 1) * UNIT) + FLOOR
+    if value > error:
+        return 1
+    if value < -error:
+        return -1
+    return 0
+
+
+@hot
+def _shift_by_one(t, e, d):
+    """Coefficients of p(x + 1) and bounds of their errors from those of p, in place: sums alone."""
+    for k in range(d + 1):
+        e[k] += (2 * d + 2) * UNIT * abs(t[k])
     for k in range(d):
-        biggest = max(biggest, abs(coef[k]) + bound[k])
-    outer = 1.0 + 1.01 * biggest / top  # Cauchy's bound
-    if not outer < 1e300:
-        return UNDECIDED
-    stack[0], stack[1] = -outer, split * outer
-    depth, found, intervals = 1, 0, 0
+        for j in range(d - 1, k - 1, -1):
+            t[j] += t[j + 1]
+            e[j] += e[j + 1]
+    for k in range(d + 1):
+        e[k] = e[k] * (1.0 + 4.0 * (d + 1) * UNIT) + FLOOR
+
+
+@hot
+def _scale(t, e, d, factor):
+    """Coefficients of p(factor x), factor > 0 with up to two roundings of its own."""
+    power = 1.0
+    for k in range(1, d + 1):
+        power *= factor
+        t[k] *= power
+        e[k] = e[k] * power * (1.0 + 4.0 * (d + 1) * UNIT) + (3 * k + 2) * UNIT * abs(t[k]) + FLOOR
+
+
+@hot
+def _reverse(t, e, d):
+    """Coefficients of x^d p(1 / x)."""
+    for k in range((d + 1) // 2):
+        t[k], t[d - k] = t[d - k], t[k]
+        e[k], e[d - k] = e[d - k], e[k]
+
+
+@hot
+def _most_changes(t, e, d):
+    """The largest number of sign changes that coefficients within the bounds can have."""
+    plus = minus = NEVER  # most changes so far in a sequence that ends in +, and in -
+    first = True
+    for k in range(d + 1):
+        if t[k] == 0.0 and e[k] == 0.0:
+            continue
+        up, down = (0, 0) if first else (max(plus, minus + 1), max(minus, plus + 1))
+        first = False
+        plus, minus = (NEVER if t[k] < -e[k] else up), (NEVER if t[k] > e[k] else down)
+    return max(plus, minus, 0)
+
+
+@inline
+def _changes_between(coef, bound, d, sense, lo, hi, t, e):
+    """`_most_changes` for the roots with lo < sense x < hi: 0 and 1 are their number."""
+    for k in range(d + 1):
+        t[k] = -coef[k] if sense < 0 and k & 1 else coef[k]
+        e[k] = bound[k]
+    if lo > 0.0:
+        _scale(t, e, d, lo)
+        _shift_by_one(t, e, d)
+        if hi < math.inf:
+            _scale(t, e, d, (hi - lo) / lo)
+            _reverse(t, e, d)
+            _shift_by_one(t, e, d)
+    elif hi < math.inf:
+        _scale(t, e, d, hi)
+        _reverse(t, e, d)
+        _shift_by_one(t, e, d)
+    changes = _most_changes(t, e, d)
+    if changes == 1 and not (abs(t[0]) > e[0] and abs(t[d]) > e[d]):
+        # the signs at the ends are certain, if not by these coefficients, and their parity is that of the roots
+        left = sign_at(coef, bound, d, sense * lo) if lo > 0.0 else (1 if coef[0] > 0.0 else -1)
+        if hi < math.inf:
+            right = sign_at(coef, bound, d, sense * hi)
+        else:
+            right = (1 if coef[d] > 0.0 else -1) * (-1 if sense < 0 and d & 1 else 1)
+        return 1 if left != right else 0
+    return changes
+
+
+@inline
+def _split(coef, bound, d, sense, lo, hi):
+    """A place between lo and hi where the sign of p(sense x) is certain; 0 where none was found."""
+    if lo == 0.0 and hi == math.inf:
+        middle = (abs(coef[0]) / abs(coef[d])) ** (1.0 / d)  # the geometric mean of all roots
+    elif lo == 0.0:
+        middle = hi / WIDE
+    elif hi == math.inf:
+        middle = lo * WIDE
+    elif hi > WIDE * lo:
+        middle = math.sqrt(lo) * math.sqrt(hi)
+    else:
+        middle = 0.5 * (lo + hi)
+    width = min(hi, 2.0 * middle) - lo
+    for k in range(NUDGES):
+        place = middle + 0.0371 * k * width
+        if lo < place < hi and place < 1e250 and place > 1e-250 and sign_at(coef, bound, d, sense * place) != 0:
+            return place
+    return 0.0
+
+
+@kernel(I8(VECTOR, VECTOR, I8, I8, I8, VECTOR, VECTOR, I8, VECTOR, VECTOR, VECTOR))
+def _one_side(coef, bound, d, sense, most, low, high, found, t, e, stack):
+    """Appends the intervals of the roots with sense x > 0 in increasing order of x; how many there are, or a code."""
+    stack[0], stack[1] = 0.0, math.inf
+    depth, intervals = 1, 0
     while depth > 0:
         depth -= 1
         lo, hi = stack[2 * depth], stack[2 * depth + 1]
         intervals += 1
-        if intervals > MAX_INTERVALS:
+        if intervals > most:
             return UNDECIDED
-        c = 0.5 * (lo + hi)
-        r = max(hi - c, c - lo) * (1.0 + 4.0 * UNIT)
-        shift(coef, bound, d, c, t, e)
-        rest, slope_rest, power = 0.0, 0.0, 1.0
-        for k in range(1, d + 1):
-            if k > 1:
-                slope_rest += k * (abs(t[k]) + e[k]) * power
-            power *= r
-            rest += (abs(t[k]) + e[k]) * power
-        slack = 1.0 + 8.0 * (d + 2) * UNIT
-        if abs(t[0]) - e[0] > rest * slack + FLOOR:
+        changes = _changes_between(coef, bound, d, sense, lo, hi, t, e)
+        if changes == 0:
             continue
-        if abs(t[1]) - e[1] > slope_rest * slack + FLOOR:
-            left, right = sign_at(coef, bound, d, lo), sign_at(coef, bound, d, hi)
-            if left == 0 or right == 0:
+        if changes == 1:
+            if found == len(low):
                 return UNDECIDED
-            if left != right:
-                low[found], high[found] = lo, hi
-                found += 1
+            low[found], high[found] = (lo, hi) if sense > 0 else (-hi, -lo)
+            found += 1
             continue
-        if not lo < c < hi or 2 * depth + 4 > MAX_STACK:
+        middle = _split(coef, bound, d, sense, lo, hi)
+        if middle == 0.0 or 2 * depth + 4 > MAX_STACK:
             return UNDECIDED
-        stack[2 * depth], stack[2 * depth + 1] = c, hi  # the left half is taken first: roots come in order
-        stack[2 * depth + 2], stack[2 * depth + 3] = lo, c
-        depth += 2
+        for half in range(2):  # what holds the smaller x comes last on the stack, and is taken first
+            outer = (half == 0) == (sense > 0)
+            stack[2 * depth], stack[2 * depth + 1] = (middle, hi) if outer else (lo, middle)
+            depth += 1
     return found
 
 
 @inline
-def isolate(coef, bound, length, low, high, t, e, stack):
+def isolate(coef, bound, length, most, low, high, t, e, stack):
     """Disjoint intervals (low, high) with exactly one real root each, in order; all real roots are in them.
 
-    `coef` and `bound` (length,): sum coef[k] x^k with |error of coef[k]| <= bound[k]. `low`, `high`
-    (>= length - 1,), `t`, `e` (>= length,) and `stack` (MAX_STACK + 2,) are work. Returns the number of roots, or a
-    negative code: then nothing is proved.
+    `coef` and `bound` (length,): sum coef[k] x^k with |error of coef[k]| <= bound[k]. At most `most` intervals are looked
+    at on each side of zero. `low`, `high`, `t`, `e` (>= length,) and `stack` (MAX_STACK + 2,) are work. A root at zero
+    has low = high = 0. Returns the number of roots, or a negative code: then nothing is proved.
     """
     d = effective_degree(coef, bound, length - 1)
     if d <= 0:
         return d
+    biggest = 0.0
     for k in range(d + 1):
         if not abs(coef[k]) <= HUGE:  # so that what underflows in a test stays below FLOOR
             return UNDECIDED
-    split = SPLIT
-    found = UNDECIDED
-    for _ in range(3):  # a root on an edge is moved off it by another split
-        found = isolate_once(coef, bound, d, split, low, high, t, e, stack)
-        if found >= 0:
-            break
-        split += 0.0371
+        if k < d:
+            biggest = max(biggest, abs(coef[k]) + bound[k])
+    zero = 1 if coef[0] == 0.0 and bound[0] == 0.0 else 0
+    if not abs(coef[zero]) > bound[zero]:  # a double root at zero, or one near it
+        return UNDECIDED
+    rest, rest_bound = coef[zero:], bound[zero:]
+    found = _one_side(rest, rest_bound, d - zero, -1, most, low, high, 0, t, e, stack)
+    if found < 0:
+        return found
+    if zero:
+        low[found] = high[found] = 0.0
+        found += 1
+    found = _one_side(rest, rest_bound, d - zero, 1, most, low, high, found, t, e, stack)
+    if found > 0:
+        outer = 1.0 + 1.01 * biggest / (abs(coef[d]) - bound[d])  # Cauchy's bound
+        if not outer < 1e300:
+            return UNDECIDED
+        low[0], high[found - 1] = max(low[0], -outer), min(high[found - 1], outer)
     return found
+
+
+@inline
+def middle_of(lo, hi):
+    """The geometric mean where both ends are of one sign and far apart, else the arithmetic one; much nearer to zero."""
+    if lo == 0.0 or hi == 0.0:
+        return (lo + hi) / 1024.0
+    if lo > 0.0 and hi > WIDE * lo:
+        return math.sqrt(lo) * math.sqrt(hi)
+    if hi < 0.0 and lo < WIDE * hi:
+        return -math.sqrt(-lo) * math.sqrt(-hi)
+    return 0.5 * (lo + hi)
 
 
 @inline
 def refine(coef, d, lo, hi):
     """The root in (lo, hi), across which the sign changes, by Newton safeguarded by bisection."""
+    if lo == hi:
+        return lo
     value_lo = coef[d]
     for k in range(d - 1, -1, -1):
         value_lo = value_lo * lo + coef[k]
-    x = 0.5 * (lo + hi)
-    for _ in range(100):
+    x = middle_of(lo, hi)
+    for _ in range(200):
         value, slope = coef[d], 0.0
         for k in range(d - 1, -1, -1):
             slope = slope * x + value
@@ -160,7 +253,7 @@ def refine(coef, d, lo, hi):
         step = -value / slope if slope != 0.0 else math.inf
         new = x + step
         if not lo < new < hi:
-            new = 0.5 * (lo + hi)
+            new = middle_of(lo, hi)
         if new == x or abs(new - x) <= 2e-16 * abs(x):
             return new
         x = new
@@ -170,10 +263,11 @@ def refine(coef, d, lo, hi):
 @kernel(I8(VECTOR, VECTOR, I8, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR))
 def real_roots(coef, bound, length, low, high, root, t, e, stack):
     """`isolate`, and an approximation of each root."""
-    found = isolate(coef, bound, length, low, high, t, e, stack)
+    found = isolate(coef, bound, length, MAX_INTERVALS, low, high, t, e, stack)
     d = length - 1
     while d > 0 and coef[d] == 0.0:
         d -= 1
+    zero = 1 if coef[0] == 0.0 and bound[0] == 0.0 else 0
     for i in range(found):
-        root[i] = refine(coef, d, low[i], high[i])
+        root[i] = refine(coef[zero:], d - zero, low[i], high[i])
     return found

@@ -1,0 +1,339 @@
+"""Existence, uniqueness and stability of an equilibrium, proved in interval arithmetic.
+
+With Y near J^-1 the Krawczyk operator K(X) = m - Y f(m) + (1 - Y J(X)) (X - m) maps the box X around m into its
+interior: then exactly one zero of f lies in X (Krawczyk 1969; Rump 2010, theorem 13.3). J(X) holds the Jacobian at that
+zero, so the signs of its eigenvalues' real parts follow from it by the Routh-Hurwitz criterion (Gantmacher 1959,
+chapter XV), each number an interval: what does not exclude zero is not decided.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+
+from bifur._jit import inline, kernel
+from bifur.kernels import interval as iv
+from bifur.kernels import linalg
+from bifur.kernels.program import CONSTANT, PARAMETERS, PROGRAM, RESULTS, VARIABLES, WHOLE, run
+from bifur.kernels.twofold import at_point_twofold, run_twofold
+from bifur.kernels.types import F8, I8, INTS, MATRIX, VECTOR
+
+UNDECIDED = -1
+FIRST = 2.0**-40  # radius that is tried first, relative to the largest state
+ATTEMPTS = 8
+SHARPENED = 4  # corrections at most
+NEAR = 0.0625  # of the radius: a state whose correction is larger is sharpened
+EXACT = 2.0**-100  # radius around a state at which the field is zero without any rounding
+
+
+class Room(NamedTuple):
+    """Work for n states: n x n matrices (see below), pivots, vectors and rows of Routh's array (5, 2 n + 6)."""
+
+    matrices: np.ndarray
+    pivots: np.ndarray
+    rows: np.ndarray
+
+
+ROOM = types.NamedTuple([types.float64[:, :, ::1], INTS, MATRIX], Room)
+# Room.matrices: an approximate inverse, LU factors, intervals of the Jacobian and of two products
+INVERSE, FACTORS, LOW, HIGH, POWER_LOW, POWER_HIGH, NEXT_LOW, NEXT_HIGH = range(8)
+# Room.rows
+COLUMN, FIELD, POLYNOMIAL, ABOVE, BELOW = range(5)
+
+
+def make_room(n: int) -> Room:
+    """Work for one thread."""
+    return Room(np.zeros((8, n, n)), np.zeros(n, np.int64), np.zeros((5, 2 * n + 6)))
+
+
+@inline
+def load(P, V, p):
+    """Put parameters into their slots and run what depends on them alone; WHOLE where that has a value."""
+    n = P.head[VARIABLES]
+    for k in range(len(p)):
+        V[n + k, 0] = V[n + k, 1] = p[k]
+    return run(P, V, 0, P.head[CONSTANT], False)
+
+
+@inline
+def at_point(P, V, u, f):
+    """The field at u, low, high, low, ..., into f."""
+    n = len(u)
+    for i in range(n):
+        V[i, 0] = V[i, 1] = u[i]
+    where = run(P, V, P.head[CONSTANT], len(P.operations), False)
+    for i in range(n):
+        f[2 * i], f[2 * i + 1] = V[P.head[RESULTS + i], 0], V[P.head[RESULTS + i], 1]
+    return where
+
+
+@inline
+def jacobian_over(P, V, low, high):
+    """The Jacobian over the box in the first slots, into low and high."""
+    n = P.head[VARIABLES]
+    where = run(P, V, P.head[CONSTANT], len(P.operations), True)
+    for i in range(n):
+        for j in range(n):
+            result = P.head[RESULTS + i]
+            low[i, j], high[i, j] = V[result, 2 + 2 * j], V[result, 3 + 2 * j]
+    return where
+
+
+@inline
+def invert(R, n):
+    """The inverse of the middle of the Jacobian, in plain arithmetic; False where it is singular or not finite."""
+    low, high, factors, column = R.matrices[LOW], R.matrices[HIGH], R.matrices[FACTORS], R.rows[COLUMN]
+    total = 0.0
+    for i in range(n):
+        for j in range(n):
+            factors[i, j] = 0.5 * (low[i, j] + high[i, j])
+            total += factors[i, j]
+    if not math.isfinite(total) or linalg.factor(factors, n, R.pivots) == 0.0:
+        return False
+    for j in range(n):
+        for i in range(n):
+            column[i] = 1.0 if i == j else 0.0
+        linalg.solve(factors, n, R.pivots, column)
+        for i in range(n):
+            R.matrices[INVERSE, i, j] = column[i]
+            total += column[i]
+    return math.isfinite(total)
+
+
+@inline
+def newton_step(R, i, n):
+    """The interval of (Y f)_i."""
+    low = high = 0.0
+    for k in range(n):
+        l, h = iv.multiply(R.matrices[INVERSE, i, k], R.matrices[INVERSE, i, k], R.rows[FIELD, 2 * k], R.rows[FIELD, 2 * k + 1])
+        low, high = iv.add(low, high, l, h)
+    return low, high
+
+
+@inline
+def defect(R, i, j, n):
+    """The interval of (1 - Y J)_ij."""
+    low = high = 1.0 if i == j else 0.0
+    for k in range(n):
+        l, h = iv.multiply(-R.matrices[INVERSE, i, k], -R.matrices[INVERSE, i, k], R.matrices[LOW, k, j], R.matrices[HIGH, k, j])
+        low, high = iv.add(low, high, l, h)
+    return low, high
+
+
+@inline
+def correction(R, n):
+    """The largest component of |Y f|."""
+    step = 0.0
+    for i in range(n):
+        low, high = newton_step(R, i, n)
+        step = max(step, iv.magnitude(low, high))
+    return step
+
+
+@inline
+def contracts(R, radius, n):
+    """Whether K maps the box of this radius into its interior, and the largest row of |1 - Y J|."""
+    inside, contraction = True, 0.0
+    for i in range(n):
+        low, high = newton_step(R, i, n)
+        moved, row = iv.magnitude(low, high), 0.0
+        for j in range(n):
+            low, high = defect(R, i, j, n)
+            row = iv.up(row + iv.magnitude(low, high))
+        inside = inside and iv.up(moved + iv.up(row * radius)) < radius
+        contraction = max(contraction, row)
+    return inside, contraction
+
+
+@inline
+def sharpen(P, V, D, u, R):
+    """Move u by the middle of -Y f as long as that halves the correction, with f to twice the digits; f is in FIELD."""
+    n = len(u)
+    for k in range(P.head[VARIABLES], P.head[VARIABLES] + P.head[PARAMETERS]):  # as `load` put them
+        D[k, 0], D[k, 1], D[k, 2] = V[k, 0], 0.0, 0.0
+    run_twofold(P, D, 0, P.head[CONSTANT])
+    at_point_twofold(P, D, u, R.rows[FIELD])
+    step = correction(R, n)
+    for _ in range(SHARPENED):
+        for i in range(n):
+            low, high = newton_step(R, i, n)
+            R.rows[COLUMN, i] = u[i]
+            u[i] -= 0.5 * (low + high)
+        at_point_twofold(P, D, u, R.rows[FIELD])
+        new = correction(R, n)
+        if not new <= 0.5 * step:
+            if not new <= step:
+                for i in range(n):
+                    u[i] = R.rows[COLUMN, i]
+                at_point_twofold(P, D, u, R.rows[FIELD])
+                new = step
+            return new
+        step = new
+    return step
+
+
+@inline
+def power_of_two(x):
+    """A power of two not below x, which every format of numbers holds."""
+    _, exponent = math.frexp(x)
+    return math.ldexp(1.0, exponent)
+
+
+# ---- stability ----------------------------------------------------------------------------------
+
+
+@inline
+def _sign(low, high):
+    return 1 if low > 0.0 else (-1 if high < 0.0 else 0)
+
+
+@inline
+def characteristic(R, n):
+    """Coefficients of det(x - J), leading one first, as low, high, low, ... into POLYNOMIAL (Faddeev & LeVerrier).
+
+    M_1 = J, c_k = -tr M_k / k, M_(k+1) = J (M_k + c_k).
+    """
+    L, H, polynomial = R.matrices[LOW], R.matrices[HIGH], R.rows[POLYNOMIAL]
+    A, B, C, D = R.matrices[POWER_LOW], R.matrices[POWER_HIGH], R.matrices[NEXT_LOW], R.matrices[NEXT_HIGH]
+    for i in range(n):
+        for j in range(n):
+            A[i, j], B[i, j] = L[i, j], H[i, j]
+    polynomial[0] = polynomial[1] = 1.0
+    for k in range(1, n + 1):
+        low = high = 0.0
+        for i in range(n):
+            low, high = iv.add(low, high, A[i, i], B[i, i])
+        low, high = iv.divide(-high, -low, float(k), float(k))
+        polynomial[2 * k], polynomial[2 * k + 1] = low, high
+        if k == n:
+            break
+        for i in range(n):
+            A[i, i], B[i, i] = iv.add(A[i, i], B[i, i], low, high)
+        for i in range(n):
+            for j in range(n):
+                low = high = 0.0
+                for m in range(n):
+                    l, h = iv.multiply(L[i, m], H[i, m], A[m, j], B[m, j])
+                    low, high = iv.add(low, high, l, h)
+                C[i, j], D[i, j] = low, high
+        for i in range(n):
+            for j in range(n):
+                A[i, j], B[i, j] = C[i, j], D[i, j]
+
+
+@inline
+def routh(R, n):
+    """Sign changes in the first column of Routh's array of POLYNOMIAL: its roots to the right.
+
+    With a row a_0 a_1 ... above b_0 b_1 ... the next one is (b_0 a_(i+1) - a_0 b_(i+1)) / b_0.
+    """
+    polynomial, above, below = R.rows[POLYNOMIAL], R.rows[ABOVE], R.rows[BELOW]
+    for i in range(len(above)):
+        above[i] = below[i] = 0.0
+    for k in range(n + 1):
+        row = above if k % 2 == 0 else below
+        row[k // 2 * 2], row[k // 2 * 2 + 1] = polynomial[2 * k], polynomial[2 * k + 1]
+    changes, sign = 0, 1
+    for _ in range(n):
+        new = _sign(below[0], below[1])
+        if new == 0:
+            return UNDECIDED
+        changes += new != sign
+        sign = new
+        a_low, a_high, b_low, b_high = above[0], above[1], below[0], below[1]
+        for i in range(0, len(above) - 2, 2):
+            l, h = iv.multiply(a_low, a_high, below[i + 2], below[i + 3])
+            l, h = iv.divide(l, h, b_low, b_high)
+            l, h = iv.add(above[i + 2], above[i + 3], -h, -l)
+            above[i], above[i + 1] = below[i], below[i + 1]
+            below[i], below[i + 1] = l, h
+        above[len(above) - 2] = above[len(above) - 1] = 0.0
+        below[len(above) - 2] = below[len(above) - 1] = 0.0
+    return changes
+
+
+@kernel(I8(ROOM, I8))
+def by_routh(R, n):
+    """`unstable` by Routh's array of the characteristic polynomial."""
+    characteristic(R, n)
+    return routh(R, n)
+
+
+@kernel(I8(ROOM, F8, I8))
+def unstable(R, shift, n):
+    """The number of eigenvalues with positive real part of every matrix between LOW and HIGH; UNDECIDED: it varies.
+
+    Routh's array breaks down where two eigenvalues add up to zero, though neither is near it. Then the numbers to the
+    right of +shift and of -shift are compared; a shift of half the smallest real part keeps both sides apart.
+    """
+    L, H = R.matrices[LOW], R.matrices[HIGH]
+    if n == 1:
+        sign = _sign(L[0, 0], H[0, 0])
+        return UNDECIDED if sign == 0 else (1 if sign > 0 else 0)
+    if n == 2:
+        low, high = iv.multiply(L[0, 0], H[0, 0], L[1, 1], H[1, 1])
+        l, h = iv.multiply(L[0, 1], H[0, 1], L[1, 0], H[1, 0])
+        low, high = iv.add(low, high, -h, -l)
+        sign = _sign(low, high)
+        if sign < 0:
+            return 1
+        low, high = iv.add(L[0, 0], H[0, 0], L[1, 1], H[1, 1])
+        trace = _sign(low, high)
+        return UNDECIDED if sign == 0 or trace == 0 else (2 if trace > 0 else 0)
+    found = by_routh(R, n)
+    if found != UNDECIDED or not shift > 0.0:
+        return found
+    for i in range(n):
+        L[i, i], H[i, i] = iv.add(L[i, i], H[i, i], -shift, -shift)
+    found = by_routh(R, n)
+    for i in range(n):
+        L[i, i], H[i, i] = iv.add(L[i, i], H[i, i], 2.0 * shift, 2.0 * shift)
+    return found if found == by_routh(R, n) else UNDECIDED
+
+
+# ---- both ----------------------------------------------------------------------------------------
+
+
+@kernel(types.Tuple((F8, I8))(PROGRAM, MATRIX, MATRIX, VECTOR, F8, ROOM))
+def enclose(P, V, D, u, shift, R):
+    """(radius, number of unstable eigenvalues): exactly one equilibrium lies in the box of this radius around u.
+
+    u is sharpened first; the parameters are those of `load`, and `shift` is that of `unstable`. Radius NaN: not proved;
+    number UNDECIDED: a real part is too close to zero. A radius is a power of two; EXACT says that u itself is the
+    equilibrium.
+    """
+    n = len(u)
+    if at_point(P, V, u, R.rows[FIELD]) != WHOLE:
+        return math.nan, UNDECIDED
+    exact = True
+    for i in range(n):
+        exact = exact and R.rows[FIELD, 2 * i] == 0.0 and R.rows[FIELD, 2 * i + 1] == 0.0
+    size = 0.0
+    for i in range(n):
+        size = max(size, abs(u[i]))
+    radius = EXACT if exact else power_of_two(max(size, 1e-30) * FIRST)
+    sharp = exact
+    for _ in range(ATTEMPTS):
+        for i in range(n):
+            V[i, 0], V[i, 1] = iv.down(u[i] - radius), iv.up(u[i] + radius)
+        if not (jacobian_over(P, V, R.matrices[LOW], R.matrices[HIGH]) == WHOLE and invert(R, n)):
+            radius *= 0.0625
+            continue
+        step = correction(R, n)
+        if not sharp and not step < NEAR * radius:
+            step = sharpen(P, V, D, u, R)
+            radius = power_of_two(max(4.0 * step, 2.0**-8 * FIRST * size))
+            sharp = True
+            continue
+        inside, contraction = contracts(R, radius, n)
+        if inside:
+            return radius, unstable(R, shift, n)
+        if not step < 1e-3 * size + 1e-30:
+            break
+        wanted = power_of_two(4.0 * step + 1e-300)
+        # a box that is too small grows; one over which J changes too much shrinks
+        radius = wanted if wanted > radius or contraction < 0.5 else max(0.125 * radius, wanted)
+    return math.nan, UNDECIDED

@@ -1,0 +1,178 @@
+"""Expressions as programs for the kernels' interval arithmetic: every operation once, operands before results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bifur.kernels import program as kernels
+from bifur.systems import expression
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BINARY = {
+    "+": kernels.ADD,
+    "-": kernels.SUBTRACT,
+    "*": kernels.MULTIPLY,
+    "/": kernels.DIVIDE,
+    "**": kernels.REAL_POWER,
+}
+_FUNCTIONS = {name: getattr(kernels, name.upper()) for name in expression.FUNCTIONS}
+
+
+class Programmed:
+    """Expressions in the given variables and parameters, to be evaluated over boxes.
+
+    `program` is the list of operations (n variables, at most 62); `slots()` makes room for one thread, in which the
+    numbers already stand.
+    """
+
+    def __init__(
+        self, expressions: Sequence[expression.Expression], variables: Sequence[str], parameters: Sequence[str]
+    ) -> None:
+        self.n, self.q = len(variables), len(parameters)
+        self._names = {name: i for i, name in enumerate((*variables, *parameters))}
+        self._nodes: dict[Any, int] = {}  # (code, operands) or a number -> its place among the operations or numbers
+        self._numbers: list[Fraction] = []
+        self._operations: list[tuple[int, Any, Any]] = []
+        seen: dict[int, Any] = {}
+        for node in expression.from_below(expressions, seen, expression.operands):
+            seen[id(node)] = self._place(node, seen)
+        self._arrange([seen[id(node)] for node in expressions])
+
+    # a place is ("name", i), ("number", i) or ("operation", i) until all numbers are known
+
+    def _place(self, node: expression.Expression, seen: dict[int, Any]) -> Any:
+        operator, arguments = node.operator, node.arguments
+        if operator == "number":
+            return self._number(arguments[0])
+        if operator == "name":
+            return "name", self._names[arguments[0]]
+        places = [seen[id(argument)] for argument in arguments]
+        values = [self._numbers[place[1]] if place[0] == "number" else None for place in places]
+        exact = _folded(operator, values)
+        if exact is not None:
+            return self._number(exact)
+        if operator == "neg":
+            return self._operation(kernels.NEGATE, places[0], None)
+        if operator == "**" and values[1] is not None:
+            exponent = values[1]
+            if exponent.denominator == 1 and abs(exponent) < 2**20:
+                return places[0] if exponent == 1 else self._operation(kernels.POWER, places[0], int(exponent))
+            if exponent == Fraction(1, 2):
+                return self._operation(kernels.SQRT, places[0], None)
+        if operator in _BINARY:
+            return self._operation(_BINARY[operator], places[0], places[1])
+        return self._operation(_FUNCTIONS[operator], places[0], None)
+
+    def _number(self, value: Fraction) -> Any:
+        if value not in self._nodes:
+            self._nodes[value] = len(self._numbers)
+            self._numbers.append(value)
+        return "number", self._nodes[value]
+
+    def _operation(self, code: int, a: Any, b: Any) -> Any:
+        key = code, a, b
+        if key not in self._nodes:
+            self._nodes[key] = len(self._operations)
+            self._operations.append(key)
+        return "operation", self._nodes[key]
+
+    def _arrange(self, roots: Sequence[Any]) -> None:
+        """Number the slots: variables, parameters, numbers, operations without variables, the other operations."""
+        start = self.n + self.q
+        mask = [1 << i for i in range(self.n)] + [0] * (self.q + len(self._numbers))
+        of_operation: list[int] = []
+
+        def mask_of(place: Any) -> int:
+            if place[0] == "operation":
+                return of_operation[place[1]]
+            return mask[place[1]] if place[0] == "name" else 0
+
+        for _, a, b in self._operations:
+            of_operation.append(mask_of(a) | (mask_of(b) if isinstance(b, tuple) else 0))
+        order = sorted(range(len(of_operation)), key=lambda k: of_operation[k] != 0)
+        base = start + len(self._numbers)
+        slot = {k: base + i for i, k in enumerate(order)}
+
+        def slot_of(place: Any) -> int:
+            return {"name": 0, "number": start}[place[0]] + place[1] if place[0] != "operation" else slot[place[1]]
+
+        def operands(code: int, a: Any, b: Any) -> tuple[int, int, int, int, int]:
+            if isinstance(b, tuple):
+                return code, slot_of(a), slot_of(b), mask_of(a), mask_of(b)
+            return code, slot_of(a), b or 0, mask_of(a), 0
+
+        rows = [operands(*self._operations[k]) for k in order]
+        constant = sum(m == 0 for m in of_operation)
+        self.program = kernels.Program(
+            np.array(rows, np.int64).reshape(-1, 5),
+            np.array([self.n, self.q, base, constant, *(slot_of(root) for root in roots)], np.int64),
+        )
+        self._enclosed = np.array([enclosed(value) for value in self._numbers], float).reshape(-1, 2)
+
+    def slots(self) -> NDArray[np.float64]:
+        """Room for one thread."""
+        first = self.n + self.q
+        slots = np.zeros((first + len(self._numbers) + len(self._operations), 2 + 2 * self.n))
+        slots[first : first + len(self._numbers), :2] = self._enclosed
+        for i in range(self.n):
+            slots[i, 2 + 2 * i : 4 + 2 * i] = 1.0
+        return slots
+
+    def twofold_slots(self) -> NDArray[np.float64]:
+        """Room for one thread in twice the precision."""
+        first = self.n + self.q
+        slots = np.zeros((first + len(self._numbers) + len(self._operations), 3))
+        slots[first : first + len(self._numbers)] = np.reshape([twofold(value) for value in self._numbers], (-1, 3))
+        return slots
+
+
+def twofold(value: Fraction) -> tuple[float, float, float]:
+    """(h, l, e): value = h + l up to e."""
+    try:
+        high = float(value)
+        low = float(value - Fraction(high))
+    except OverflowError:
+        return 0.0, 0.0, math.inf
+    left = abs(value - Fraction(high) - Fraction(low))
+    return high, low, math.nextafter(float(left), math.inf) if left else 0.0
+
+
+def enclosed(value: Fraction) -> tuple[float, float]:
+    """The nearest doubles below and above, one and the same where the number is a double."""
+    try:
+        near = float(value)
+    except OverflowError:
+        return (-math.inf, -1.7e308) if value < 0 else (1.7e308, math.inf)
+    exact = Fraction(near)
+    low = near if exact <= value else math.nextafter(near, -math.inf)
+    high = near if exact >= value else math.nextafter(near, math.inf)
+    return low, high
+
+
+def _folded(operator: str, values: Sequence[Fraction | None]) -> Fraction | None:
+    """Exact arithmetic of numbers, where it stays small."""
+    if any(value is None for value in values):
+        return None
+    a, *rest = (value for value in values if value is not None)
+    b = rest[0] if rest else Fraction(0)
+    match operator:
+        case "neg":
+            return -a
+        case "+":
+            return a + b
+        case "-":
+            return a - b
+        case "*":
+            return a * b
+        case "/" if b:
+            return a / b
+        case "**" if b.denominator == 1 and abs(b) <= 64 and (a or b >= 0):
+            return a ** int(b)
+    return None
