@@ -100,7 +100,7 @@ def _planes(spec: AtlasSpec, progress: Progress | None) -> Iterator[PlaneData]:
         "import bifur.kernels.search, bifur.kernels.engine",
         # what needs no linear algebra first: the other process has compiled that by then, and the search
         "from bifur.systems import get_system; import bifur.kernels.roots; "
-        f"[(d.kernels(), d.eliminant_kernels) for d in (get_system(name).derived for name in {bundled!r})]; "
+        f"[get_system(name).derived.kernels() for name in {bundled!r}]; "
         "import bifur.kernels.curve_engine, bifur.kernels.sweep",
     )
     from bifur.atlas.tile import compute_plane

@@ -20,6 +20,28 @@ COMPLETENESS = ("unknown", "probable", "proved")  # 0 1 2
 KINDS = ("none", "sink", "source", "saddle", "degenerate", "undecided")  # 0 .. 5
 NOT_COMPUTED = -1
 
+# why a node is not proved, as the map `doubt` keeps it: its place in this list is minus the code of the kernels
+DOUBTS = {
+    "none": "",
+    "close_roots": "two roots are too close to be told apart in double precision",
+    "leading_coefficient": "the leading coefficient may vanish: an equilibrium may lie at infinity",
+    "vanishing_polynomial": "the eliminating polynomial may vanish: equilibria may not be isolated",
+    "guard": "two equilibria may coincide, or the elimination does not hold at these parameters",
+    "lost": "Newton did not lead from every root to an equilibrium of its own",
+    "searched": "no proof for this system here; multi-start and deflated Newton agree",
+    "overflow": "more equilibria than a node has room for",
+    "not_enclosed": "an equilibrium could not be enclosed by a Krawczyk test",
+    "edge": "an equilibrium lies too near to a bound of a state to tell on which side it is",
+    "budget": "branch and prune ran out of boxes; multi-start and deflated Newton agree",
+    "cluster": "branch and prune met a place where equilibria may be multiple or not isolated, or a pole",
+    "disagree": "multi-start and deflated Newton found different equilibria",
+    "overlap": "two enclosures overlap",
+    "differs": "the number of equilibria held is not the number proved",
+    "stability": "the number is proved, but a real part is too close to zero to tell its sign",
+    "degenerate": "an equilibrium is multiple (the node lies on a fold or branch point), or there is a set of them",
+    "not_followed": "an equilibrium was found that no traced branch passes",
+}
+
 
 @dataclass(frozen=True)
 class Region:
@@ -53,7 +75,7 @@ class PlaneData:
         n_equilibria, n_stable, region  (ny, nx) int16;  completeness (ny, nx) int8
         state, eigenvalues_real, eigenvalues_imag  (ny, nx, k, n) float64, NaN where slot k is empty
         kind, n_unstable, oscillatory  (ny, nx, k) int8;  sheet (ny, nx, k) int16
-        residual  (ny, nx, k) float32
+        residual, radius  (ny, nx, k) float32;  doubt  (ny, nx) int8, places in DOUBTS
         leading_state (ny, nx, n) float64, and the float64 maps (ny, nx) that the spec names.
     `slices` are one-parameter diagrams; `on` tells for each special point which curve or slice it lies on.
     """

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bifur.atlas.plane import COMPLETENESS, KINDS, NOT_COMPUTED
+from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, NOT_COMPUTED
 from bifur.systems.base import System
 from bifur.systems.registry import description
 
 FORMAT = "bifur-atlas"
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 1
 VERSION = f"{MAJOR}.{MINOR}"
 TILE = 64
 
@@ -51,6 +51,7 @@ MAPS: Mapping[str, Map] = {
     "n_stable": Map(NODE, "int16", "number of stable equilibria", flags=_UNKNOWN),
     "region": Map(NODE, "int16", "region: index into the table `regions`", flags=_UNKNOWN),
     "completeness": Map(NODE, "int8", "how sure it is that no equilibrium is missing", flags=_flags(COMPLETENESS)),
+    "doubt": Map(NODE, "int8", "why the node is not proved", flags=_flags(tuple(DOUBTS))),
     "state": Map(VECTOR, "float64", "state of the equilibrium in each slot"),
     "eigenvalues_real": Map(VECTOR, "float64", "real parts of the eigenvalues, decreasing", "1/time"),
     "eigenvalues_imag": Map(VECTOR, "float64", "imaginary parts of the eigenvalues", "1/time"),
@@ -59,6 +60,7 @@ MAPS: Mapping[str, Map] = {
     "oscillatory": Map(SLOT, "int8", "1 where the leading eigenvalues are a complex pair", flags=_UNKNOWN),
     "sheet": Map(SLOT, "int16", "identity of the equilibrium over the plane", flags=_UNKNOWN),
     "residual": Map(SLOT, "float32", "max norm of the field relative to the sum of its absolute terms"),
+    "radius": Map(SLOT, "float32", "half width of the box around the state that is proved to hold this equilibrium alone"),
     "leading_state": Map((Y, X, COMPONENT), "float64", "state of the leading non-collapsed sink"),
     "relaxation_rate": Map(NODE, "float64", "rate of the leading non-collapsed sink", "1/time"),
     "curve_distance": Map(NODE, "float64", "distance to the nearest special curve, in widths of the window"),
@@ -66,7 +68,9 @@ MAPS: Mapping[str, Map] = {
         NODE, "float64", "largest learning rate at which gradient descent keeps the leading sink stable", "time"
     ),
 }
-REQUIRED = tuple(name for name, about in MAPS.items() if about.flags or name in ("state", "eigenvalues_real"))
+REQUIRED = tuple(
+    name for name, about in MAPS.items() if about.flags or name in ("state", "eigenvalues_real", "radius")
+)
 
 
 def system_attributes(system: System) -> dict[str, Any]:

@@ -1,31 +1,37 @@
 """A plane, computed: equilibria and identities at every node, curves, maps, regions, and what is doubtful.
 
 The plane is one tile here.
-1. Slices along y give all equilibria at every node and their sheets (continuation.slices).
-2. Nodes whose number rounding left open are solved in exact arithmetic.
-3. Spectra, kinds and residuals of all of them.
+1. Slices along y give all equilibria at every node, their proved number, and their sheets (continuation.slices).
+2. Enclosure, stability, spectrum and residual of every equilibrium; what doubles leave open goes to ball arithmetic.
+3. From these the verdict of every node, and why it is none.
 4. The folds that the slices met start fold curves; each fold must lie on one of them.
 5. Regions and the maps that the spec names.
+6. What needs no algebra is compared: indices, continuity, slices and curves (atlas.cross_checks).
 What fails or stays open on the way is an entry of the ledger.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bifur.atlas.plane import KINDS, LedgerEntry, PlaneData, Region
+from bifur.atlas.cross_checks import cross_checks, leaving
+from bifur.atlas.plane import DOUBTS, KINDS, LedgerEntry, PlaneData, Region
+from bifur.continuation import exact
 from bifur.continuation.agreement import fold_gaps
 from bifur.continuation.curves import trace_curve
 from bifur.continuation.diagram import trace
-from bifur.continuation.equilibria import find_equilibria
+from bifur.continuation.equilibria import state_bounds
 from bifur.continuation.results import Curve, Diagram, SpecialPoint, collapsed
 from bifur.continuation.settings import Settings
 from bifur.continuation.slices import Sheets, trace_slices
-from bifur.kernels import engine, search, step, sweep
+from bifur.kernels import engine, step
+from bifur.kernels.verify import verify
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,20 +41,13 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, str], None]
 
 UNKNOWN, PROBABLE, PROVED = 0, 1, 2
-SINK, SOURCE, SADDLE = KINDS.index("sink"), KINDS.index("source"), KINDS.index("saddle")
-MAX_EXACT = 5000  # nodes solved in exact arithmetic, about a millisecond each
+SINK, UNDECIDED = KINDS.index("sink"), KINDS.index("undecided")
+CODES = {name: place for place, name in enumerate(DOUBTS)}
+MAX_EXACT = 5000  # equilibria that are enclosed by ball arithmetic, about half a millisecond each
+ROWS = 16  # rows of nodes per task of a thread
 MAX_CURVES = 50
 ON_CURVE = 1e-2  # of the window: the polyline of a curve against the folds of the slices
 AGREED = 1e-8  # how far a fold of a slice may lie from the fold curve
-REASONS = {
-    search.GUARD: "two equilibria may coincide, or the elimination does not hold at these parameters",
-    search.LOST: "Newton left the interval in which a root was isolated",
-    sweep.SEARCHED: "the system is not reduced to polynomials in one state: equilibria were searched from many starts",
-    sweep.OVERFLOW: "more equilibria than a node has room for",
-    -1: "two roots too close to be told apart in double precision",
-    -2: "the leading coefficient may vanish: an equilibrium may lie at infinity",
-    -3: "the eliminating polynomial may vanish: equilibria may not be isolated",
-}
 
 
 def compute_plane(plane: PlaneSpec, progress: Progress | None = None, threads: int | None = None) -> PlaneData:
@@ -68,18 +67,24 @@ def compute_plane(plane: PlaneSpec, progress: Progress | None = None, threads: i
         threads=threads,
         progress=lambda done, _: say(done, total, "tracing slices"),
     )
-    say(len(x), total, "deciding close cases exactly")
+    say(len(x), total, "enclosing the equilibria")
     ledger: list[LedgerEntry] = []
-    sheets, completeness = _verdicts(plane, sheets, ledger)
-    say(len(x) + 5, total, "spectra")
-    maps = _node_maps(plane, sheets)
-    maps["completeness"] = completeness
+    maps = _node_maps(plane, sheets, threads)
+    _enclose_exactly(plane, maps)
+    say(len(x) + 5, total, "verdicts")
+    _verdicts(sheets, maps, ledger)
     say(len(x) + 10, total, "fold curves")
     curves = _curves(plane, sheets, ledger)
     say(len(x) + 15, total, "regions and maps")
     maps["region"], regions = _regions(maps)
     _float_maps(plane, maps, curves)
     diagrams = _diagrams(plane)
+    checks = cross_checks(system, _parameters(plane), maps | {"leaving": leaving(system, maps)}, curves, plane.free)
+    ledger += [
+        LedgerEntry(f"{c.failed} of {c.compared}, first {c.where}", "cross-check", c.name, c.message)
+        for c in checks
+        if c.failed
+    ]
     special, on = _special_points(curves, diagrams)
     for diagram in diagrams:
         ledger += [LedgerEntry(_place(diagram), "slice", "note", note) for note in diagram.notes]
@@ -93,14 +98,14 @@ def compute_plane(plane: PlaneSpec, progress: Progress | None = None, threads: i
         scales=(plane.x.scale, plane.y.scale),
         fixed={name: value for name, value in _fixed(plane).items() if name not in plane.free},
         title=plane.title,
-        maps=maps,
+        maps={name: data for name, data in maps.items() if name != "expected"},
         curves=curves,
         special_points=special,
         on=on,
         slices=diagrams,
         regions=regions,
         ledger=tuple(ledger),
-        stats=dict(sheets.stats),
+        stats={**sheets.stats, **{f"compared_{c.name}": c.compared for c in checks}},
     )
 
 
@@ -118,38 +123,107 @@ def _parameters(plane: PlaneSpec) -> NDArray[np.float64]:
     return grid
 
 
-# ---- 2. verdicts ----------------------------------------------------------------------------
+# ---- 2. enclosures and spectra --------------------------------------------------------------
 
 
-def _verdicts(plane: PlaneSpec, sheets: Sheets, ledger: list[LedgerEntry]) -> tuple[Sheets, NDArray[np.int8]]:
-    """Proved: the number is proved and as many are held; open nodes of systems with charts are solved exactly first."""
-    held = np.isfinite(sheets.state).all(axis=-1).sum(axis=-1)
-    count = sheets.count.copy()
-    open_nodes = np.argwhere(count < 0)
-    polynomial = sheets.system.derived.polynomial
-    failed: dict[int, list[Any]] = {}
-    if polynomial:
-        for iy, ix in open_nodes[:MAX_EXACT]:
-            exact = find_equilibria(
-                sheets.system,
-                {**_fixed(plane), plane.free[0]: sheets.x[ix], plane.free[1]: sheets.y[iy]},
-                prove=True,
-            )
-            if exact.completeness == "proved" and len(exact) == held[iy, ix]:
-                count[iy, ix] = len(exact)
-    completeness = np.full(count.shape, UNKNOWN, np.int8)
-    completeness[(count >= 0) & (count == held)] = PROVED
-    searched = count == sweep.SEARCHED
-    everywhere = (sheets.followed | ~np.isfinite(sheets.state).all(axis=-1)).all(axis=-1)
-    completeness[searched & everywhere] = PROBABLE
-    for iy, ix in np.argwhere(completeness == UNKNOWN):
-        code = int(count[iy, ix])
-        failed.setdefault(code if code < 0 else 1, []).append((int(iy), int(ix)))
-    for code, nodes in failed.items():
-        reason = REASONS.get(code, "the number of equilibria held differs from the number proved")
-        iy, ix = nodes[0]
-        ledger.append(LedgerEntry(f"{len(nodes)} nodes, first [y, x] = [{iy}, {ix}]", "count", f"count_{code}", reason))
-    alone = int((np.isfinite(sheets.state).all(axis=-1) & ~sheets.followed).sum())
+def _node_maps(plane: PlaneSpec, sheets: Sheets, threads: int | None) -> dict[str, NDArray[Any]]:
+    """What is known and proved of every equilibrium; `doubt` of every node, 0 where all is proved."""
+    system = sheets.system
+    ny, nx, k, n = sheets.state.shape
+    state = np.ascontiguousarray(sheets.state)
+    filled = np.asarray(np.isfinite(state).all(axis=-1), np.int64) + np.asarray(sheets.singular, np.int64)
+    re, im = np.full(state.shape, np.nan), np.full(state.shape, np.nan)
+    kind, unstable, oscillatory = (np.zeros((ny, nx, k), np.int64) for _ in range(3))
+    residual, radius = np.full((ny, nx, k), np.nan), np.full((ny, nx, k), np.nan)
+    verdict = np.zeros((ny, nx), np.int64)
+    parameters, expected = _parameters(plane), np.ascontiguousarray(sheets.count)
+    low, high = state_bounds(system, None)
+    addresses, programs = system.derived.addresses, system.derived.programs
+
+    def rows(first: int) -> None:
+        work, proof = step.make_work(n, parameters.shape[-1]), programs.proof()
+        for iy in range(first, min(first + ROWS, ny)):
+            verify(
+                engine.PARTS, addresses, proof, parameters[iy], expected[iy], low, high, filled[iy], state[iy], re[iy],
+                im[iy], kind[iy], unstable[iy], oscillatory[iy], residual[iy], radius[iy], verdict[iy], work,
+            )  # fmt: skip
+
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        list(pool.map(rows, range(0, ny, ROWS)))
+    unstable[filled == 0] = -1
+    oscillatory[filled == 0] = -1
+    return {
+        "n_equilibria": (filled > 0).sum(axis=-1).astype(np.int16),
+        "state": state,
+        "eigenvalues_real": re,
+        "eigenvalues_imag": im,
+        "kind": kind.astype(np.int8),
+        "n_unstable": unstable.astype(np.int8),
+        "oscillatory": oscillatory.astype(np.int8),
+        "sheet": sheets.sheet,
+        "residual": residual.astype(np.float32),
+        "radius": radius.astype(np.float32),
+        "doubt": (-verdict).astype(np.int8),
+        "expected": expected,
+    }
+
+
+def _enclose_exactly(plane: PlaneSpec, maps: dict[str, NDArray[Any]]) -> None:
+    """By ball arithmetic what doubles could not enclose, or of whose stability they could not tell.
+
+    Only where the number is proved: elsewhere an enclosure changes no verdict.
+    """
+    tried = (maps["kind"] == UNDECIDED) | (np.isnan(maps["radius"]) & (maps["kind"] > 0))
+    tried &= (maps["expected"] == maps["n_equilibria"])[..., None] & np.isin(
+        maps["doubt"], [CODES["not_enclosed"], CODES["stability"]]
+    )[..., None]
+    parameters = _parameters(plane)
+    places = np.argwhere(tried)[:MAX_EXACT]
+    for iy, ix, k in places:
+        radius, unstable, _ = exact.enclose(plane.system, maps["state"][iy, ix, k], parameters[iy, ix])
+        if np.isnan(radius):
+            continue
+        # not larger than the distance to the others allows; a power of two, which the file keeps as it is
+        others = np.abs(np.delete(maps["state"][iy, ix], k, axis=0) - maps["state"][iy, ix, k]).max(axis=-1)
+        nearest = float(np.nanmin(others, initial=np.inf))
+        maps["radius"][iy, ix, k] = 2.0 ** np.floor(np.log2(min(radius, 0.25 * nearest)))
+        if unstable is not None:
+            n = plane.system.dimension
+            maps["kind"][iy, ix, k] = KINDS.index("sink" if unstable == 0 else "source" if unstable == n else "saddle")
+            maps["n_unstable"][iy, ix, k] = unstable
+    for iy, ix in np.unique(places[:, :2], axis=0):
+        held = maps["kind"][iy, ix] > 0
+        enclosed = np.isfinite(maps["radius"][iy, ix][held]).all()
+        undecided = (maps["kind"][iy, ix] == UNDECIDED).any()
+        maps["doubt"][iy, ix] = CODES["not_enclosed" if not enclosed else "stability" if undecided else "none"]
+
+
+# ---- 3. verdicts ----------------------------------------------------------------------------
+
+
+def _verdicts(sheets: Sheets, maps: dict[str, NDArray[Any]], ledger: list[LedgerEntry]) -> None:
+    """`completeness`, and the ledger of what keeps nodes from being proved.
+
+    Proved: the number is, and as many disjoint enclosures. Probable: two searches agree, and a traced branch passes
+    every equilibrium that they found.
+    """
+    filled = np.isfinite(sheets.state).all(axis=-1)
+    doubt = maps["doubt"]
+    everywhere = (sheets.followed | ~filled).all(axis=-1)
+    agreed = np.isin(doubt, [CODES["searched"], CODES["budget"]])
+    doubt[agreed & ~everywhere] = CODES["not_followed"]
+    completeness = np.full(doubt.shape, UNKNOWN, np.int8)
+    completeness[(doubt == CODES["none"]) | (doubt == CODES["stability"])] = PROVED
+    completeness[agreed & everywhere] = PROBABLE
+    maps["completeness"] = completeness
+    maps["n_stable"] = (maps["kind"] == SINK).sum(axis=-1).astype(np.int16)
+    for code, (name, reason) in enumerate(DOUBTS.items()):
+        nodes = np.argwhere(doubt == code)
+        if code and len(nodes):
+            iy, ix = nodes[0].tolist()
+            where = f"{len(nodes)} nodes, first [y, x] = [{iy}, {ix}]"
+            ledger.append(LedgerEntry(where, "stability" if name == "stability" else "count", name, reason))
+    alone = int((filled & ~sheets.followed).sum())
     if alone:
         ledger.append(
             LedgerEntry(
@@ -163,42 +237,6 @@ def _verdicts(plane: PlaneSpec, sheets: Sheets, ledger: list[LedgerEntry]) -> tu
                 "a test function changed its sign, but no special point was found there",
             )
         )  # fmt: skip
-    return sheets, completeness
-
-
-# ---- 3. spectra -----------------------------------------------------------------------------
-
-
-def _node_maps(plane: PlaneSpec, sheets: Sheets) -> dict[str, NDArray[Any]]:
-    system = sheets.system
-    ny, nx, k, n = sheets.state.shape
-    state = np.ascontiguousarray(sheets.state)
-    filled = np.asarray(np.isfinite(state).all(axis=-1), np.int64)
-    re, im = np.full(state.shape, np.nan), np.full(state.shape, np.nan)
-    kind, unstable, oscillatory = (np.zeros((ny, nx, k), np.int64) for _ in range(3))
-    residual = np.full((ny, nx, k), np.nan)
-    parameters = _parameters(plane)
-    work = step.make_work(n, parameters.shape[-1])
-    addresses = system.derived.addresses
-    for iy in range(ny):
-        sweep.describe(
-            engine.PARTS, addresses, parameters[iy], filled[iy], state[iy], re[iy], im[iy],
-            kind[iy], unstable[iy], oscillatory[iy], residual[iy], work,
-        )  # fmt: skip
-    unstable[filled == 0] = -1
-    oscillatory[filled == 0] = -1
-    return {
-        "n_equilibria": filled.sum(axis=-1).astype(np.int16),
-        "n_stable": (kind == SINK).sum(axis=-1).astype(np.int16),
-        "state": state,
-        "eigenvalues_real": re,
-        "eigenvalues_imag": im,
-        "kind": kind.astype(np.int8),
-        "n_unstable": unstable.astype(np.int8),
-        "oscillatory": oscillatory.astype(np.int8),
-        "sheet": sheets.sheet,
-        "residual": residual.astype(np.float32),
-    }
 
 
 # ---- 4. curves ------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import flint
 import numpy as np
 
 from bifur.continuation.exact import lift_balls, parameter_values
+from bifur.continuation.balls import precision
 from bifur.continuation.resultants import (
     ISOLATION,
     Factor,
@@ -79,14 +80,10 @@ def hopf_candidates(
     if not isinstance(found, Resultants):
         return None, found or "the elimination does not hold at these parameters"
     candidates: list[HopfCandidate] = []
-    before = flint.ctx.prec
-    flint.ctx.prec = ISOLATION
-    try:
+    with precision(ISOLATION):
         for chart, factors in enumerate(charts):
             for value, multiplicity in _values(factors, span) or _values_by_state(found, chart, span):
                 candidates += _at(found, chart, value, multiplicity, p)
-    finally:
-        flint.ctx.prec = before
     inside = [c for c in candidates if np.all(c.state >= low) and np.all(c.state <= high)]
     return sorted(inside, key=lambda c: (c.value, tuple(c.state))), ""
 

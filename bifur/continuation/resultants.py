@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import flint
 import numpy as np
 
+from bifur.continuation.balls import as_fmpq, precision, rational
 from bifur.systems import expression
 
 if TYPE_CHECKING:
@@ -32,16 +33,6 @@ ISOLATION = 320  # bits in which roots are isolated
 TINY = flint.arb(2) ** -200  # to which an isolated root is known, relative to itself
 
 _kept: weakref.WeakKeyDictionary[Derived, dict[Any, Any]] = weakref.WeakKeyDictionary()
-
-
-def rational(value: float) -> flint.fmpq:
-    """The exact value of a double."""
-    return flint.fmpq(*float(value).as_integer_ratio())
-
-
-def as_fmpq(value: Fraction) -> flint.fmpq:
-    """A literal of a definition."""
-    return flint.fmpq(value.numerator, value.denominator)
 
 
 def no_function(name: str, _: Any) -> Any:
@@ -286,13 +277,9 @@ def roots_in(polynomial: flint.fmpq_poly, span: tuple[float, float]) -> list[fli
         return []
     low, high = flint.arb(rational(span[0])), flint.arb(rational(span[1]))
     squarefree = (polynomial / polynomial.gcd(polynomial.derivative())).numer()
-    before = flint.ctx.prec
-    flint.ctx.prec = ISOLATION
-    try:
+    with precision(ISOLATION):
         balls = _sharp_roots(squarefree, low, high)
         return [ball for ball in balls if ball > low and ball < high]
-    finally:
-        flint.ctx.prec = before
 
 
 def _sharp_roots(polynomial: flint.fmpz_poly, low: flint.arb, high: flint.arb) -> list[flint.arb]:

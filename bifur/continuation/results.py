@@ -70,7 +70,10 @@ class Equilibrium:
 
     `state` (n,), `parameters` all of the system's, `eigenvalues` (n,) complex by decreasing real
     part, `residual` max |f_i| / (sum of the absolute terms of f_i), `radius` of the box around
-    the state in which a Krawczyk test proved that exactly this one solution lies (NaN: not proved).
+    the state in which a Krawczyk test proved that exactly this one solution lies (NaN: not proved). Where there is a
+    radius, `kind` and `n_unstable` are proved too ("undecided": a real part is too close to zero to tell).
+    A set of solutions of positive `dimension` is one equilibrium of kind "degenerate": a point of it, with its tangent
+    `directions` (dimension, n) there.
     """
 
     state: NDArray[np.float64]
@@ -81,9 +84,12 @@ class Equilibrium:
     residual: float
     collapsed: bool
     radius: float = float("nan")
+    dimension: int = 0
+    directions: NDArray[np.float64] | None = None
 
     def __repr__(self) -> str:
-        return f"Equilibrium(({numbers(self.state)}), {self.kind}, n_unstable={self.n_unstable})"
+        dimension = f", dimension {self.dimension}" if self.dimension else ""
+        return f"Equilibrium(({numbers(self.state)}), {self.kind}{dimension}, n_unstable={self.n_unstable})"
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,18 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bifur._say import unknown
-from bifur.continuation.equilibria import starts, state_bounds
+from bifur.continuation.equilibria import find_equilibria, prunable, starts, state_bounds
 from bifur.continuation.problem import checked_span
 from bifur.continuation.settings import Settings, checked_settings
 from bifur.continuation.tracer import MAX_SPECIAL, steps
-from bifur.kernels import arrays, engine, search, step, sweep
+from bifur.kernels import arrays, engine, nodes, prune, step, sweep
+from bifur.kernels.count import DEEPEST
+from bifur.kernels.proof import MOST
 from bifur.systems.base import System
 from bifur.systems.registry import get_system
 
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 
 CHUNK = 8  # slices per task of a thread
 START_COUNT = 48  # starts per node where the system has no charts
+MOST_BOXES = 5000  # of branch and prune at a node
+MOST_EXACT = 400  # nodes of a task that are solved one by one, about a millisecond each
 ROOM = 24
+DEGENERATE = -16  # code of a node: an equilibrium there is multiple, or there is a set of them
 Progress = Callable[[int, int], None]
 
 
@@ -34,10 +39,11 @@ class Sheets:
     """Equilibria over a plane, with identities.
 
     `x` (nx,) values of `over`, `y` (ny,) values of `free`; images [y, x]: `count` proved number of
-    equilibria, negative where it is not proved (codes of kernels.search and kernels.sweep); `state` (ny, nx, k, n),
+    equilibria, negative where it is not proved (codes of kernels.nodes and what it uses); `state` (ny, nx, k, n),
     NaN where a slot is empty; `sheet` (ny, nx, k) identity, -1 where empty: a slot holds a sheet over the whole
-    plane; `followed` (ny, nx, k) whether a traced branch passes there too. `folds` (f, q) parameters and
-    `fold_states`, `fold_vectors` (f, n) of the folds met by slice `fold_slice` (f,).
+    plane; `followed` (ny, nx, k) whether a traced branch passes there too; `singular` (ny, nx, k) whether the Jacobian
+    is known to be singular there. `folds` (f, q) parameters and `fold_states`, `fold_vectors` (f, n) of the folds met by
+    slice `fold_slice` (f,).
     """
 
     system: System
@@ -50,6 +56,7 @@ class Sheets:
     state: NDArray[np.float64]
     sheet: NDArray[np.int16]
     followed: NDArray[np.bool_]
+    singular: NDArray[np.bool_]
     folds: NDArray[np.float64]
     fold_states: NDArray[np.float64]
     fold_vectors: NDArray[np.float64]
@@ -124,6 +131,13 @@ def _nodes(
     return y
 
 
+class _Solved(NamedTuple):
+    """A slice, and which of its equilibria (ny, room) are singular."""
+
+    slice: sweep.Slice
+    singular: NDArray[np.bool_]
+
+
 class _Sweep:
     def __init__(
         self,
@@ -160,14 +174,13 @@ class _Sweep:
         self.steps = steps(settings)
         self.settings = settings
         self.addresses = system.derived.addresses
-        self.eliminant = system.derived.eliminant_addresses
-        self.charts = len(system.derived.charts)
+        self.programs = system.derived.programs
         self.starts = starts(n, START_COUNT, *box)
 
-    def run(self, threads: int, progress: Progress | None) -> list[sweep.Slice]:
+    def run(self, threads: int, progress: Progress | None) -> list[_Solved]:
         """The slices in order, whatever the threads."""
         chunks = [range(i, min(i + CHUNK, len(self.x))) for i in range(0, len(self.x), CHUNK)]
-        found: list[sweep.Slice] = []
+        found: list[_Solved] = []
         with ThreadPoolExecutor(max_workers=max(1, min(threads, len(chunks)))) as pool:
             try:
                 for part in pool.map(self._chunk, chunks):
@@ -179,43 +192,62 @@ class _Sweep:
                 raise
         return found
 
-    def _chunk(self, indices: range) -> list[sweep.Slice]:
-        n, q, derived = self.system.dimension, len(self.p), self.system.derived
-        work = step.make_work(n, q)
-        charts = search.make_charts(max(self.charts, 1), derived.degree if self.charts else 1, len(derived.guards))
+    def _chunk(self, indices: range) -> list[_Solved]:
+        """Neighbouring slices: all equilibria at their nodes, then the arcs between these."""
+        n, ny, x = self.system.dimension, len(self.y), self.x[indices.start : indices.stop]
+        work = step.make_work(n, len(self.p))
+        work.p[:] = self.p
+        count, size = np.zeros((len(x), ny), np.int64), np.zeros((len(x), ny), np.int64)
+        state = np.full((len(x), ny, ROOM, n), np.nan)
+        nodes.solve(
+            self.addresses, self.programs.proof(), np.array([self.across, self.at]), self.starts, self.problem, x,
+            MOST_BOXES, int(prunable(self.system, self.problem.low, self.problem.high)),
+            np.zeros((DEEPEST, 4), np.int64), count, size, state, np.zeros((3, MOST, n)), work,
+        )  # fmt: skip
+        singular = np.zeros((len(x), ny, ROOM), bool)
+        if self.system.derived.polynomial:
+            for i, j in np.argwhere(count < 0)[:MOST_EXACT]:
+                count[i, j] = self._solve_one(float(x[i]), float(self.y[j]), int(count[i, j]), state[i, j], singular[i, j])
+                size[i, j] = np.isfinite(state[i, j]).all(axis=-1).sum()
         scratch = arrays.make_scratch(n)
-        room = arrays.make_trace(n, self.settings.max_steps + 1, MAX_SPECIAL, 8 * len(self.y))
-        axis = np.zeros(n + 1)
+        room = arrays.make_trace(n, self.settings.max_steps + 1, MAX_SPECIAL, 8 * ny)
+        axis, parent = np.zeros(n + 1), np.zeros(sweep.MAX_ARCS, np.int64)
         axis[-1] = 1.0
-        parent = np.zeros(sweep.MAX_ARCS, np.int64)
         found = []
-        for i in indices:
-            z = sweep.make_slice(n, len(self.y), ROOM)
-            for stage in ("nodes", "arcs"):
-                work.p[:] = self.p
-                work.p[self.across] = self.x[i]
-                if stage == "nodes":
-                    variable = derived.variable if derived.variable is not None else 0
-                    sweep.nodes(
-                        self.addresses,
-                        self.eliminant,
-                        self.charts,
-                        variable,
-                        charts,
-                        self.starts,
-                        self.problem,
-                        z,
-                        work,
-                    )
-                else:
-                    sweep.arcs(
-                        engine.PARTS, self.addresses, axis, parent, self.problem, self.steps, scratch, room, z, work
-                    )
-            found.append(z)
+        for i in range(len(x)):
+            z = sweep.make_slice(count[i], size[i], state[i])
+            work.p[:] = self.p
+            work.p[self.across] = x[i]
+            sweep.arcs(engine.PARTS, self.addresses, axis, parent, self.problem, self.steps, scratch, room, z, work)
+            found.append(_Solved(z, singular[i]))
         return found
 
-    def sheets(self, slices: list[sweep.Slice]) -> Sheets:
+    def _solve_one(
+        self, x: float, y: float, code: int, state: NDArray[np.float64], singular: NDArray[np.bool_]
+    ) -> int:
+        """Exact arithmetic at a node that rounding left open; what is known of it afterwards, as a number or a code."""
+        p = self.p.copy()
+        p[self.across], p[self.at] = x, y
+        bounds = {
+            name: (low, high)
+            for name, low, high in zip(self.system.states, self.problem.low, self.problem.high, strict=True)
+        }
+        found = find_equilibria(
+            self.system, dict(zip(self.system.parameters, p.tolist(), strict=True)), prove=True, bounds=bounds
+        )
+        state[:] = np.nan
+        if len(found) > len(state):
+            return nodes.OVERFLOW
+        for c, equilibrium in enumerate(found):
+            state[c] = equilibrium.state
+            singular[c] = equilibrium.kind == "degenerate"
+        if found.completeness == "proved":
+            return len(found)
+        return DEGENERATE if found.degenerate else code
+
+    def sheets(self, solved: list[_Solved]) -> Sheets:
         """Identities over the plane, and the slices as images."""
+        slices = [one.slice for one in solved]
         labels = self._labels(slices)
         n, ny, nx = self.system.dimension, len(self.y), len(self.x)
         sheet = np.stack([self._sheet_numbers(z, label) for z, label in zip(slices, labels, strict=True)], axis=1)
@@ -223,7 +255,8 @@ class _Sweep:
         followed = np.stack([z.arc >= 0 for z in slices], axis=1)
         size = np.stack([z.size for z in slices], axis=1)
         filled = np.arange(ROOM) < size[..., None]
-        state, identity, followed = _in_slots(state, np.where(filled, sheet, -1), followed)
+        singular = np.stack([one.singular for one in solved], axis=1)
+        state, identity, followed, singular = _in_slots(state, np.where(filled, sheet, -1), followed, singular)
         folds = [(i, fold.copy()) for i, z in enumerate(slices) for fold in z.fold[: z.folds[0]]]
         parameters = np.tile(self.p, (len(folds), 1))
         for row, (i, fold) in zip(parameters, folds, strict=True):
@@ -244,6 +277,7 @@ class _Sweep:
             state=state,
             sheet=identity,
             followed=followed,
+            singular=singular,
             folds=parameters,
             fold_states=np.array([fold[:n] for _, fold in folds]).reshape(-1, n),
             fold_vectors=np.array([fold[n : 2 * n] for _, fold in folds]).reshape(-1, n),
@@ -293,8 +327,8 @@ class _Sweep:
 
 
 def _in_slots(
-    state: NDArray[np.float64], sheet: NDArray[np.int64], followed: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.int16], NDArray[np.bool_]]:
+    state: NDArray[np.float64], sheet: NDArray[np.int64], followed: NDArray[np.bool_], singular: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.int16], NDArray[np.bool_], NDArray[np.bool_]]:
     """Give every sheet one slot over the whole plane; number sheets by first node in row order, then by state.
 
     An equilibrium that no branch passes is a sheet of its own.
@@ -321,10 +355,11 @@ def _in_slots(
     width = int(slots.max(initial=0)) + 1
     out_state = np.full((ny, nx, width, n), np.nan)
     out_sheet = np.full((ny, nx, width), -1, np.int16)
-    out_followed = np.zeros((ny, nx, width), bool)
+    out_followed, out_singular = np.zeros((ny, nx, width), bool), np.zeros((ny, nx, width), bool)
     where = (y, x, slots[number])
-    out_state[where], out_sheet[where], out_followed[where] = state[y, x, k], number, followed[y, x, k]
-    return out_state, out_sheet, out_followed
+    out_state[where], out_sheet[where] = state[y, x, k], number
+    out_followed[where], out_singular[where] = followed[y, x, k], singular[y, x, k]
+    return out_state, out_sheet, out_followed, out_singular
 
 
 def _slots(node: NDArray[np.int64], number: NDArray[np.int64], sheets: int, nodes: int) -> NDArray[np.int64]:

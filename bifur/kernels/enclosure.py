@@ -26,7 +26,8 @@ FIRST = 2.0**-40  # radius that is tried first, relative to the largest state
 ATTEMPTS = 8
 SHARPENED = 4  # corrections at most
 NEAR = 0.0625  # of the radius: a state whose correction is larger is sharpened
-EXACT = 2.0**-100  # radius around a state at which the field is zero without any rounding
+# radius around a state at which the field is zero without any rounding; all others are larger
+EXACT, SMALLEST = 2.0**-125, 2.0**-120
 
 
 class Room(NamedTuple):
@@ -262,13 +263,9 @@ def by_routh(R, n):
     return routh(R, n)
 
 
-@kernel(I8(ROOM, F8, I8))
-def unstable(R, shift, n):
-    """The number of eigenvalues with positive real part of every matrix between LOW and HIGH; UNDECIDED: it varies.
-
-    Routh's array breaks down where two eigenvalues add up to zero, though neither is near it. Then the numbers to the
-    right of +shift and of -shift are compared; a shift of half the smallest real part keeps both sides apart.
-    """
+@kernel(I8(ROOM, I8))
+def unstable(R, n):
+    """The number of eigenvalues with positive real part of every matrix between LOW and HIGH; UNDECIDED: it varies."""
     L, H = R.matrices[LOW], R.matrices[HIGH]
     if n == 1:
         sign = _sign(L[0, 0], H[0, 0])
@@ -283,27 +280,34 @@ def unstable(R, shift, n):
         low, high = iv.add(L[0, 0], H[0, 0], L[1, 1], H[1, 1])
         trace = _sign(low, high)
         return UNDECIDED if sign == 0 or trace == 0 else (2 if trace > 0 else 0)
-    found = by_routh(R, n)
-    if found != UNDECIDED or not shift > 0.0:
-        return found
+    return by_routh(R, n)
+
+
+@kernel(I8(ROOM, F8, I8))
+def unstable_beside(R, shift, n):
+    """`unstable` where Routh's array breaks down because two eigenvalues add up to zero, though neither is near it.
+
+    The numbers to the right of +shift and of -shift agree; a shift of half the smallest real part makes no sum vanish.
+    Moves the Jacobian.
+    """
+    L, H = R.matrices[LOW], R.matrices[HIGH]
     for i in range(n):
         L[i, i], H[i, i] = iv.add(L[i, i], H[i, i], -shift, -shift)
-    found = by_routh(R, n)
+    right = by_routh(R, n)
     for i in range(n):
         L[i, i], H[i, i] = iv.add(L[i, i], H[i, i], 2.0 * shift, 2.0 * shift)
-    return found if found == by_routh(R, n) else UNDECIDED
+    return right if right == by_routh(R, n) else UNDECIDED
 
 
 # ---- both ----------------------------------------------------------------------------------------
 
 
-@kernel(types.Tuple((F8, I8))(PROGRAM, MATRIX, MATRIX, VECTOR, F8, ROOM))
-def enclose(P, V, D, u, shift, R):
+@kernel(types.Tuple((F8, I8))(PROGRAM, MATRIX, MATRIX, VECTOR, ROOM))
+def enclose(P, V, D, u, R):
     """(radius, number of unstable eigenvalues): exactly one equilibrium lies in the box of this radius around u.
 
-    u is sharpened first; the parameters are those of `load`, and `shift` is that of `unstable`. Radius NaN: not proved;
-    number UNDECIDED: a real part is too close to zero. A radius is a power of two; EXACT says that u itself is the
-    equilibrium.
+    u is sharpened first; the parameters are those of `load`. Radius NaN: not proved; number UNDECIDED: a real part is
+    too close to zero, or see `unstable_beside`. A radius is a power of two; EXACT says that u itself is the equilibrium.
     """
     n = len(u)
     if at_point(P, V, u, R.rows[FIELD]) != WHOLE:
@@ -314,26 +318,26 @@ def enclose(P, V, D, u, shift, R):
     size = 0.0
     for i in range(n):
         size = max(size, abs(u[i]))
-    radius = EXACT if exact else power_of_two(max(size, 1e-30) * FIRST)
+    radius = EXACT if exact else power_of_two(max(size * FIRST, SMALLEST))
     sharp = exact
     for _ in range(ATTEMPTS):
         for i in range(n):
             V[i, 0], V[i, 1] = iv.down(u[i] - radius), iv.up(u[i] + radius)
         if not (jacobian_over(P, V, R.matrices[LOW], R.matrices[HIGH]) == WHOLE and invert(R, n)):
-            radius *= 0.0625
+            radius = max(0.0625 * radius, SMALLEST)
             continue
         step = correction(R, n)
         if not sharp and not step < NEAR * radius:
             step = sharpen(P, V, D, u, R)
-            radius = power_of_two(max(4.0 * step, 2.0**-8 * FIRST * size))
+            radius = power_of_two(max(4.0 * step, 2.0**-8 * FIRST * size, SMALLEST))
             sharp = True
             continue
         inside, contraction = contracts(R, radius, n)
         if inside:
-            return radius, unstable(R, shift, n)
+            return radius, unstable(R, n)
         if not step < 1e-3 * size + 1e-30:
             break
-        wanted = power_of_two(4.0 * step + 1e-300)
+        wanted = power_of_two(max(4.0 * step, SMALLEST))
         # a box that is too small grows; one over which J changes too much shrinks
         radius = wanted if wanted > radius or contraction < 0.5 else max(0.125 * radius, wanted)
     return math.nan, UNDECIDED

@@ -19,7 +19,6 @@ from bifur.kernels.types import (
     LINEAR_CALLBACK,
     MATRIX_CALLBACK,
     VECTOR_CALLBACK,
-    EliminantKernels,
     Kernels,
 )
 
@@ -54,12 +53,6 @@ def kernels_at(a):
     return Kernels(
         vector_at(a[0]), matrix_at(a[1]), matrix_at(a[2]), directional_at(a[3]), vector_at(a[4]), linear_at(a[5])
     )
-
-
-@inline
-def eliminant_at(a):
-    """The polynomial form whose addresses are `a`, in the order of `EliminantKernels`."""
-    return EliminantKernels(matrix_at(a[0]), matrix_at(a[1]), vector_at(a[2]))
 
 
 def addresses(functions: Any) -> np.ndarray:

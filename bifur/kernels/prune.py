@@ -30,7 +30,6 @@ from bifur.kernels.enclosure import (
     enclose,
     invert,
     jacobian_over,
-    load,
     newton_step,
 )
 from bifur.kernels.program import CONSTANT, NOWHERE, PROGRAM, RESULTS, WHOLE, run
@@ -47,6 +46,7 @@ SHRUNK = 0.7  # a box that shrinks less is cut
 THIN = 1e-9  # relative to the whole box
 SMALL = 1e-11  # relative to the size of the states
 CHORDS = 30
+ZERO = 1e-9
 DEEP = 4000
 
 
@@ -190,7 +190,17 @@ def _settle(P, V, D, R, u):
         for i in range(n):
             u[i] -= R.rows[0, i]
         before = step
-    radius, _ = enclose(P, V, D, u, 0.0, R)
+    # what is zero but for rounding becomes zero, where that makes the field vanish exactly
+    for i in range(n):
+        R.rows[0, i] = u[i]
+        u[i] = 0.0 if abs(u[i]) <= ZERO else u[i]
+    at_point(P, V, u, R.rows[FIELD])
+    exact = True
+    for i in range(2 * n):
+        exact = exact and R.rows[FIELD, i] == 0.0
+    for i in range(n):
+        u[i] = u[i] if exact else R.rows[0, i]
+    radius, _ = enclose(P, V, D, u, R)
     return radius
 
 
@@ -313,10 +323,3 @@ def prune(P, V, D, R, low, high, budget, B, out):
             B.radius[kept] = B.radius[k]
             kept += 1
     return kept
-
-
-@kernel(I8(PROGRAM, MATRIX, MATRIX, ROOM, VECTOR, VECTOR, VECTOR, I8, BOXES, MATRIX))
-def prune_at(P, V, D, R, p, low, high, budget, B, out):
-    """`prune` at these parameters."""
-    load(P, V, p)
-    return prune(P, V, D, R, low, high, budget, B, out)

@@ -1,101 +1,20 @@
-"""All equilibria at one parameter point: from the charts where there are any, from many starts otherwise."""
+"""Equilibria at one parameter point from many starts, by two methods whose agreement makes them probable."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
-import numpy as np
 from numba import types
 
 from bifur._jit import inline, kernel
-from bifur.kernels import linalg, roots
-from bifur.kernels.pointers import eliminant_at, kernels_at
+from bifur.kernels import linalg
+from bifur.kernels.pointers import kernels_at
 from bifur.kernels.step import CONVERGED, SINGULAR, WORK, newton
-from bifur.kernels.types import ELIMINANT, I8, INTS, KERNELS, MATRIX, VECTOR
-
-# codes of `from_charts`, beside those of roots (-1 undecided, -2 vanishing, -3 zero)
-GUARD = -4  # a guard may be zero: the charts do not speak there
-LOST = -5  # Newton left the isolating interval of a root
+from bifur.kernels.types import I8, INTS, KERNELS, MATRIX, VECTOR
 
 RESOLVED = 1e-3  # largest uncertainty of an equilibrium that was searched, relative to its size
-# parameters outside are left to exact arithmetic: powers of them could leave the range of doubles
-SMALLEST, LARGEST = 1e-25, 1e25
-
-
-class Charts(NamedTuple):
-    """Room for the charts at one point: (2 charts, degree + 1) coefficients and bounds, (2, guards), and work."""
-
-    coefficients: np.ndarray
-    guards: np.ndarray
-    coef: np.ndarray
-    bound: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    root: np.ndarray
-    t: np.ndarray
-    e: np.ndarray
-    stack: np.ndarray
-    x: np.ndarray
-
-
-CHARTS = types.NamedTuple([MATRIX, MATRIX, *[VECTOR] * 9], Charts)
-
-
-def make_charts(charts: int, degree: int, guards: int) -> Charts:
-    """Room for the charts at one point."""
-    length = degree + 2
-    return Charts(
-        np.zeros((2 * charts, degree + 1)),
-        np.zeros((2, guards)),
-        *(np.zeros(length) for _ in range(7)),
-        stack=np.zeros(roots.MAX_STACK + 4),
-        x=np.zeros(2),
-    )
-
-
-@kernel(I8(KERNELS, ELIMINANT, I8, I8, CHARTS, MATRIX, WORK))
-def from_charts(K, E, charts, variable, C, out, W):
-    """All equilibria at W.p as rows of `out`, sharpened by Newton; their proved number, or a negative code.
-
-    With a negative code nothing is proved, and the rows written so far are not returned.
-    """
-    for k in range(len(W.p)):
-        if W.p[k] != 0.0 and not SMALLEST <= abs(W.p[k]) <= LARGEST:
-            return roots.UNDECIDED
-    E.guards(W.u, W.p, C.guards)
-    for k in range(C.guards.shape[1]):
-        if not abs(C.guards[0, k]) > C.guards[1, k]:
-            return GUARD
-    E.coefficients(W.u, W.p, C.coefficients)
-    total = 0
-    length = C.coefficients.shape[1]
-    for chart in range(charts):
-        for k in range(length):
-            C.coef[k], C.bound[k] = C.coefficients[chart, k], C.coefficients[charts + chart, k]
-            if not math.isfinite(C.coef[k] + C.bound[k]):
-                return roots.UNDECIDED
-        found = roots.real_roots(C.coef, C.bound, length, C.low, C.high, C.root, C.t, C.e, C.stack)
-        if found < 0:
-            return found
-        for i in range(found):
-            if total == len(out):
-                return LOST
-            u = out[total]
-            C.x[0], C.x[1] = chart, C.root[i]
-            E.lift(C.x, W.p, u)
-            code, _ = newton(K, u, W, 20)
-            if code != CONVERGED or not C.low[i] <= u[variable] <= C.high[i]:
-                return LOST
-            for other in range(total):
-                near, size = 0.0, 0.0
-                for j in range(len(u)):
-                    near = max(near, abs(out[other, j] - u[j]))
-                    size = max(size, abs(u[j]))
-                if near <= 4e-16 * size:
-                    return LOST  # two roots led to one equilibrium
-            total += 1
-    return total
+ITERATIONS = 60
+SAME = 1e-7  # relative distance within which two searches have found one equilibrium
 
 
 @inline
@@ -150,6 +69,23 @@ def uncertainty(K, u, W):
     return radius
 
 
+@inline
+def _kept(K, u, low, high, W):
+    """Sharpen u; whether it is an equilibrium inside the bounds."""
+    code, _ = newton(K, u, W, 12)
+    if not (code == CONVERGED or (code == SINGULAR and _vanishes(K, u, W))):
+        return False
+    _snap(K, u, W)
+    # far out exp and the like leave nothing but rounding errors of the field, which pass for a zero
+    size = 1.0
+    for i in range(len(u)):
+        size = max(size, abs(u[i]))
+    inside = uncertainty(K, u, W) <= RESOLVED * size or _vanishes(K, u, W)
+    for i in range(len(u)):
+        inside = inside and low[i] <= u[i] <= high[i]
+    return inside
+
+
 @kernel(I8(KERNELS, MATRIX, VECTOR, VECTOR, MATRIX, WORK))
 def from_starts(K, starts, low, high, out, W):
     """Damped Newton from every start; the converged states inside [low, high] as rows of `out`, their number.
@@ -165,7 +101,7 @@ def from_starts(K, starts, low, high, out, W):
         for i in range(n):
             u[i] = starts[s, i]
         alive = True
-        for _ in range(60):
+        for _ in range(ITERATIONS):
             K.field(u, W.p, W.field)
             K.jacobian(u, W.p, W.J)
             norm = total = 0.0
@@ -204,31 +140,112 @@ def from_starts(K, starts, low, high, out, W):
                 u[i] = W.u[i]
             if change <= 1e-12 * size:
                 break
-        if not alive:
-            continue
-        code, _ = newton(K, u, W, 12)
-        inside = code == CONVERGED or (code == SINGULAR and _vanishes(K, u, W))
-        if inside:
-            _snap(K, u, W)
-            # far out exp and the like leave nothing but rounding errors of the field, which pass for a zero
-            size = 1.0
-            for i in range(n):
-                size = max(size, abs(u[i]))
-            inside = uncertainty(K, u, W) <= RESOLVED * size or _vanishes(K, u, W)
-        for i in range(n):
-            inside = inside and low[i] <= u[i] <= high[i]
-        if inside:
+        if alive and _kept(K, u, low, high, W):
             found += 1
     return found
 
 
-@kernel(I8(INTS, INTS, I8, I8, CHARTS, MATRIX, WORK))
-def by_charts(K, E, charts, variable, C, out, W):
-    """`from_charts`, for a system given by its addresses."""
-    return from_charts(kernels_at(K), eliminant_at(E), charts, variable, C, out, W)
+@inline
+def _same(u, v):
+    distance, size = 0.0, 1.0
+    for i in range(len(u)):
+        distance, size = max(distance, abs(u[i] - v[i])), max(size, abs(u[i]))
+    return distance <= SAME * size
 
 
-@kernel(I8(INTS, MATRIX, VECTOR, VECTOR, MATRIX, WORK))
-def by_starts(K, starts, low, high, out, W):
-    """`from_starts`, for a system given by its addresses."""
+@kernel(I8(KERNELS, MATRIX, VECTOR, VECTOR, MATRIX, WORK))
+def by_deflation(K, starts, low, high, out, W):
+    """Newton on m f, m = product of (1 + 1 / |u - r|^2) over what was found, which keeps away from it; as `from_starts`.
+
+    Its step is that of f divided by 1 - (grad m . step) / m (Farrell, Birkisson & Funke 2015, SIAM J. Sci. Comput. 37).
+    A start is used again until nothing new comes of it.
+    """
+    n = len(W.u)
+    known = 0
+    for s in range(len(starts)):
+        again = True
+        while again and known < len(out):
+            again = False
+            u = out[known]
+            for i in range(n):
+                u[i] = starts[s, i]
+            for _ in range(ITERATIONS):
+                K.field(u, W.p, W.field)
+                K.jacobian(u, W.p, W.J)
+                total = 0.0
+                for i in range(n):
+                    total += W.field[i]
+                    W.b[i] = -W.field[i]
+                    for j in range(n):
+                        W.A[i, j] = W.J[i, j]
+                        total += W.J[i, j]
+                if not math.isfinite(total) or linalg.factor(W.A, n, W.pivots) == 0.0:
+                    break
+                linalg.solve(W.A, n, W.pivots, W.b)
+                slope = change = size = 0.0
+                for k in range(known):
+                    square = along = 0.0
+                    for i in range(n):
+                        away = u[i] - out[k, i]
+                        square += away * away
+                        along += away * W.b[i]
+                    if square > 0.0:
+                        slope -= 2.0 * along / (square * (square + 1.0))
+                scale = 1.0 / (1.0 - slope) if abs(1.0 - slope) > 1e-3 else 1.0
+                for i in range(n):
+                    u[i] += scale * W.b[i]
+                    change, size = max(change, abs(W.b[i])), max(size, abs(u[i]))
+                if change <= 1e-10 * size or not size < 1e12:
+                    break
+            if _kept(K, u, low, high, W):
+                new = True
+                for k in range(known):
+                    new = new and not _same(u, out[k])
+                if new:
+                    known += 1
+                    again = True
+    return known
+
+
+@kernel(I8(KERNELS, MATRIX, I8, WORK))
+def distinct(K, rows, found, W):
+    """Keep each equilibrium once: two are the same where their Newton-Kantorovich balls overlap."""
+    n = rows.shape[1]
+    kept = 0
+    for s in range(found):
+        radius = uncertainty(K, rows[s], W)
+        same = False
+        for t in range(kept):
+            distance = 0.0
+            for i in range(n):
+                distance = max(distance, abs(rows[s, i] - rows[t, i]))
+            if distance <= radius + uncertainty(K, rows[t], W):
+                same = True
+                break
+        if not same:
+            for i in range(n):
+                rows[kept, i] = rows[s, i]
+            kept += 1
+    return kept
+
+
+@kernel(types.UniTuple(I8, 2)(KERNELS, MATRIX, VECTOR, VECTOR, MATRIX, WORK))
+def by_both(K, starts, low, high, out, W):
+    """Damped Newton from one half of the starts, deflated Newton from the other; (number of all found, 1 if they agree).
+
+    The rows of `out` hold every equilibrium once.
+    """
+    half = len(starts) // 2
+    first = distinct(K, out, from_starts(K, starts[:half], low, high, out, W), W)
+    room = out[first:]
+    second = distinct(K, room, by_deflation(K, starts[half:], low, high, room, W), W)
+    together = distinct(K, out, first + second, W)
+    return together, 1 if first == second == together else 0
+
+
+@kernel(I8(INTS, I8, MATRIX, VECTOR, VECTOR, MATRIX, WORK))
+def search(K, deflated, starts, low, high, out, W):
+    """`from_starts`, or `by_deflation`, for a system given by its addresses."""
+    if deflated:
+        return by_deflation(kernels_at(K), starts, low, high, out, W)
     return from_starts(kernels_at(K), starts, low, high, out, W)

@@ -1,7 +1,7 @@
-"""Many slices of a plane: all equilibria at every node, and the arcs that connect them along the slice.
+"""Many slices of a plane: the arcs that connect the equilibria at the nodes along each slice, and from slice to slice.
 
 Per slice (one value of x, the free parameter y on its grid):
-1. All equilibria at every node, each on its own: from the charts, with a proved number, or from many starts.
+1. All equilibria at every node are there already (kernels.nodes).
 2. Tracing: each equilibrium that no branch has landed on starts one. Every landing is matched with an equilibrium of
    step 1, which gets the number of the arc: a piece of branch between two folds.
 So nothing is missed that either of the two finds, and where they disagree the node says so.
@@ -31,16 +31,12 @@ from bifur.kernels.arrays import (
     UNLOCATED,
 )
 from bifur.kernels.parts import engine_at
-from bifur.kernels.pointers import eliminant_at, kernels_at
-from bifur.kernels.search import CHARTS, from_charts, from_starts, uncertainty
+from bifur.kernels.pointers import kernels_at
 from bifur.kernels.step import WORK
 from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 
 MAX_ARCS = 400
 MAX_TRACES = 60
-# codes of a node's count beside those of search (-1 .. -5)
-SEARCHED = -6  # from starts: found, not proved
-OVERFLOW = -7  # more equilibria than there is room for
 # places in Slices.info
 STEPS_TAKEN, REJECTIONS, LOST, SIGNS, TRACES = range(5)
 
@@ -59,78 +55,25 @@ class Slice(NamedTuple):
     fold: np.ndarray  # (f, 2n + 2): u, v, y
     folds: np.ndarray  # (1,)
     info: np.ndarray  # (5,)
-    rows: np.ndarray  # (rooms, n) scratch for the equilibria of one node
 
 
 SLICE = types.NamedTuple(
-    [types.int64[::1], types.int64[::1], TENSOR, INT_MATRIX, MATRIX, types.int64[::1], types.int64[::1], MATRIX], Slice
+    [types.int64[::1], types.int64[::1], TENSOR, INT_MATRIX, MATRIX, types.int64[::1], types.int64[::1]], Slice
 )
 
 
-def make_slice(n: int, ny: int, room: int) -> Slice:
-    """Room for one slice."""
+def make_slice(count: np.ndarray, size: np.ndarray, state: np.ndarray) -> Slice:
+    """A slice whose equilibria are known."""
+    ny, room, n = state.shape
     return Slice(
-        np.zeros(ny, np.int64),
-        np.zeros(ny, np.int64),
-        np.full((ny, room, n), np.nan),
+        count,
+        size,
+        state,
         np.full((ny, room), -1, np.int64),
         np.zeros((64, 2 * n + 2)),
         np.zeros(1, np.int64),
         np.zeros(5, np.int64),
-        np.zeros((256, n)),
     )
-
-
-@kernel(I8(KERNELS, MATRIX, I8, WORK))
-def distinct(K, rows, found, W):
-    """Keep each equilibrium once: two are the same where their Newton-Kantorovich balls overlap."""
-    n = rows.shape[1]
-    kept = 0
-    for s in range(found):
-        radius = uncertainty(K, rows[s], W)
-        same = False
-        for t in range(kept):
-            distance = 0.0
-            for i in range(n):
-                distance = max(distance, abs(rows[s, i] - rows[t, i]))
-            if distance <= radius + uncertainty(K, rows[t], W):
-                same = True
-                break
-        if not same:
-            for i in range(n):
-                rows[kept, i] = rows[s, i]
-            kept += 1
-    return kept
-
-
-@kernel(types.void(INTS, INTS, I8, I8, CHARTS, MATRIX, PROBLEM, SLICE, WORK))
-def nodes(system, eliminant, charts, variable, C, starts, P, Z, W):
-    """Step 1: all equilibria at every node of the slice whose fixed parameters are in W.p."""
-    n, K, E = len(W.u), kernels_at(system), eliminant_at(eliminant)
-    for j in range(len(P.values)):
-        W.p[P.free[0]] = P.values[j]
-        if charts > 0:
-            found = from_charts(K, E, charts, variable, C, Z.rows, W)
-            Z.count[j] = found
-        else:
-            found = distinct(K, Z.rows, from_starts(K, starts, P.low, P.high, Z.rows, W), W)
-            Z.count[j] = SEARCHED
-        size = 0
-        for c in range(max(found, 0)):
-            inside = True
-            for i in range(n):
-                inside = inside and P.low[i] <= Z.rows[c, i] <= P.high[i]
-            if not inside:
-                if Z.count[j] > 0:
-                    Z.count[j] -= 1
-                continue
-            if size == Z.arc.shape[1]:
-                Z.count[j] = OVERFLOW
-                break
-            for i in range(n):
-                Z.state[j, size, i] = Z.rows[c, i]
-            size += 1
-        Z.size[j] = size
 
 
 @inline
@@ -281,48 +224,3 @@ def link(system, free, values, p, across, state_a, arc_a, state_b, arc_b, dx, vo
                     second = distance
             if index >= 0 and best < 0.3 * second:
                 votes[arc_a[j, a], arc_b[j, index]] += 1
-
-
-@kernel(
-    types.void(INTS, INTS, MATRIX, INT_MATRIX, TENSOR, TENSOR, TENSOR, INT_MATRIX, INT_MATRIX, INT_MATRIX, MATRIX, WORK)
-)
-def describe(E, system, parameters, filled, state, re, im, kind, unstable, oscillatory, residual, W):
-    """Spectrum, kind and residual of every filled slot of a row of nodes; kind codes as in atlas.plane.KINDS."""
-    K, solvers = kernels_at(system), engine_at(E).parts.solvers
-    n, room = state.shape[2], state.shape[1]
-    for j in range(len(state)):
-        for k in range(parameters.shape[1]):
-            W.p[k] = parameters[j, k]
-        for c in range(room):
-            if filled[j, c] == 0:
-                continue
-            u = state[j, c]
-            K.field(u, W.p, W.field)
-            K.jacobian(u, W.p, W.J)
-            K.magnitude(u, W.p, W.magnitude)
-            worst = size = 0.0
-            for i in range(n):
-                if W.field[i] != 0.0:
-                    worst = max(worst, abs(W.field[i]) / W.magnitude[i])
-                for r in range(n):
-                    size = max(size, abs(W.J[i, r]))
-            residual[j, c] = worst
-            code = solvers.eigenvalues(W.J, n, W.A, re[j, c], im[j, c])
-            positive = negative = unclear = 0
-            for i in range(n):
-                if abs(re[j, c, i]) <= 1e-12 * size:
-                    unclear += 1
-                elif re[j, c, i] > 0.0:
-                    positive += 1
-                else:
-                    negative += 1
-            unstable[j, c] = positive
-            oscillatory[j, c] = im[j, c, 0] != 0.0
-            if code != 0 or unclear > 0:
-                kind[j, c] = 5
-            elif positive == 0:
-                kind[j, c] = 1
-            elif negative == 0:
-                kind[j, c] = 2
-            else:
-                kind[j, c] = 3

@@ -51,17 +51,3 @@ KERNELS = types.NamedTuple(
     ],
     Kernels,
 )
-
-
-class EliminantKernels(NamedTuple):
-    """The polynomial form: chart polynomials with rounding bounds, guards with bounds, states from a root."""
-
-    coefficients: Any  # (unused, p, out (2 charts, degree + 1)): values, then bounds
-    guards: Any  # (unused, p, out (2, guards)): values, then bounds
-    lift: Any  # ((chart, x), p, out (n,))
-
-
-ELIMINANT = types.NamedTuple(
-    [types.FunctionType(MATRIX_CALLBACK), types.FunctionType(MATRIX_CALLBACK), types.FunctionType(VECTOR_CALLBACK)],
-    EliminantKernels,
-)

@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     import sympy as sp
     from numpy.typing import NDArray
 
-    from bifur.kernels.types import EliminantKernels, Kernels
+    from bifur.kernels.types import Kernels
     from bifur.systems.base import System
+    from bifur.systems.eliminate import Chart, Eliminant, FreeSet
+    from bifur.systems.program import Programs
 
 _HERE = Path(__file__).parent
 _VERSION = _cache.sources_digest([_HERE / "derive.py", _HERE / "eliminate.py", _HERE / "expression.py"])
-# rounding unit of one operation (twice 2^-53, for the rounding of the bound itself), and what underflow may lose
-UNIT = 2.3e-16
-TINY = 1e-300
+MOST_ELIMINATED = 4  # states of a system that elimination is tried for
 _lock = threading.Lock()
 
 
@@ -48,27 +48,71 @@ class ChartText:
     lifts: tuple[tuple[int, str, str], ...]
 
 
-class Derived:
-    """What is generated from a definition."""
+@dataclass(frozen=True)
+class SetText:
+    """A set of equilibria with some states free, as `eliminate.FreeSet`: indices of states, and text."""
 
-    def __init__(self, system: System, module: ModuleType) -> None:
-        self.n = system.dimension
-        self.q = len(system.parameters)
-        self.module = module
-        self.variable: int | None = module.VARIABLE
-        self.charts = tuple(ChartText(tuple(coefficients), tuple(lifts)) for coefficients, lifts in module.CHARTS)
-        self.guards: tuple[str, ...] = module.GUARDS
-        self._kernels: Kernels | None = None
+    coefficients: tuple[str, ...]
+    lifts: tuple[tuple[int, str, str], ...]
+    free: tuple[int, ...]
+
+
+class Form:
+    """The polynomial form of a system of n states and q parameters: charts, guards, sets (see `eliminate`), as text."""
+
+    def __init__(self, n: int, q: int, text: Mapping[str, Any]) -> None:
+        self.n, self.q = n, q
+        self.variable: int | None = text["VARIABLE"]
+        self.charts = tuple(ChartText(tuple(coefficients), tuple(lifts)) for coefficients, lifts in text["CHARTS"])
+        self.guards: tuple[str, ...] = text["GUARDS"]
+        self.sets = tuple(SetText(tuple(c), tuple(lifts), tuple(free)) for c, lifts, free in text["SETS"])
 
     @property
     def polynomial(self) -> bool:
         """Whether all equilibria are the real roots of charts."""
-        return self.variable is not None
+        return self.variable is not None and not self.sets
 
     @property
     def degree(self) -> int:
         """The largest degree of a chart."""
         return max((len(chart.coefficients) for chart in self.charts), default=2) - 1
+
+    @cached_property
+    def chart_expressions(self) -> list[list[expression.Expression]]:
+        """Coefficients of each chart as expressions in p0, p1, ... for exact arithmetic."""
+        names = [f"p{k}" for k in range(self.q)]
+        return [[expression.parse(text, names, trusted=True) for text in chart.coefficients] for chart in self.charts]
+
+    def lift_expressions(self, chart: int) -> list[expression.Expression]:
+        """All states as expressions in x, a root of the chart, and p0, p1, ..."""
+        values = {f"p{k}": expression.name(f"p{k}") for k in range(self.q)}
+        values[f"u{self.variable}"] = expression.name("x")
+        return self.lifted(self.charts[chart].lifts, values)
+
+    def lifted(self, lifts: Sequence[tuple[int, str, str]], values: dict[str, Any]) -> list[Any]:
+        """All states as expressions, from those in `values` and the lifts."""
+        names = [*(f"u{i}" for i in range(self.n)), *(f"p{k}" for k in range(self.q))]
+        for state, numerator, denominator in lifts:
+            parts = [expression.parse(text, names, trusted=True) for text in (numerator, denominator)]
+            top, bottom = expression.evaluate(parts, values, expression.number, expression.call)
+            values[f"u{state}"] = top / bottom
+        return [values[f"u{i}"] for i in range(self.n)]
+
+    @cached_property
+    def guard_expressions(self) -> list[expression.Expression]:
+        """The guards as expressions in p0, p1, ..."""
+        names = [f"p{k}" for k in range(self.q)]
+        return [expression.parse(text, names, trusted=True) for text in self.guards]
+
+
+class Derived(Form):
+    """What is generated from a definition."""
+
+    def __init__(self, system: System, module: ModuleType) -> None:
+        super().__init__(system.dimension, len(system.parameters), vars(module))
+        self.system = system
+        self.module = module
+        self._kernels: Kernels | None = None
 
     def kernels(self) -> Kernels:
         """The compiled function pointers."""
@@ -95,24 +139,11 @@ class Derived:
         return pointers.addresses(self.kernels())
 
     @cached_property
-    def eliminant_addresses(self) -> NDArray[np.int64]:
-        """Where the polynomial form lies, in the order of `EliminantKernels`."""
-        from bifur.kernels import pointers
+    def programs(self) -> Programs:
+        """The definition and its polynomial form for interval arithmetic."""
+        from bifur.systems.program import Programs
 
-        return pointers.addresses(self.eliminant_kernels)
-
-    @cached_property
-    def eliminant_kernels(self) -> EliminantKernels:
-        """The compiled polynomial form; the charts of a system without one are empty."""
-        from bifur import _jit
-        from bifur.kernels import types
-
-        m = self.module
-        return types.EliminantKernels(
-            coefficients=_jit.callback(types.MATRIX_CALLBACK)(m.coefficients),
-            guards=_jit.callback(types.MATRIX_CALLBACK)(m.guards),
-            lift=_jit.callback(types.VECTOR_CALLBACK)(m.lift),
-        )
+        return Programs(self.system, self)
 
     def evaluate(self, what: str, system: System, u: Any, parameters: Mapping[str, Any]) -> NDArray[Any]:
         """`jacobian` or `parameter_jacobian` for numbers and arrays, real or complex."""
@@ -123,18 +154,6 @@ class Derived:
         out = np.empty((self.n, columns, *states[0].shape), kind)
         getattr(self.module, what)(u_values, p_values, out)
         return out
-
-    @cached_property
-    def chart_expressions(self) -> list[list[expression.Expression]]:
-        """Coefficients of each chart as expressions in p0, p1, ... for exact arithmetic."""
-        names = [f"p{k}" for k in range(self.q)]
-        return [[expression.parse(text, names, trusted=True) for text in chart.coefficients] for chart in self.charts]
-
-    @cached_property
-    def guard_expressions(self) -> list[expression.Expression]:
-        """The guards as expressions in p0, p1, ..."""
-        names = [f"p{k}" for k in range(self.q)]
-        return [expression.parse(text, names, trusted=True) for text in self.guards]
 
     @cached_property
     def jacobian_expressions(self) -> list[list[expression.Expression]]:
@@ -311,64 +330,45 @@ class _Writer:
         divisors = [d for component in self.system.expressions for d in expression.denominators(component)]
         denominators = _symbolic(divisors, self.symbols)
         found = eliminate(self.f, self.u, self.p, denominators) or Eliminant(None, [], [])
-        indices = {symbol: i for i, symbol in enumerate(self.u)}
-        charts = [
-            ([_code(c) for c in chart.coefficients], [(indices[s], _code(n), _code(d)) for s, n, d in chart.lifts])
-            for chart in found.charts
-        ]
-        degree = max((len(c) for c, _ in charts), default=1) - 1
-        lines = [
-            f"VARIABLE = {indices[found.variable] if found.variable is not None else None}",
-            f"CHARTS = {charts!r}",
-            f"GUARDS = {tuple(_code(g) for g in found.guards)!r}",
-            "",
-            "",
-            *self.head("coefficients", ("u", "p"))[:1],
-            *self.head("", ("p",))[1:],
-            "    out[:] = 0.0",
-        ]
-        for i, chart in enumerate(found.charts):
-            for k, coefficient in enumerate(chart.coefficients):
-                lines += self.with_bound(coefficient, f"{i}, {k}", f"{len(charts) + i}, {k}")
-        lines += ["", "", *self.head("guards", ("u", "p"))[:1], *self.head("", ("p",))[1:], "    out[:] = 0.0"]
-        for k, guard in enumerate(found.guards):
-            lines += self.with_bound(guard, f"0, {k}", f"1, {k}")
-        lines += ["", "", *self.lift(found, indices)]
-        assert degree >= 0
-        return "\n".join(lines)
+        return "\n".join(f"{name} = {value!r}" for name, value in _texts(found, self.u).items())
 
-    def with_bound(self, polynomial: sp.Expr, at: str, bound_at: str) -> list[str]:
-        """A polynomial in the parameters, and a bound of the rounding errors of its evaluation.
 
-        The sum of t monomials of degree d in exact doubles takes at most t + d + 4 roundings on the
-        way of each term (Higham 2002, Accuracy and Stability, section 3.1).
-        """
-        import sympy as sp
+def _texts(found: Eliminant, states: Sequence[sp.Symbol]) -> dict[str, Any]:
+    """A polynomial form as text and indices."""
+    indices = {symbol: i for i, symbol in enumerate(states)}
 
-        terms = [term for term in sp.Add.make_args(sp.expand(polynomial)) if term != 0]
-        if not terms:
-            return []
-        degree = max(sum(int(sp.degree(term, s)) for s in term.free_symbols) for term in terms)
-        codes = [_machine(term) for term in terms]
-        lost = [" * ".join(f"({s} != 0.0)" for s in sorted(map(str, t.free_symbols))) or "1" for t in terms]
-        return [
-            f"    out[{at}] = {' + '.join(codes)}",
-            f"    out[{bound_at}] = {UNIT * (len(terms) + degree + 4)!r} * ({' + '.join(f'abs({c})' for c in codes)})"
-            f" + {TINY!r} * ({' + '.join(lost)})",
-        ]
+    def lifts(one: Chart | FreeSet) -> list[tuple[int, str, str]]:
+        return [(indices[s], _code(n), _code(d)) for s, n, d in one.lifts]
 
-    def lift(self, found: Any, indices: Mapping[Any, int]) -> list[str]:
-        """All states from u = (chart, x)."""
-        lines = ["def lift(u, p, out):", "    chart = int(u[0])", *self.head("", ("p",))[1:]]
-        for i, chart in enumerate(found.charts):
-            x = f"u{indices[found.variable]}"
-            lines += [f"    if chart == {i}:", f"        {x} = u[1]", f"        out[{indices[found.variable]}] = {x}"]
-            for symbol, numerator, denominator in chart.lifts:
-                lines += [
-                    f"        {symbol} = ({_machine(numerator)}) / ({_machine(denominator)})",
-                    f"        out[{indices[symbol]}] = {symbol}",
-                ]
-        return lines
+    return {
+        "VARIABLE": indices[found.variable] if found.variable is not None else None,
+        "CHARTS": [([_code(c) for c in chart.coefficients], lifts(chart)) for chart in found.charts],
+        "GUARDS": tuple(_code(g) for g in found.guards),
+        "SETS": [([_code(c) for c in s.coefficients], lifts(s), [indices[f] for f in s.free]) for s in found.sets],
+    }
+
+
+def form_at(system: System, fixed: Mapping[str, float]) -> Form | None:
+    """The polynomial form with numbers for some parameters, in the others in their order; None where there is none.
+
+    Where a guard vanishes the general form does not speak: with the numbers that make it vanish there is another one.
+    """
+    import sympy as sp
+
+    from bifur.systems.eliminate import eliminate
+
+    u = [sp.Symbol(f"u{i}", real=True) for i in range(system.dimension)]
+    free = [name for name in system.parameters if name not in fixed]
+    p = [sp.Symbol(f"p{k}", real=True) for k in range(len(free))]
+    symbols = dict(zip((*system.states, *free), (*u, *p), strict=True))
+    symbols |= {name: sp.Rational(*float(value).as_integer_ratio()) for name, value in fixed.items()}
+    divisors = [d for component in system.expressions for d in expression.denominators(component)]
+    try:
+        components, denominators = _symbolic(system.expressions, symbols), _symbolic(divisors, symbols)
+        found = eliminate(components, u, p, denominators)
+    except (ValueError, TypeError, ZeroDivisionError, AttributeError, sp.PolynomialError):  # a parameter divides by zero
+        found = None
+    return Form(len(u), len(p), _texts(found, u)) if found is not None else None
 
 
 def _power(base: expression.Expression, exponent: int) -> expression.Expression:

@@ -6,6 +6,7 @@ not. Each case ends in a *chart*: a polynomial g(x; p) in the state x, and the o
 rational functions of x. The equilibria are the real roots of all charts, provided that every
 *guard*, a polynomial in the parameters alone, is different from zero: the guards are the
 contents, leading coefficients and resultants whose vanishing would add or merge solutions.
+A case in which states stay free is a *set* of equilibria of that dimension.
 
 Reference: Cox, Little & O'Shea, Ideals, Varieties, and Algorithms, chapter 3 (elimination).
 """
@@ -19,7 +20,8 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-MAX_STATES = 4
+from bifur.systems.derive import MOST_ELIMINATED
+
 MAX_DEGREE = 24
 MAX_TERMS = 4000
 MAX_CASES = 40
@@ -40,12 +42,25 @@ class Chart:
 
 
 @dataclass
+class FreeSet:
+    """Equilibria with the states `free` free: the others by `lifts` from these and from x, a root of `coefficients`.
+
+    Without coefficients x is no root: it is free, or one of the lifts.
+    """
+
+    coefficients: list[sp.Expr]
+    lifts: list[tuple[sp.Symbol, sp.Expr, sp.Expr]]
+    free: list[sp.Symbol]
+
+
+@dataclass
 class Eliminant:
-    """The charts over one state, and the guards."""
+    """The charts over one state, the guards, and sets of equilibria of positive dimension."""
 
     variable: sp.Symbol
     charts: list[Chart]
     guards: list[sp.Expr]
+    sets: list[FreeSet] = field(default_factory=list)
 
 
 @dataclass
@@ -65,7 +80,7 @@ def eliminate(
 
     `denominators` are those of the definition as it was written: what cancels in the components is a pole all the same.
     """
-    if len(states) > MAX_STATES or sum(_expanded_terms(component) for component in components) > 2 * MAX_TERMS:
+    if len(states) > MOST_ELIMINATED or sum(_expanded_terms(component) for component in components) > 2 * MAX_TERMS:
         return None
     poles: list[sp.Expr] = []
     equations = []
@@ -132,6 +147,7 @@ class _Elimination:
         self.poles = poles
         self.guards: dict[sp.Expr, None] = dict.fromkeys(map(sp.expand, divisors))
         self.cases = 0
+        self.sets: list[_Case] = []
 
     def run(self, equations: list[sp.Expr]) -> Eliminant:
         charts: list[Chart] = []
@@ -148,7 +164,66 @@ class _Elimination:
             if len(coefficients) > MAX_DEGREE + 1:
                 raise BudgetError
             charts.append(Chart([sp.expand(c) for c in coefficients], case.lifts))
-        return Eliminant(self.x, charts, list(self.guards))
+        sets = self.free_sets()
+        return Eliminant(self.x, [c for c in (self.outside(c, sets) for c in charts) if c], list(self.guards), sets)
+
+    def outside(self, chart: Chart, sets: list[FreeSet]) -> Chart | None:
+        """A chart without its points in sets of equilibria; None where nothing is left."""
+        polynomial = sum((c * self.x**k for k, c in enumerate(chart.coefficients)), sp.Integer(0))
+        for one in sets:
+            values = self.values(chart.lifts)
+            relations = [sp.fraction(sp.together(s - v))[0] for s, v in self.values(one.lifts).items()]
+            relations += [sum((c * self.x**k for k, c in enumerate(one.coefficients)), sp.Integer(0))]
+            common = polynomial
+            for relation in relations:
+                common = sp.gcd(common, sp.fraction(sp.cancel(sp.together(relation.subs(values))))[0])
+            if self.x in common.free_symbols:
+                polynomial = sp.expand(sp.cancel(polynomial / common))
+            if self.x not in polynomial.free_symbols:
+                return None
+        return Chart([sp.expand(c) for c in sp.Poly(polynomial, self.x).all_coeffs()[::-1]], chart.lifts)
+
+    @staticmethod
+    def values(lifts: list[tuple[sp.Symbol, sp.Expr, sp.Expr]]) -> dict[sp.Symbol, sp.Expr]:
+        """Lifts, each put into the next."""
+        values: dict[sp.Symbol, sp.Expr] = {}
+        for state, numerator, denominator in lifts:
+            values[state] = sp.cancel((numerator / denominator).subs(values))
+        return values
+
+    def free_sets(self) -> list[FreeSet]:
+        """The sets of positive dimension, without those at poles and those that lie in another one."""
+        found: list[tuple[FreeSet, dict[sp.Symbol, sp.Expr], sp.Expr]] = []
+        for case in self.sets:
+            polynomial = case.equations[0] if case.equations else sp.Integer(0)
+            values = self.values(case.lifts)
+            if any(self.vanishes(e, values, polynomial) for e in [*case.nonzero, *self.poles]):
+                continue
+            held = {s for s, _, _ in case.lifts} | ({self.x} if polynomial != 0 else set())
+            free = sorted(self.states - held, key=str)
+            coefficients = sp.Poly(polynomial, self.x).all_coeffs()[::-1] if polynomial != 0 else []
+            found.append((FreeSet([sp.expand(c) for c in coefficients], case.lifts, free), values, polynomial))
+
+        def within(a: int, b: int) -> bool:
+            """Whether set a lies in set b: the equations of b hold all over a."""
+            (one, values, polynomial), (other, others, its) = found[a], found[b]
+            if len(one.free) > len(other.free):
+                return False
+            relations = [sp.fraction(sp.together(state - value))[0] for state, value in others.items()]
+            return all(self.vanishes(e, values, polynomial) for e in [*relations, *([its] if its != 0 else [])])
+
+        kept: list[int] = []
+        for a in range(len(found)):
+            if not any(within(a, b) and not (within(b, a) and a < b) for b in range(len(found)) if b != a):
+                kept.append(a)
+        return [found[a][0] for a in kept]
+
+    def vanishes(self, expression: sp.Expr, values: dict[sp.Symbol, sp.Expr], polynomial: sp.Expr) -> bool:
+        """Whether an expression is zero all over a set, whose x are the roots of a polynomial."""
+        top = sp.fraction(sp.cancel(sp.together(expression.subs(values))))[0]
+        if polynomial == 0 or top == 0:
+            return bool(top == 0)
+        return bool(sp.rem(top, polynomial, self.x) == 0) if self.x in top.free_symbols else False
 
     # ---- the recursion ------------------------------------------------------------------
 
@@ -164,7 +239,12 @@ class _Elimination:
             factors = self.factors(equation)
             if not factors:
                 return []  # a parameter expression, guarded to be nonzero, would have to vanish
+            factors = [factor for factor in factors if factor not in case.nonzero]
+            if not factors:
+                return []  # what is not zero here would have to vanish
             equations.append(factors)
+        single = {factors[0] for factors in equations if len(factors) == 1}
+        equations = [factors for factors in equations if len(factors) == 1 or not single.intersection(factors)]
         for i, factors in enumerate(equations):
             if len(factors) > 1:
                 whole = [sp.Mul(*f) for f in equations]
@@ -180,10 +260,17 @@ class _Elimination:
             if common is None:
                 return []
             rest = [common, *(e for e in rest if e not in alone)]
+        known = self.value_of_x(rest)
+        if known is not None:  # put in, where that has not been done
+            others = [self.numerator(e.subs(self.x, known)) for e in rest if e.free_symbols & self.states != {self.x}]
+            if any(self.x in e.free_symbols and e.free_symbols & self.states != {self.x} for e in rest):
+                leaf = next(e for e in rest if e.free_symbols & self.states == {self.x})
+                return self.solve(_Case([leaf, *others], case.lifts, case.nonzero))
         unknown = set().union(*(e.free_symbols for e in rest)) & self.states
         missing = self.states - unknown - {s for s, _, _ in case.lifts}
-        if missing or not rest:
-            raise BudgetError  # a free state: equilibria of positive dimension for all parameters
+        if not rest or (unknown == {self.x} and missing):  # states that stay free: a set of equilibria
+            self.sets.append(_Case(rest, case.lifts, case.nonzero))
+            return []
         if unknown == {self.x}:
             return [_Case(rest, case.lifts, case.nonzero)]
         return self.reduce(_Case(rest, case.lifts, case.nonzero), unknown - {self.x})
@@ -249,6 +336,15 @@ class _Elimination:
                 self.resultant_guard(sp.cancel(common / divisor), sp.cancel(other / divisor))
             common = divisor
         return common if self.x in common.free_symbols else None
+
+    def value_of_x(self, equations: list[sp.Expr]) -> sp.Expr | None:
+        """What x is, where an equation in it alone is linear."""
+        for equation in equations:
+            if equation.free_symbols & self.states == {self.x} and sp.degree(equation, self.x) == 1:
+                leading, constant = sp.Poly(equation, self.x).all_coeffs()
+                self.add_guard(leading)
+                return -constant / leading
+        return None
 
     # ---- pieces -------------------------------------------------------------------------
 

@@ -1,4 +1,8 @@
-"""Expressions as programs for the kernels' interval arithmetic: every operation once, operands before results."""
+"""Expressions as programs for the kernels' interval arithmetic: every operation once, operands before results.
+
+A system has three: its field, the charts of its polynomial form with their guards, and the lifts from a root of a chart
+to a state.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bifur.kernels import program as kernels
+from bifur.kernels.count import Algebra
+from bifur.kernels.proof import Proof, make_proof
 from bifur.systems import expression
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from bifur.systems.base import System
+    from bifur.systems.derive import Derived
 
 _BINARY = {
     "+": kernels.ADD,
@@ -23,6 +32,38 @@ _BINARY = {
     "**": kernels.REAL_POWER,
 }
 _FUNCTIONS = {name: getattr(kernels, name.upper()) for name in expression.FUNCTIONS}
+
+
+class Programs:
+    """The programs of a system."""
+
+    def __init__(self, system: System, derived: Derived) -> None:
+        parameters = [f"p{k}" for k in range(derived.q)]
+        # where sets of equilibria are in the way the charts alone do not count
+        self.field = Programmed(system.expressions, system.states, tuple(system.parameters))
+        charts = len(derived.charts) if derived.polynomial else 0
+        length = derived.degree + 1
+        zero = expression.number(0)
+        results = list(derived.guard_expressions)
+        lifts: list[expression.Expression] = []
+        for number, chart in enumerate(derived.chart_expressions[:charts]):
+            results += [*chart, *[zero] * (length - len(chart))]
+            lifts += derived.lift_expressions(number)
+        self.charts = Programmed(results, (), parameters)
+        self.lifts = Programmed(lifts, ("x",), parameters)
+        shape = charts, len(derived.guards), length, derived.variable or 0
+        self.algebra = Algebra(self.charts.program, self.lifts.program, np.array(shape, np.int64))
+
+    def proof(self) -> Proof:
+        """The programs with room for one thread."""
+        return make_proof(
+            self.field.program,
+            self.field.slots(),
+            self.field.twofold_slots(),
+            self.algebra,
+            self.charts.slots(),
+            self.lifts.slots(),
+        )
 
 
 class Programmed:

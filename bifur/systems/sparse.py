@@ -13,8 +13,9 @@ from bifur.systems.tape import Tape
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bifur.kernels.types import EliminantKernels, Kernels
+    from bifur.kernels.types import Kernels
     from bifur.systems.base import System
+    from bifur.systems.program import Programs
 
     Array = NDArray[Any]
 
@@ -87,7 +88,7 @@ class LargeDerived(Derived):
         self.system = system
         self.n, self.q = system.dimension, len(system.parameters)
         self.variable = None
-        self.charts, self.guards = (), ()
+        self.charts, self.guards, self.sets = (), (), ()
 
     @cached_property
     def module(self) -> Functions:  # type: ignore[override]
@@ -102,9 +103,9 @@ class LargeDerived(Derived):
         )
 
     @property
-    def eliminant_kernels(self) -> EliminantKernels:
+    def programs(self) -> Programs:  # type: ignore[override]
         """Refused as well."""
-        raise ValueError(f"`system`: {self.system.name} has {self.n} states and no polynomial form")
+        raise ValueError(f"`system`: proofs are for at most {COMPILED} states; {self.system.name} has {self.n}")
 
 
 def is_large(system: System) -> bool:

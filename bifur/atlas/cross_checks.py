@@ -1,0 +1,289 @@
+"""What must hold over a plane whatever the algebra says.
+
+An equilibrium with a regular Jacobian has the index sign det(-J) = (-1)^(number of unstable eigenvalues). While
+parameters change, equilibria come and go in pairs of opposite index, unless one crosses a bound of the states, runs to
+infinity or meets a pole. So the number of equilibria keeps its parity, and the sum of their indices its value, from node
+to node (Milnor 1965, Topology from the Differentiable Viewpoint, chapter 6).
+
+For one or two states the sum is also that of the field on the rim of a box around all equilibria: the difference of its
+signs at the two ends, or the number of its turns (the Poincare index). That needs no equilibrium at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bifur.atlas.plane import KINDS
+from bifur.continuation.equilibria import state_bounds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bifur.continuation.results import Curve
+    from bifur.systems.base import System
+
+    Maps = Mapping[str, NDArray[Any]]
+
+RIM_NODES = 24  # along each axis, whose rim is gone round
+RIM_POINTS = 128  # of a side at first; doubled until the field turns little from point to point
+RIM_DOUBLINGS = 5
+TURN = 1.5  # radians from point to point, well below half a turn: the number of turns is then certain
+NEAR_BOUND = 0.05  # of the range of a state over the plane: an equilibrium so near may have crossed its bound
+FAR = 20.0  # times the median: an equilibrium so far out may have come from infinity or a pole
+RESOLVED = 0.25  # of the distance to the next equilibrium: a longer step from node to node tells nothing
+ASIDE = 1e-3  # of a window: how far a curve may pass beside the nodes that it has to separate
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check over a plane: how much was compared, how much failed, the place of a first failure, what it means."""
+
+    name: str
+    compared: int
+    failed: int
+    where: str
+    message: str
+
+
+def cross_checks(
+    system: System, parameters: NDArray[np.float64], maps: Maps, curves: Sequence[Curve], free: tuple[str, str]
+) -> list[Check]:
+    """All checks of a plane: `parameters` (ny, nx, q) at its nodes, `maps` as in `PlaneData`."""
+    index, known = _indices(system, maps)
+    found = [_parity(maps, known), _sum_of_indices(system, maps, index, known), _continuity(system, parameters, maps)]
+    found.append(_curves_between(system, parameters, maps, curves, free, known))
+    if system.dimension <= 2:
+        found.append(_rims(system, parameters, maps, index, known))
+    return found
+
+
+def _check(name: str, compared: Any, failed: NDArray[np.bool_], message: str) -> Check:
+    places = np.argwhere(failed)
+    where = ""
+    if len(places):
+        axes = " along x" if places.shape[1] > 2 and places[0][0] else ""
+        where = f"[y, x] = {places[0][-2:].tolist()}{axes}"
+    return Check(name, int(compared), len(places), where, message)
+
+
+def _indices(system: System, maps: Maps) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The sum of the indices (ny, nx), and where it is known: nothing degenerate, undecided or missing."""
+    kind, unstable = maps["kind"], maps["n_unstable"].astype(np.int64)
+    there = kind > 0
+    regular = np.isin(kind, [KINDS.index(name) for name in ("sink", "source", "saddle")])
+    index = np.where(there, 1 - 2 * (unstable & 1), 0).sum(axis=-1)
+    return index, (regular | ~there).all(axis=-1) & (maps["completeness"] > 0)
+
+
+def _neighbours(values: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """Pairs of neighbours: along y, and along x."""
+    return [(values[:-1], values[1:]), (values[:, :-1], values[:, 1:])]
+
+
+def _over_pairs(shape: tuple[int, ...], pairs: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """(2, ny, nx): pairs along y and along x, each at its first node."""
+    whole = np.zeros((2, *shape), bool)
+    whole[0, :-1], whole[1, :, :-1] = pairs
+    return whole
+
+
+def _parity(maps: Maps, known: NDArray[np.bool_]) -> Check:
+    """Neighbours whose numbers differ by an odd number, though no bound or pole explains it."""
+    number = maps["n_equilibria"].astype(np.int64)
+    odd = [(a - b) % 2 == 1 for a, b in _neighbours(number)]
+    both = [a & b for a, b in _neighbours(known)]
+    explained = _explained(maps)
+    failed = [o & b & ~e for o, b, e in zip(odd, both, explained, strict=True)]
+    return _check(
+        "parity", sum(b.sum() for b in both), _over_pairs(number.shape, failed),
+        "the number of equilibria changes by an odd number from node to node",
+    )  # fmt: skip
+
+
+def _sum_of_indices(system: System, maps: Maps, index: NDArray[np.int64], known: NDArray[np.bool_]) -> Check:
+    """Neighbours whose sums of indices differ, though no bound or pole explains it."""
+    differs = [a != b for a, b in _neighbours(index)]
+    both = [a & b for a, b in _neighbours(known)]
+    failed = [d & b & ~e for d, b, e in zip(differs, both, _explained(maps), strict=True)]
+    return _check(
+        "indices", sum(b.sum() for b in both), _over_pairs(index.shape, failed),
+        "the sum of the indices changes from node to node: an equilibrium without its partner",
+    )  # fmt: skip
+
+
+def _explained(maps: Maps) -> list[NDArray[np.bool_]]:
+    """Pairs of neighbours of which one holds an equilibrium that may be leaving: near a bound, or far out."""
+    leaving = maps["leaving"]
+    return [a | b for a, b in _neighbours(leaving)]
+
+
+def leaving(system: System, maps: Maps) -> NDArray[np.bool_]:
+    """Nodes (ny, nx) with an equilibrium near a bound of the states, or far out beside the rest of the plane."""
+    state = maps["state"]
+    there = np.isfinite(state).all(axis=-1)
+    if not there.any():
+        return np.zeros(there.shape[:2], bool)
+    low, high = state_bounds(system, None)
+    every = state[there]
+    reach = NEAR_BOUND * np.maximum(np.ptp(every, axis=0), 1e-300)
+    size = np.abs(every).max(axis=-1)
+    with np.errstate(invalid="ignore"):
+        near = ((state - low <= reach) | (high - state <= reach)).any(axis=-1)
+        far = np.abs(state).max(axis=-1) > FAR * max(float(np.median(size)), 1e-300)
+    return ((near | far) & there).any(axis=-1)
+
+
+# ---- continuity of sheets ----------------------------------------------------------------------
+
+
+def _continuity(system: System, parameters: NDArray[np.float64], maps: Maps) -> Check:
+    """Members of one sheet at neighbouring nodes, of which another equilibrium is where the first one leads.
+
+    du = -J^-1 f_p dp predicts the neighbour from a node. Where the step is short beside the distance to the next
+    equilibrium, the nearest to the prediction is the member.
+    """
+    state, sheet = maps["state"], maps["sheet"].astype(np.int64)
+    ny, nx, k, n = state.shape
+    values = {name: parameters[..., i, None] for i, name in enumerate(system.parameters)}
+    u = [state[..., i] for i in range(n)]
+    with np.errstate(all="ignore"):
+        J = np.moveaxis(system.derived.evaluate("jacobian", system, u, values), (0, 1), (-2, -1))
+        F = np.moveaxis(system.derived.evaluate("parameter_jacobian", system, u, values), (0, 1), (-2, -1))
+        good = np.isfinite(J).all(axis=(-2, -1)) & np.isfinite(F).all(axis=(-2, -1))
+        good &= np.abs(np.linalg.det(np.where(good[..., None, None], J, np.eye(n)))) > 0
+        J = np.where(good[..., None, None], J, np.eye(n))
+        slope = -np.linalg.solve(J, F)  # (ny, nx, k, n, q)
+        gap = np.full((ny, nx, k), np.inf)
+        for a in range(k):
+            for b in range(k):
+                if a != b:
+                    apart = np.abs(state[:, :, a] - state[:, :, b]).max(axis=-1)
+                    gap[:, :, a] = np.fmin(gap[:, :, a], apart)
+    compared, failures = 0, []
+    for (p, q), (s, t), (g, _), (d, _), (ok, _), (m, r) in zip(
+        *(_neighbours(v) for v in (parameters, state, gap, slope, good, sheet)), strict=True
+    ):
+        step = np.einsum("yxknq,yxq->yxkn", d, q - p)
+        bad = np.zeros(s.shape[:2], bool)
+        for a in range(k):
+            usable = ok[:, :, a] & (m[:, :, a] >= 0) & (np.abs(step[:, :, a]).max(axis=-1) <= RESOLVED * g[:, :, a])
+            predicted = s[:, :, a] + step[:, :, a]
+            with np.errstate(invalid="ignore"):
+                distance = np.abs(t - predicted[:, :, None]).max(axis=-1)
+            mine = r == m[:, :, a, None]
+            usable &= mine.any(axis=-1)
+            own = np.where(mine, distance, np.inf).min(axis=-1)
+            other = np.where(mine | ~np.isfinite(distance), np.inf, distance).min(axis=-1)
+            compared += int(usable.sum())
+            bad |= usable & (other < RESOLVED * own)
+        failures.append(bad)
+    return _check(
+        "continuity", compared, _over_pairs((ny, nx), failures),
+        "a sheet does not go on where its slope leads: another equilibrium is there",
+    )  # fmt: skip
+
+
+# ---- curves between nodes ----------------------------------------------------------------------
+
+
+def _curves_between(
+    system: System,
+    parameters: NDArray[np.float64],
+    maps: Maps,
+    curves: Sequence[Curve],
+    free: tuple[str, str],
+    known: NDArray[np.bool_],
+) -> Check:
+    """Neighbours along y with different numbers of equilibria between which no fold curve passes."""
+    names = list(system.parameters)
+    number = maps["n_equilibria"].astype(np.int64)
+    x, y = parameters[0, :, names.index(free[0])], parameters[:, 0, names.index(free[1])]
+    differs = (number[:-1] != number[1:]) & known[:-1] & known[1:]
+    crossed = np.zeros(differs.shape, bool)
+    reach = ASIDE * float(np.ptp(y))
+    for curve in curves:
+        if curve.kind != "LP":
+            continue
+        a, b = (curve.parameters[:, curve.free.index(name)] for name in free)
+        for i in range(len(x)):
+            sides = np.flatnonzero((np.minimum(a[:-1], a[1:]) <= x[i]) & (x[i] <= np.maximum(a[:-1], a[1:])))
+            for s in sides:
+                share = 0.5 if a[s] == a[s + 1] else (x[i] - a[s]) / (a[s + 1] - a[s])
+                at = (1 - share) * b[s] + share * b[s + 1]
+                slack = min(reach, 0.05 * abs(at)) + abs(b[s + 1] - b[s])
+                crossed[:, i] |= (y[:-1] - slack <= at) & (at <= y[1:] + slack)
+    explained = _explained(maps)[0]
+    failed = np.zeros((1, *number.shape), bool)
+    failed[0, :-1] = differs & ~crossed & ~explained
+    return _check(
+        "curves", int((known[:-1] & known[1:]).sum()), failed,
+        "the number of equilibria changes between two nodes, and no fold curve passes there",
+    )  # fmt: skip
+
+
+# ---- the rim of a box --------------------------------------------------------------------------
+
+
+def _rims(
+    system: System, parameters: NDArray[np.float64], maps: Maps, index: NDArray[np.int64], known: NDArray[np.bool_]
+) -> Check:
+    """Nodes at which the field on the rim of a box around all equilibria has another index than these have together."""
+    ny, nx = index.shape
+    rows = np.unique(np.linspace(0, ny - 1, min(ny, RIM_NODES)).round().astype(int))
+    columns = np.unique(np.linspace(0, nx - 1, min(nx, RIM_NODES)).round().astype(int))
+    low, high = state_bounds(system, None)
+    compared, failed = 0, np.zeros((ny, nx), bool)
+    for iy in rows:
+        for ix in columns:
+            if not known[iy, ix]:
+                continue
+            values = dict(zip(system.parameters, parameters[iy, ix].tolist(), strict=True))
+            held = maps["state"][iy, ix]
+            turns = _turns(system, values, held[np.isfinite(held).all(axis=-1)], low, high)
+            if turns is not None:
+                compared += 1
+                failed[iy, ix] = turns != index[iy, ix]
+    return _check(
+        "rims", compared, failed,
+        "the field on the rim of a box around the equilibria has another index than they have together",
+    )  # fmt: skip
+
+
+def _turns(
+    system: System,
+    values: Mapping[str, float],
+    states: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> int | None:
+    """The index of the field on the rim of a box around the states, None where that cannot be told."""
+    n = system.dimension
+    inner = np.concatenate([states, np.zeros((1, n))]) if not len(states) else states
+    size = np.maximum(np.ptp(inner, axis=0), np.maximum(1.0, np.abs(inner).max(axis=0)))
+    a, b = np.maximum(inner.min(axis=0) - size, low), np.minimum(inner.max(axis=0) + size, high)
+    if len(states) and (np.any(states <= a) or np.any(states >= b)):
+        return None  # on a bound: neither inside nor outside
+    with np.errstate(all="ignore"):
+        if n == 1:
+            left, right = (float(np.asarray(system.field((end[0],), values))[0]) for end in (a, b))
+            return int((np.sign(left) - np.sign(right)) / 2) if left and right and np.isfinite(left + right) else None
+        points = RIM_POINTS
+        for _ in range(RIM_DOUBLINGS):
+            t = np.linspace(0, 1, points, endpoint=False)
+            x = np.concatenate([t, np.ones(points), 1 - t, np.zeros(points)])
+            y = np.concatenate([np.zeros(points), t, np.ones(points), 1 - t])
+            f, g = np.asarray(system.field((a[0] + (b[0] - a[0]) * x, a[1] + (b[1] - a[1]) * y), values), float)
+            scale_f, scale_g = np.abs(f).max(), np.abs(g).max()
+            if not (np.isfinite(scale_f + scale_g) and scale_f > 0 and scale_g > 0):
+                return None
+            angle = np.arctan2(g / scale_g, f / scale_f)
+            turn = np.diff(np.append(angle, angle[0]))
+            turn -= 2 * np.pi * np.round(turn / (2 * np.pi))
+            if np.abs(turn).max() <= TURN:
+                return round(float(turn.sum() / (2 * np.pi)))
+            points *= 2
+    return None

@@ -1,0 +1,207 @@
+"""All equilibria at a point of a system that is polynomial or rational in its states.
+
+1. The general polynomial form, whose roots are isolated in rigorous floating point.
+2. Where rounding leaves that open: exact rational arithmetic.
+3. Where a guard vanishes the general form does not speak. With the parameters that are zero put in as numbers, and then
+   with all of them, there is another form; it may hold sets of equilibria.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bifur.continuation import exact
+from bifur.continuation.found import Found, FoundSet, inside
+from bifur.kernels import engine, step
+from bifur.kernels.proof import MOST, by_charts
+from bifur.systems import derive, expression, ops
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bifur.systems.base import System
+    from bifur.systems.derive import Form, SetText
+
+    Vector = NDArray[np.float64]
+
+EDGE = 1e-12
+SAMPLES = (0.0, 1.0, -1.0, 0.5, 2.0)  # values of free states that are tried for a point of a set
+MOST_SAMPLES = 125
+TINY = 1e-30  # of the complex step
+_special: weakref.WeakKeyDictionary[System, dict[tuple[str, ...], Form | None]] = weakref.WeakKeyDictionary()
+
+
+def by_algebra(system: System, p: Vector, low: Vector, high: Vector, prove: bool) -> Found | None:
+    """The equilibria inside the bounds and their proved number; None where no form speaks at these parameters.
+
+    Without `prove` the last form, which may take a second, is not tried.
+    """
+    derived = system.derived
+    if derived.polynomial:
+        work = step.make_work(system.dimension, len(p))
+        work.p[:] = p
+        out = np.empty((MOST, system.dimension))
+        count = by_charts(derived.addresses, derived.programs.proof(), out, work)
+        if count >= 0:
+            states = [state.copy() for state in out[:count] if inside(state, low, high)]
+            return Found(states, True, True, edge=edges(system, out[:count], low, high))
+    found = _from_form(system, derived, p, p, low, high) if derived.variable is not None else None
+    if found is not None:
+        return found
+    zero = tuple(name for name, value in zip(system.parameters, p, strict=True) if value == 0.0)
+    if zero and derived.variable is not None:
+        known = _special.setdefault(system, {})
+        if zero not in known:
+            known[zero] = derive.form_at(system, dict.fromkeys(zero, 0.0))
+        form = known[zero]
+        if form is not None:
+            rest = np.array([value for name, value in zip(system.parameters, p, strict=True) if name not in zero])
+            found = _from_form(system, form, p, rest, low, high)
+            if found is not None:
+                return found
+    if prove and system.dimension <= derive.MOST_ELIMINATED:
+        form = derive.form_at(system, dict(zip(system.parameters, p.tolist(), strict=True)))
+        if form is not None:
+            return _from_form(system, form, p, np.empty(0), low, high)
+    return None
+
+
+def edges(system: System, states: Sequence[Vector] | Vector, low: Vector, high: Vector) -> str:
+    """The names of the states that are at their bound up to rounding in some equilibrium; zeros are exact."""
+    names = {}
+    for state in states:
+        for name, value, *limits in zip(system.states, state, low, high, strict=True):
+            for limit in limits:
+                if math.isfinite(limit) and not value == limit == 0.0:
+                    if abs(value - limit) <= EDGE * max(1.0, abs(limit)):
+                        names[name] = None
+    return ", ".join(sorted(names))
+
+
+def _from_form(system: System, form: Form, p: Vector, q: Vector, low: Vector, high: Vector) -> Found | None:
+    """From the exact roots of a form in the parameters q; None where a guard of it vanishes."""
+    if not exact.guards_hold(form, q):
+        return None
+    work = step.make_work(system.dimension, len(p))
+    work.p[:] = p
+    states: list[Vector] = []
+    singular: list[Vector] = []
+    degenerate = ""
+    values = exact.parameter_values(q)
+    for chart, polynomial in enumerate(exact.chart_polynomials(form, q)):
+        if polynomial == 0:
+            return None
+        for root, multiplicity in exact.real_roots(polynomial):
+            balls = exact.lift_balls(form, chart, root, values)
+            state = np.array([float(ball.mid()) for ball in balls])
+            if multiplicity > 1:
+                degenerate = f"an equilibrium of multiplicity {multiplicity}: the point lies on a fold or branch point"
+                singular.append(state)
+            else:
+                sharpened = state.copy()
+                code, _ = engine.newton(system.derived.addresses, sharpened, work, 20)
+                near = np.abs(sharpened - state).max() <= 1e-6 * max(1e-6, np.abs(state).max())
+                state = sharpened if code == step.CONVERGED and near else state
+            states.append(state)
+    sets = tuple(_sets(system, form, q, low, high))
+    edge = edges(system, states, low, high)
+    states = [state for state in states if inside(state, low, high)]
+    singular = [state for state in singular if any(state is other for other in states)]
+    if sets:
+        words = "; ".join(f"{one.words} (dimension {len(one.directions)})" for one in sets)
+        degenerate = f"{'a set' if len(sets) == 1 else 'sets'} of equilibria: {words}"
+        reason = "equilibria are not isolated"
+        return Found(states, False, False, reason, degenerate, tuple(singular), edge, sets)
+    return Found(states, True, True, "", degenerate if singular else "", tuple(singular), edge)
+
+
+# ---- sets of equilibria ---------------------------------------------------------------------
+
+
+def _sets(system: System, form: Form, q: Vector, low: Vector, high: Vector) -> list[FoundSet]:
+    """The sets of a form that reach into the bounds, as far as some samples of their free states tell."""
+    found = []
+    for one in form.sets:
+        names = [f"p{k}" for k in range(form.q)]
+        values: dict[str, Any] = dict(zip(names, q.tolist(), strict=True))
+        roots: list[float | None] = [None]
+        if one.coefficients:
+            texts = [expression.parse(text, names, trusted=True) for text in one.coefficients]
+            exact_values = exact.parameter_values(q)
+            coefficients = expression.evaluate(texts, exact_values, exact.as_fmpq, exact.no_function)
+            roots = [float(root.mid()) for root, _ in exact.real_roots(exact.flint.fmpq_poly(coefficients))]
+        for root in roots:
+            fixed = values if root is None else values | {f"u{form.variable}": root}
+            state, free = _point(form, one, fixed, low, high)
+            if state is not None:
+                directions = _directions(form, one, fixed, free)
+                found.append(FoundSet(state, directions, _words(system, form, one, fixed, state, directions)))
+    return found
+
+
+def _at(form: Form, one: SetText, fixed: Mapping[str, Any], free: Mapping[int, Any]) -> list[Any]:
+    """All states of a set at values of its free ones, in whatever arithmetic these have."""
+    values = dict(fixed) | {f"u{i}": value for i, value in free.items()}
+    names = [*(f"u{i}" for i in range(form.n)), *(f"p{k}" for k in range(form.q))]
+    for state, numerator, denominator in one.lifts:
+        parts = [expression.parse(text, names, trusted=True) for text in (numerator, denominator)]
+        top, bottom = expression.evaluate(parts, values, float, ops.apply)
+        values[f"u{state}"] = np.divide(top, bottom)
+    return [values[f"u{i}"] for i in range(form.n)]
+
+
+def _point(
+    form: Form, one: SetText, fixed: Mapping[str, Any], low: Vector, high: Vector
+) -> tuple[Vector | None, dict[int, float]]:
+    """A point of the set inside the bounds, and its free states; None where no sample gives one."""
+    choices = []
+    for i in one.free:
+        middle = [0.5 * (low[i] + high[i])] if np.isfinite([low[i], high[i]]).all() else []
+        choices.append([float(np.clip(v, low[i], high[i])) for v in (*SAMPLES, *middle)])
+    for sample in itertools.islice(itertools.product(*choices), MOST_SAMPLES):
+        free = dict(zip(one.free, sample, strict=True))
+        with np.errstate(all="ignore"):
+            state = np.array(_at(form, one, fixed, free), float) + 0.0
+        if np.isfinite(state).all() and inside(state, low, high):
+            return state, free
+    return None, {}
+
+
+def _directions(form: Form, one: SetText, fixed: Mapping[str, Any], free: Mapping[int, float]) -> Vector:
+    """Orthonormal tangents (dimension, n) of the set, by the derivative along each free state (complex step)."""
+    rows = []
+    for i in one.free:
+        moved = {j: complex(value, TINY if i == j else 0.0) for j, value in free.items()}
+        rows.append([np.imag(value) / TINY for value in _at(form, one, fixed, moved)])
+    return np.ascontiguousarray(np.linalg.qr(np.array(rows, float).T)[0].T)
+
+
+def _words(
+    system: System, form: Form, one: SetText, fixed: Mapping[str, Any], state: Vector, directions: Vector
+) -> str:
+    """`s = 0, p free`: states that are the same all over the set, or how they follow from the others."""
+    constant = {i for i in range(form.n) if not np.abs(directions[:, i]).max() > 1e-12}
+    shown = {f"u{i}": expression.name(name) for i, name in enumerate(system.states)}
+    shown |= {f"p{k}": expression.number(float(f"{fixed[f'p{k}']:.6g}")) for k in range(form.q)}
+    lifts = {index: texts for index, *texts in one.lifts}
+    parts = []
+    for i, name in enumerate(system.states):
+        if i in one.free:
+            continue
+        if i in constant or i not in lifts:
+            parts.append(f"{name} = {state[i]:.6g}")
+            continue
+        trees = [expression.parse(text, list(shown), trusted=True) for text in lifts[i]]
+        top, bottom = (
+            expression.text(tree) for tree in expression.evaluate(trees, shown, expression.number, expression.call)
+        )
+        value = {"1": top, "-1": f"-({top})"}.get(bottom, f"({top})/({bottom})")
+        parts.append(f"{name} = {value}")
+    free = ", ".join(system.states[i] for i in one.free)
+    return ", ".join([*parts, f"{free} free"])

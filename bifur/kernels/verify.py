@@ -1,0 +1,126 @@
+"""What is said of every equilibrium of a plane, and proved of it: spectrum, kind, enclosure, stability.
+
+The verdict of a node follows from the number that was proved and the enclosures that are proved here: as many of these,
+disjoint and inside the bounds, are all equilibria there are.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import types
+
+from bifur._jit import inline, kernel
+from bifur.kernels.enclosure import UNDECIDED, enclose, load, unstable_beside
+from bifur.kernels.nodes import NOT_ENCLOSED
+from bifur.kernels.parts import engine_at
+from bifur.kernels.pointers import kernels_at
+from bifur.kernels.proof import PROOF
+from bifur.kernels.prune import EDGE, INSIDE, place
+from bifur.kernels.step import WORK
+from bifur.kernels.types import INTS, MATRIX, VECTOR
+
+OVERLAP = -13  # two enclosures overlap
+DIFFERS = -14  # the number of equilibria held is not the number proved
+UNSTABLE_OPEN = -15  # the number is proved; a real part is too close to zero to tell its sign
+
+SINK, SOURCE, SADDLE, DEGENERATE, OPEN = 1, 2, 3, 4, 5  # as in atlas.plane.KINDS
+ROUNDING = 1e-12  # of the largest entry of J: a real part below cannot be told from zero
+
+TENSOR = types.float64[:, :, ::1]
+INT_MATRIX = types.int64[:, ::1]
+
+
+@inline
+def kind_of(unstable, n):
+    """From the number of unstable eigenvalues."""
+    return SINK if unstable == 0 else (SOURCE if unstable == n else SADDLE)
+
+
+@inline
+def overlapping(state, radius, filled):
+    """Whether two of the enclosures of one node meet."""
+    for a in range(len(state)):
+        for b in range(a):
+            if filled[a] == 0 or filled[b] == 0:
+                continue
+            distance = 0.0
+            for i in range(state.shape[1]):
+                distance = max(distance, abs(state[a, i] - state[b, i]))
+            if not distance * (1.0 - 1e-15) > (radius[a] + radius[b]) * (1.0 + 1e-15):
+                return True
+    return False
+
+
+@kernel(
+    types.void(
+        INTS, INTS, PROOF, MATRIX, INTS, VECTOR, VECTOR, INT_MATRIX, TENSOR, TENSOR, TENSOR, INT_MATRIX, INT_MATRIX,
+        INT_MATRIX, MATRIX, MATRIX, INTS, WORK,
+    )
+)  # fmt: skip
+def verify(
+    E, system, X, parameters, expected, low, high, filled, state, re, im, kind, unstable, oscillatory, residual, radius,
+    verdict, W,
+):  # fmt: skip
+    """For m nodes with k slots: all that is known of each equilibrium, and of each node why it is not proved.
+
+    `parameters` (m, q), `expected` (m,) proved numbers or codes, `filled` (m, k) 0, 1, or 2 for a degenerate one;
+    `state` (m, k, n) is sharpened. `radius` NaN: not enclosed; `verdict` 0: all is proved, else a code. A kind is proved
+    where the enclosure is; else it follows from the eigenvalues.
+    """
+    K, solvers = kernels_at(system), engine_at(E).parts.solvers
+    n, room = state.shape[2], state.shape[1]
+    for j in range(len(state)):
+        for k in range(parameters.shape[1]):
+            W.p[k] = parameters[j, k]
+        load(X.field, X.slots, W.p)
+        held, enclosed, inside, decided = 0, True, True, True
+        for c in range(room):
+            radius[j, c] = math.nan
+            if filled[j, c] == 0:
+                continue
+            held += 1
+            u = state[j, c]
+            number = UNDECIDED
+            if filled[j, c] == 1:
+                radius[j, c], number = enclose(X.field, X.slots, X.twofold, u, X.room)
+            K.field(u, W.p, W.field)
+            K.jacobian(u, W.p, W.J)
+            K.magnitude(u, W.p, W.magnitude)
+            worst = size = 0.0
+            for i in range(n):
+                if W.field[i] != 0.0:
+                    worst = max(worst, abs(W.field[i]) / W.magnitude[i])
+                for r in range(n):
+                    size = max(size, abs(W.J[i, r]))
+            residual[j, c] = worst
+            failed = solvers.eigenvalues(W.J, n, W.A, re[j, c], im[j, c]) != 0
+            oscillatory[j, c] = im[j, c, 0] != 0.0
+            positive, smallest = 0, math.inf
+            for i in range(n):
+                positive += re[j, c, i] > 0.0
+                smallest = min(smallest, abs(re[j, c, i]))
+            if math.isnan(radius[j, c]):
+                enclosed = False
+                open_ = failed or not smallest > ROUNDING * size
+                kind[j, c] = DEGENERATE if filled[j, c] == 2 else (OPEN if open_ else kind_of(positive, n))
+                unstable[j, c] = positive
+                continue
+            if number == UNDECIDED and n > 2 and not failed:
+                number = unstable_beside(X.room, 0.5 * smallest, n)
+            inside = inside and place(u, radius[j, c], low, high) == INSIDE
+            decided = decided and number != UNDECIDED
+            kind[j, c] = OPEN if number == UNDECIDED else kind_of(number, n)
+            unstable[j, c] = positive if number == UNDECIDED else number
+        if expected[j] < 0:
+            verdict[j] = expected[j]
+        elif held != expected[j]:
+            verdict[j] = DIFFERS
+        elif not enclosed:
+            verdict[j] = NOT_ENCLOSED
+        elif not inside:
+            verdict[j] = EDGE
+        elif overlapping(state[j], radius[j], filled[j]):
+            verdict[j] = OVERLAP
+        else:
+            verdict[j] = 0 if decided else UNSTABLE_OPEN
