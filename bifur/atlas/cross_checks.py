@@ -11,7 +11,9 @@ signs at the two ends, or the number of its turns (the Poincare index). That nee
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ import numpy as np
 
 from bifur.atlas.plane import KINDS
 from bifur.continuation.equilibria import state_bounds
+from bifur.kernels import step, sweep
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,12 +53,21 @@ class Check:
 
 
 def cross_checks(
-    system: System, parameters: NDArray[np.float64], maps: Maps, curves: Sequence[Curve], free: tuple[str, str]
+    system: System,
+    parameters: NDArray[np.float64],
+    maps: Maps,
+    curves: Sequence[Curve],
+    free: tuple[str, str],
+    threads: int | None = None,
 ) -> list[Check]:
     """All checks of a plane: `parameters` (ny, nx, q) at its nodes, `maps` as in `PlaneData`."""
     index, known = _indices(system, maps)
-    found = [_parity(maps, known), _sum_of_indices(system, maps, index, known), _continuity(system, parameters, maps)]
-    found.append(_curves_between(system, parameters, maps, curves, free, known))
+    found = [
+        _parity(system, maps, known),
+        _sum_of_indices(system, maps, index, known),
+        _continuity(system, parameters, maps, threads),
+        _curves_between(system, parameters, maps, curves, free, known),
+    ]
     if system.dimension <= 2:
         found.append(_rims(system, parameters, maps, index, known))
     return found
@@ -91,13 +103,12 @@ def _over_pairs(shape: tuple[int, ...], pairs: Sequence[NDArray[np.bool_]]) -> N
     return whole
 
 
-def _parity(maps: Maps, known: NDArray[np.bool_]) -> Check:
+def _parity(system: System, maps: Maps, known: NDArray[np.bool_]) -> Check:
     """Neighbours whose numbers differ by an odd number, though no bound or pole explains it."""
     number = maps["n_equilibria"].astype(np.int64)
     odd = [(a - b) % 2 == 1 for a, b in _neighbours(number)]
     both = [a & b for a, b in _neighbours(known)]
-    explained = _explained(maps)
-    failed = [o & b & ~e for o, b, e in zip(odd, both, explained, strict=True)]
+    failed = _unexplained(system, maps, [o & b for o, b in zip(odd, both, strict=True)])
     return _check(
         "parity", sum(b.sum() for b in both), _over_pairs(number.shape, failed),
         "the number of equilibria changes by an odd number from node to node",
@@ -108,20 +119,22 @@ def _sum_of_indices(system: System, maps: Maps, index: NDArray[np.int64], known:
     """Neighbours whose sums of indices differ, though no bound or pole explains it."""
     differs = [a != b for a, b in _neighbours(index)]
     both = [a & b for a, b in _neighbours(known)]
-    failed = [d & b & ~e for d, b, e in zip(differs, both, _explained(maps), strict=True)]
+    failed = _unexplained(system, maps, [d & b for d, b in zip(differs, both, strict=True)])
     return _check(
         "indices", sum(b.sum() for b in both), _over_pairs(index.shape, failed),
         "the sum of the indices changes from node to node: an equilibrium without its partner",
     )  # fmt: skip
 
 
-def _explained(maps: Maps) -> list[NDArray[np.bool_]]:
-    """Pairs of neighbours of which one holds an equilibrium that may be leaving: near a bound, or far out."""
-    leaving = maps["leaving"]
-    return [a | b for a, b in _neighbours(leaving)]
+def _unexplained(system: System, maps: Maps, failed: list[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
+    """Failed pairs but for those of which one holds an equilibrium that may be leaving: near a bound, or far out."""
+    if not any(pairs.any() for pairs in failed):
+        return failed
+    gone = _leaving(system, maps)
+    return [pairs & ~a & ~b for pairs, (a, b) in zip(failed, _neighbours(gone), strict=False)]
 
 
-def leaving(system: System, maps: Maps) -> NDArray[np.bool_]:
+def _leaving(system: System, maps: Maps) -> NDArray[np.bool_]:
     """Nodes (ny, nx) with an equilibrium near a bound of the states, or far out beside the rest of the plane."""
     state = maps["state"]
     there = np.isfinite(state).all(axis=-1)
@@ -140,49 +153,35 @@ def leaving(system: System, maps: Maps) -> NDArray[np.bool_]:
 # ---- continuity of sheets ----------------------------------------------------------------------
 
 
-def _continuity(system: System, parameters: NDArray[np.float64], maps: Maps) -> Check:
+def _continuity(system: System, parameters: NDArray[np.float64], maps: Maps, threads: int | None) -> Check:
     """Members of one sheet at neighbouring nodes, of which another equilibrium is where the first one leads.
 
     du = -J^-1 f_p dp predicts the neighbour from a node. Where the step is short beside the distance to the next
     equilibrium, the nearest to the prediction is the member.
     """
-    state, sheet = maps["state"], maps["sheet"].astype(np.int64)
-    ny, nx, k, n = state.shape
-    values = {name: parameters[..., i, None] for i, name in enumerate(system.parameters)}
-    u = [state[..., i] for i in range(n)]
-    with np.errstate(all="ignore"):
-        J = np.moveaxis(system.derived.evaluate("jacobian", system, u, values), (0, 1), (-2, -1))
-        F = np.moveaxis(system.derived.evaluate("parameter_jacobian", system, u, values), (0, 1), (-2, -1))
-        good = np.isfinite(J).all(axis=(-2, -1)) & np.isfinite(F).all(axis=(-2, -1))
-        good &= np.abs(np.linalg.det(np.where(good[..., None, None], J, np.eye(n)))) > 0
-        J = np.where(good[..., None, None], J, np.eye(n))
-        slope = -np.linalg.solve(J, F)  # (ny, nx, k, n, q)
-        gap = np.full((ny, nx, k), np.inf)
-        for a in range(k):
-            for b in range(k):
-                if a != b:
-                    apart = np.abs(state[:, :, a] - state[:, :, b]).max(axis=-1)
-                    gap[:, :, a] = np.fmin(gap[:, :, a], apart)
-    compared, failures = 0, []
-    for (p, q), (s, t), (g, _), (d, _), (ok, _), (m, r) in zip(
-        *(_neighbours(v) for v in (parameters, state, gap, slope, good, sheet)), strict=True
-    ):
-        step = np.einsum("yxknq,yxq->yxkn", d, q - p)
-        bad = np.zeros(s.shape[:2], bool)
-        for a in range(k):
-            usable = ok[:, :, a] & (m[:, :, a] >= 0) & (np.abs(step[:, :, a]).max(axis=-1) <= RESOLVED * g[:, :, a])
-            predicted = s[:, :, a] + step[:, :, a]
-            with np.errstate(invalid="ignore"):
-                distance = np.abs(t - predicted[:, :, None]).max(axis=-1)
-            mine = r == m[:, :, a, None]
-            usable &= mine.any(axis=-1)
-            own = np.where(mine, distance, np.inf).min(axis=-1)
-            other = np.where(mine | ~np.isfinite(distance), np.inf, distance).min(axis=-1)
-            compared += int(usable.sum())
-            bad |= usable & (other < RESOLVED * own)
-        failures.append(bad)
+    ny, nx = maps["sheet"].shape[:2]
+    sheet, state = maps["sheet"].astype(np.int64), np.ascontiguousarray(maps["state"])
+    failed = np.zeros((2, ny, nx), np.int64)
+    addresses, q = system.derived.addresses, parameters.shape[-1]
+
+    def row(iy: int) -> int:
+        work, change = step.make_work(system.dimension, q), np.zeros(q)
+        compared = 0
+        here = parameters[iy], state[iy], sheet[iy]
+        for axis, (p, u, s, p2, u2, s2) in enumerate(
+            (
+                (*here, parameters[min(iy + 1, ny - 1)], state[min(iy + 1, ny - 1)], sheet[min(iy + 1, ny - 1)]),
+                (*(v[:-1] for v in here), *(v[1:] for v in here)),
+            )
+        ):
+            bad = failed[axis, iy, : len(p)]
+            compared += sweep.jumps(addresses, p, p2, u, s, u2, s2, RESOLVED, change, bad, work)
+        return compared
+
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        compared = sum(pool.map(row, range(ny)))
     return _check(
-        "continuity", compared, _over_pairs((ny, nx), failures),
+        "continuity", compared, failed > 0,
         "a sheet does not go on where its slope leads: another equilibrium is there",
     )  # fmt: skip
 
@@ -216,9 +215,8 @@ def _curves_between(
                 at = (1 - share) * b[s] + share * b[s + 1]
                 slack = min(reach, 0.05 * abs(at)) + abs(b[s + 1] - b[s])
                 crossed[:, i] |= (y[:-1] - slack <= at) & (at <= y[1:] + slack)
-    explained = _explained(maps)[0]
     failed = np.zeros((1, *number.shape), bool)
-    failed[0, :-1] = differs & ~crossed & ~explained
+    failed[0, :-1] = _unexplained(system, maps, [differs & ~crossed])[0]
     return _check(
         "curves", int((known[:-1] & known[1:]).sum()), failed,
         "the number of equilibria changes between two nodes, and no fold curve passes there",

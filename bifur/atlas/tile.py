@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bifur.atlas.cross_checks import cross_checks, leaving
+from bifur.atlas.cross_checks import cross_checks
 from bifur.atlas.plane import DOUBTS, KINDS, LedgerEntry, PlaneData, Region
 from bifur.continuation import exact
 from bifur.continuation.agreement import fold_gaps
@@ -79,7 +79,7 @@ def compute_plane(plane: PlaneSpec, progress: Progress | None = None, threads: i
     maps["region"], regions = _regions(maps)
     _float_maps(plane, maps, curves)
     diagrams = _diagrams(plane)
-    checks = cross_checks(system, _parameters(plane), maps | {"leaving": leaving(system, maps)}, curves, plane.free)
+    checks = cross_checks(system, _parameters(plane), maps, curves, plane.free, threads)
     ledger += [
         LedgerEntry(f"{c.failed} of {c.compared}, first {c.where}", "cross-check", c.name, c.message)
         for c in checks
@@ -210,7 +210,7 @@ def _verdicts(sheets: Sheets, maps: dict[str, NDArray[Any]], ledger: list[Ledger
     filled = np.isfinite(sheets.state).all(axis=-1)
     doubt = maps["doubt"]
     everywhere = (sheets.followed | ~filled).all(axis=-1)
-    agreed = np.isin(doubt, [CODES["searched"], CODES["budget"]])
+    agreed = np.isin(doubt, [CODES["searched"], CODES["budget"], CODES["cluster"]])
     doubt[agreed & ~everywhere] = CODES["not_followed"]
     completeness = np.full(doubt.shape, UNKNOWN, np.int8)
     completeness[(doubt == CODES["none"]) | (doubt == CODES["stability"])] = PROVED

@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK = 8  # slices per task of a thread
-START_COUNT = 48  # starts per node where the system has no charts
-MOST_BOXES = 5000  # of branch and prune at a node
+START_COUNT = 96  # starts per node where the system has no charts
+MOST_BOXES = 20_000  # of branch and prune at a node
 MOST_EXACT = 400  # nodes of a task that are solved one by one, about a millisecond each
 ROOM = 24
-DEGENERATE = -16  # code of a node: an equilibrium there is multiple, or there is a set of them
 Progress = Callable[[int, int], None]
 
 
@@ -243,7 +242,7 @@ class _Sweep:
             singular[c] = equilibrium.kind == "degenerate"
         if found.completeness == "proved":
             return len(found)
-        return DEGENERATE if found.degenerate else code
+        return nodes.DEGENERATE if found.degenerate else code
 
     def sheets(self, solved: list[_Solved]) -> Sheets:
         """Identities over the plane, and the slices as images."""
@@ -304,10 +303,11 @@ class _Sweep:
                 p = self.p.copy()
                 p[self.across] = self.x[i - 1]
                 before = slices[i - 1]
+                change = np.zeros(len(p))
+                change[self.across] = self.x[i] - self.x[i - 1]
                 sweep.link(
-                    self.addresses, self.at, self.y, p, self.across, before.state, before.arc, z.state, z.arc,
-                    float(self.x[i] - self.x[i - 1]), votes, work,
-                )  # fmt: skip
+                    self.addresses, self.at, self.y, p, change, before.state, before.arc, z.state, z.arc, votes, work
+                )
                 for a, number in labels[-1].items():
                     b = int(votes[a].argmax())
                     if votes[a, b] and int(votes[:, b].argmax()) == a:

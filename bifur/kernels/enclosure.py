@@ -24,6 +24,7 @@ from bifur.kernels.types import F8, I8, INTS, MATRIX, VECTOR
 UNDECIDED = -1
 FIRST = 2.0**-40  # radius that is tried first, relative to the largest state
 ATTEMPTS = 8
+ZERO = 1e-11  # relative to the largest state, or absolute where all are small
 SHARPENED = 4  # corrections at most
 NEAR = 0.0625  # of the radius: a state whose correction is larger is sharpened
 # radius around a state at which the field is zero without any rounding; all others are larger
@@ -302,6 +303,34 @@ def unstable_beside(R, shift, n):
 # ---- both ----------------------------------------------------------------------------------------
 
 
+@inline
+def vanishes(R, n):
+    """Whether the field is zero without any rounding."""
+    for i in range(2 * n):
+        if R.rows[FIELD, i] != 0.0:
+            return False
+    return True
+
+
+@inline
+def snap(P, V, u, R):
+    """What is zero but for rounding becomes zero, where that makes the field vanish exactly."""
+    n, size, tiny = len(u), 1.0, False
+    for i in range(n):
+        size = max(size, abs(u[i]))
+    for i in range(n):
+        tiny = tiny or 0.0 < abs(u[i]) <= ZERO * size
+    if not tiny:
+        return
+    for i in range(n):
+        R.rows[COLUMN, i] = u[i]
+        if abs(u[i]) <= ZERO * size:
+            u[i] = 0.0
+    if at_point(P, V, u, R.rows[FIELD]) != WHOLE or not vanishes(R, n):
+        for i in range(n):
+            u[i] = R.rows[COLUMN, i]
+
+
 @kernel(types.Tuple((F8, I8))(PROGRAM, MATRIX, MATRIX, VECTOR, ROOM))
 def enclose(P, V, D, u, R):
     """(radius, number of unstable eigenvalues): exactly one equilibrium lies in the box of this radius around u.
@@ -310,11 +339,10 @@ def enclose(P, V, D, u, R):
     too close to zero, or see `unstable_beside`. A radius is a power of two; EXACT says that u itself is the equilibrium.
     """
     n = len(u)
+    snap(P, V, u, R)
     if at_point(P, V, u, R.rows[FIELD]) != WHOLE:
         return math.nan, UNDECIDED
-    exact = True
-    for i in range(n):
-        exact = exact and R.rows[FIELD, 2 * i] == 0.0 and R.rows[FIELD, 2 * i + 1] == 0.0
+    exact = vanishes(R, n)
     size = 0.0
     for i in range(n):
         size = max(size, abs(u[i]))

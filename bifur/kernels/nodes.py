@@ -27,6 +27,7 @@ SEARCHED = -6  # two searches agree: found, not proved
 OVERFLOW = -7  # more equilibria than there is room for
 NOT_ENCLOSED = -8  # an equilibrium could not be enclosed
 DISAGREE = -12  # two searches do not agree
+DEGENERATE = -16  # solved exactly: an equilibrium is multiple, or there is a set of them
 GIVEN_UP = 3  # failures of branch and prune in a row, after which it is tried at every SELDOM-th node
 SELDOM = 16
 
@@ -128,7 +129,7 @@ def solve(system, X, free, starts, P, x, budget, prunes, stack, count, size, sta
                     code = found
                 if code < 0:
                     found, agree = by_both(K, starts, P.low, P.high, now, W)
-                    code = SEARCHED if agree else DISAGREE
+                    code = code if agree else DISAGREE
                 size[i, j], number = _keep(X, P, now, found, False, state[i, j], W.p, True)
                 count[i, j] = code if code < 0 or number == OVERFLOW else number
                 if number == OVERFLOW:

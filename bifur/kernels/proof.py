@@ -64,24 +64,31 @@ def make_proof(
 
 
 @inline
-def together(u, v):
-    """Whether two states are too near to each other to be told apart in doubles."""
-    distance = size = 0.0
+def size_of(u):
+    """The largest state."""
+    size = 0.0
     for i in range(len(u)):
-        distance = max(distance, abs(u[i] - v[i]))
-        size = max(size, abs(u[i]), abs(v[i]))
-    return distance <= TOGETHER * size
+        size = max(size, abs(u[i]))
+    return size
 
 
 @inline
 def settled(K, rows, index, W):
-    """Newton on row `index`; whether it converges, to none of the rows before."""
+    """Newton on row `index`; whether it converges, to none of the rows before.
+
+    Two are the same within TOGETHER of their size, and of where Newton began: one that has run into zero is no new one.
+    """
     u = rows[index]
+    began = size_of(u)
     code, _ = newton(K, u, W, 20)
     if code != CONVERGED:
         return False
+    began = max(began, size_of(u))
     for other in range(index):
-        if together(rows[other], u):
+        distance = 0.0
+        for i in range(len(u)):
+            distance = max(distance, abs(u[i] - rows[other, i]))
+        if distance <= TOGETHER * max(began, size_of(rows[other])):
             return False
     return True
 

@@ -46,7 +46,6 @@ SHRUNK = 0.7  # a box that shrinks less is cut
 THIN = 1e-9  # relative to the whole box
 SMALL = 1e-11  # relative to the size of the states
 CHORDS = 30
-ZERO = 1e-9
 DEEP = 4000
 
 
@@ -190,16 +189,6 @@ def _settle(P, V, D, R, u):
         for i in range(n):
             u[i] -= R.rows[0, i]
         before = step
-    # what is zero but for rounding becomes zero, where that makes the field vanish exactly
-    for i in range(n):
-        R.rows[0, i] = u[i]
-        u[i] = 0.0 if abs(u[i]) <= ZERO else u[i]
-    at_point(P, V, u, R.rows[FIELD])
-    exact = True
-    for i in range(2 * n):
-        exact = exact and R.rows[FIELD, i] == 0.0
-    for i in range(n):
-        u[i] = u[i] if exact else R.rows[0, i]
     radius, _ = enclose(P, V, D, u, R)
     return radius
 
