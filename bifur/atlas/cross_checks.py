@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bifur.atlas.plane import KINDS
+from bifur.atlas.plane import DOUBTS, KINDS
 from bifur.continuation.equilibria import state_bounds
 from bifur.kernels import step, sweep
 
@@ -35,7 +35,8 @@ RIM_NODES = 24  # along each axis, whose rim is gone round
 RIM_POINTS = 128  # of a side at first; doubled until the field turns little from point to point
 RIM_DOUBLINGS = 5
 TURN = 1.5  # radians from point to point, well below half a turn: the number of turns is then certain
-NEAR_BOUND = 0.05  # of the range of a state over the plane: an equilibrium so near may have crossed its bound
+LONGER = 2.0  # times the step that its slope tells, an equilibrium may have moved
+MOST_EXPLAINED = 2000  # pairs
 FAR = 20.0  # times the median: an equilibrium so far out may have come from infinity or a pole
 RESOLVED = 0.25  # of the distance to the next equilibrium: a longer step from node to node tells nothing
 ASIDE = 1e-3  # of a window: how far a curve may pass beside the nodes that it has to separate
@@ -63,8 +64,8 @@ def cross_checks(
     """All checks of a plane: `parameters` (ny, nx, q) at its nodes, `maps` as in `PlaneData`."""
     index, known = _indices(system, maps)
     found = [
-        _parity(system, maps, known),
-        _sum_of_indices(system, maps, index, known),
+        _parity(system, parameters, maps, known),
+        _sum_of_indices(system, parameters, maps, index, known),
         _continuity(system, parameters, maps, threads),
         _curves_between(system, parameters, maps, curves, free, known),
     ]
@@ -88,7 +89,8 @@ def _indices(system: System, maps: Maps) -> tuple[NDArray[np.int64], NDArray[np.
     there = kind > 0
     regular = np.isin(kind, [KINDS.index(name) for name in ("sink", "source", "saddle")])
     index = np.where(there, 1 - 2 * (unstable & 1), 0).sum(axis=-1)
-    return index, (regular | ~there).all(axis=-1) & (maps["completeness"] > 0)
+    multiple = np.isin(maps["doubt"], [list(DOUBTS).index(name) for name in ("cluster", "degenerate")])
+    return index, (regular | ~there).all(axis=-1) & (maps["completeness"] > 0) & ~multiple
 
 
 def _neighbours(values: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
@@ -103,51 +105,73 @@ def _over_pairs(shape: tuple[int, ...], pairs: Sequence[NDArray[np.bool_]]) -> N
     return whole
 
 
-def _parity(system: System, maps: Maps, known: NDArray[np.bool_]) -> Check:
+def _parity(system: System, parameters: NDArray[np.float64], maps: Maps, known: NDArray[np.bool_]) -> Check:
     """Neighbours whose numbers differ by an odd number, though no bound or pole explains it."""
     number = maps["n_equilibria"].astype(np.int64)
     odd = [(a - b) % 2 == 1 for a, b in _neighbours(number)]
     both = [a & b for a, b in _neighbours(known)]
-    failed = _unexplained(system, maps, [o & b for o, b in zip(odd, both, strict=True)])
+    failed = _unexplained(system, parameters, maps, [o & b for o, b in zip(odd, both, strict=True)])
     return _check(
         "parity", sum(b.sum() for b in both), _over_pairs(number.shape, failed),
         "the number of equilibria changes by an odd number from node to node",
     )  # fmt: skip
 
 
-def _sum_of_indices(system: System, maps: Maps, index: NDArray[np.int64], known: NDArray[np.bool_]) -> Check:
+def _sum_of_indices(
+    system: System, parameters: NDArray[np.float64], maps: Maps, index: NDArray[np.int64], known: NDArray[np.bool_]
+) -> Check:
     """Neighbours whose sums of indices differ, though no bound or pole explains it."""
     differs = [a != b for a, b in _neighbours(index)]
     both = [a & b for a, b in _neighbours(known)]
-    failed = _unexplained(system, maps, [d & b for d, b in zip(differs, both, strict=True)])
+    failed = _unexplained(system, parameters, maps, [d & b for d, b in zip(differs, both, strict=True)])
     return _check(
         "indices", sum(b.sum() for b in both), _over_pairs(index.shape, failed),
         "the sum of the indices changes from node to node: an equilibrium without its partner",
     )  # fmt: skip
 
 
-def _unexplained(system: System, maps: Maps, failed: list[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
-    """Failed pairs but for those of which one holds an equilibrium that may be leaving: near a bound, or far out."""
+def _unexplained(
+    system: System, parameters: NDArray[np.float64], maps: Maps, failed: list[NDArray[np.bool_]]
+) -> list[NDArray[np.bool_]]:
+    """Failed pairs but for those of which one node holds an equilibrium that leaves: over a bound, or to infinity."""
     if not any(pairs.any() for pairs in failed):
         return failed
-    gone = _leaving(system, maps)
-    return [pairs & ~a & ~b for pairs, (a, b) in zip(failed, _neighbours(gone), strict=False)]
-
-
-def _leaving(system: System, maps: Maps) -> NDArray[np.bool_]:
-    """Nodes (ny, nx) with an equilibrium near a bound of the states, or far out beside the rest of the plane."""
-    state = maps["state"]
-    there = np.isfinite(state).all(axis=-1)
-    if not there.any():
-        return np.zeros(there.shape[:2], bool)
     low, high = state_bounds(system, None)
-    every = state[there]
-    reach = NEAR_BOUND * np.maximum(np.ptp(every, axis=0), 1e-300)
-    size = np.abs(every).max(axis=-1)
-    with np.errstate(invalid="ignore"):
-        near = ((state - low <= reach) | (high - state <= reach)).any(axis=-1)
-        far = np.abs(state).max(axis=-1) > FAR * max(float(np.median(size)), 1e-300)
-    return ((near | far) & there).any(axis=-1)
+    state = maps["state"]
+    sizes = np.abs(state[np.isfinite(state).all(axis=-1)]).max(axis=-1)
+    far = FAR * max(float(np.median(sizes)), 1e-300) if len(sizes) else np.inf
+    found = []
+    for pairs, (p, q), (u, v) in zip(failed, _neighbours(parameters), _neighbours(state), strict=False):
+        left = pairs.copy()
+        for place in map(tuple, np.argwhere(pairs)[:MOST_EXPLAINED]):
+            left[place] = not any(
+                _leaves(system, here, one, there - here, low, high, far)
+                for here, there, members in ((p[place], q[place], u[place]), (q[place], p[place], v[place]))
+                for one in members[np.isfinite(members).all(axis=-1)]
+            )
+        found.append(left)
+    return found
+
+
+def _leaves(
+    system: System,
+    p: NDArray[np.float64],
+    u: NDArray[np.float64],
+    change: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    far: float,
+) -> bool:
+    """Whether an equilibrium may leave on the way to a neighbour: far out, or its slope leads it over a bound."""
+    if np.abs(u).max() > far:
+        return True
+    values = dict(zip(system.parameters, p.tolist(), strict=True))
+    with np.errstate(all="ignore"):
+        J = system.derived.evaluate("jacobian", system, u, values)
+        F = system.derived.evaluate("parameter_jacobian", system, u, values)
+        step = -np.linalg.lstsq(J, F @ change, rcond=None)[0] if np.isfinite(J).all() and np.isfinite(F).all() else u
+    reached = np.minimum(u, u + LONGER * step), np.maximum(u, u + LONGER * step)
+    return bool(np.any(reached[0] <= low) or np.any(reached[1] >= high))
 
 
 # ---- continuity of sheets ----------------------------------------------------------------------
@@ -216,7 +240,7 @@ def _curves_between(
                 slack = min(reach, 0.05 * abs(at)) + abs(b[s + 1] - b[s])
                 crossed[:, i] |= (y[:-1] - slack <= at) & (at <= y[1:] + slack)
     failed = np.zeros((1, *number.shape), bool)
-    failed[0, :-1] = _unexplained(system, maps, [differs & ~crossed])[0]
+    failed[0, :-1] = _unexplained(system, parameters, maps, [differs & ~crossed])[0]
     return _check(
         "curves", int((known[:-1] & known[1:]).sum()), failed,
         "the number of equilibria changes between two nodes, and no fold curve passes there",

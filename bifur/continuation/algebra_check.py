@@ -82,9 +82,7 @@ def alone(
             with np.errstate(all="ignore"):
                 c = np.array([float(x) for x in expression.evaluate(chart, named, float, ops.apply)])
             for x in _double_roots(c):
-                state = np.zeros(problem.system.dimension)
-                with np.errstate(all="ignore"):
-                    derived.module.lift((float(number), x), p, state)
+                state = derived.lift(number, x, p)
                 if (
                     np.isfinite(state).all()
                     and problem.holds(state)

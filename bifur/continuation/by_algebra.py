@@ -114,8 +114,7 @@ def _from_form(system: System, form: Form, p: Vector, q: Vector, low: Vector, hi
     states = [state for state in states if inside(state, low, high)]
     singular = [state for state in singular if any(state is other for other in states)]
     if sets:
-        words = "; ".join(f"{one.words} (dimension {len(one.directions)})" for one in sets)
-        degenerate = f"{'a set' if len(sets) == 1 else 'sets'} of equilibria: {words}"
+        degenerate = "; ".join(f"a set of equilibria of dimension {len(one.directions)}: {one.words}" for one in sets)
         reason = "equilibria are not isolated"
         return Found(states, False, False, reason, degenerate, tuple(singular), edge, sets)
     return Found(states, True, True, "", degenerate if singular else "", tuple(singular), edge)

@@ -33,6 +33,7 @@ ON_SET = 1e-12  # relative residual
 DISTANCES = (1e-3, 1e-2, 4e-2)
 SCALES = (0.3, 3.0, 30.0)
 REGULAR = 1e12  # condition number
+SINGULAR = 1e-3  # how near to a multiple equilibrium Newton may take something else for it
 FACES = 5  # combinations of so many faces are started from
 
 
@@ -175,8 +176,8 @@ def _with_images(
 ) -> list[tuple[NDArray[np.float64], float]]:
     """Adds the images of what was found under the declared symmetries, inside the bounds."""
     images = [S @ state for S in system.mirrors for state, radius in found if not math.isnan(radius)]
-    inside = [image for image in images if inside(image, low, high)]
-    return _distinct(system, p, np.array(inside), low, found) if inside else found
+    within = [image for image in images if inside(image, low, high)]
+    return _distinct(system, p, np.array(within), low, found) if within else found
 
 
 def _with_faces(
@@ -281,7 +282,7 @@ def _distinct(
         # where no box can be proved, distance has to do; the verdict is not above "probable" then
         if math.isnan(radius):
             size = np.abs(state).max()
-            near = 1e-8 * size if _on_regular_face(system, p, state, low) else 1e-5 * max(1.0, size)
+            near = 1e-8 * size if _on_regular_face(system, p, state, low) else SINGULAR * max(1.0, size)
             if any(math.isnan(r) and np.abs(state - other).max() <= near for other, r in kept):
                 continue
         kept.append((state, radius))

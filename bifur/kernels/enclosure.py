@@ -25,6 +25,7 @@ UNDECIDED = -1
 FIRST = 2.0**-40  # radius that is tried first, relative to the largest state
 ATTEMPTS = 8
 ZERO = 1e-11  # relative to the largest state, or absolute where all are small
+GROWN = 1.001
 SHARPENED = 4  # corrections at most
 NEAR = 0.0625  # of the radius: a state whose correction is larger is sharpened
 # radius around a state at which the field is zero without any rounding; all others are larger
@@ -314,7 +315,7 @@ def vanishes(R, n):
 
 @inline
 def snap(P, V, u, R):
-    """What is zero but for rounding becomes zero, where that makes the field vanish exactly."""
+    """States that are zero but for rounding become zero, where no component of the field grows by that."""
     n, size, tiny = len(u), 1.0, False
     for i in range(n):
         size = max(size, abs(u[i]))
@@ -322,13 +323,17 @@ def snap(P, V, u, R):
         tiny = tiny or 0.0 < abs(u[i]) <= ZERO * size
     if not tiny:
         return
+    good = at_point(P, V, u, R.rows[ABOVE]) == WHOLE
     for i in range(n):
         R.rows[COLUMN, i] = u[i]
         if abs(u[i]) <= ZERO * size:
             u[i] = 0.0
-    if at_point(P, V, u, R.rows[FIELD]) != WHOLE or not vanishes(R, n):
-        for i in range(n):
-            u[i] = R.rows[COLUMN, i]
+    good = good and at_point(P, V, u, R.rows[BELOW]) == WHOLE
+    for i in range(0, 2 * n, 2):
+        before = iv.magnitude(R.rows[ABOVE, i], R.rows[ABOVE, i + 1])
+        good = good and iv.magnitude(R.rows[BELOW, i], R.rows[BELOW, i + 1]) <= GROWN * before
+    for i in range(n):
+        u[i] = u[i] if good else R.rows[COLUMN, i]
 
 
 @kernel(types.Tuple((F8, I8))(PROGRAM, MATRIX, MATRIX, VECTOR, ROOM))

@@ -154,20 +154,27 @@ def power(a, b, n):
 # ---- functions ----------------------------------------------------------------------------------
 
 
+# where a function is zero its argument is exactly 0 (or 1), and so is the zero
+
+
 @hot
 def _below(x):
-    return x - (abs(x) * LIBRARY + TINY)
+    return x - (abs(x) * LIBRARY + TINY) if x != 0.0 else 0.0
 
 
 @hot
 def _above(x):
-    return x + (abs(x) * LIBRARY + TINY)
+    return x + (abs(x) * LIBRARY + TINY) if x != 0.0 else 0.0
 
 
 @inline
 def exponential(a, b):
     """exp [a, b]."""
-    return max(_below(math.exp(a)), 0.0), _above(math.exp(b))
+    low = max(_below(math.exp(a)), 0.0) if a != 0.0 else 1.0
+    if b == 0.0:
+        return low, 1.0
+    high = math.exp(b)
+    return low, high + (high * LIBRARY + TINY)  # which may have underflown
 
 
 @inline
@@ -189,6 +196,8 @@ def cosine(a, b):
     """cos [a, b]."""
     if not (-FAR < a and b < FAR) or not b - a < 2.0 * math.pi:
         return -1.0, 1.0
+    if a == 0.0 and b == 0.0:
+        return 1.0, 1.0
     low, high = min(math.cos(a), math.cos(b)), max(math.cos(a), math.cos(b))
     low, high = low - LIBRARY, high + LIBRARY
     # extrema at k pi; an end within rounding of one counts as beyond it
@@ -241,7 +250,7 @@ def hyperbolic_cosine(a, b):
         return 1.0, math.inf
     outer = max(abs(a), abs(b))
     inner = 0.0 if a <= 0.0 <= b else min(abs(a), abs(b))
-    return max(_below(math.cosh(inner)), 1.0), _above(math.cosh(outer))
+    return max(_below(math.cosh(inner)), 1.0), (_above(math.cosh(outer)) if outer != 0.0 else 1.0)
 
 
 @inline

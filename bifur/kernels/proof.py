@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 
 from bifur._jit import inline, kernel
-from bifur.kernels import count, roots
+from bifur.kernels import count, linalg, roots
 from bifur.kernels.count import ALGEBRA, CHARTS, ISOLATION, LENGTH, VARIABLE, Algebra, Isolation, make_isolation
 from bifur.kernels.enclosure import ROOM, Room, load, make_room
 from bifur.kernels.pointers import kernels_at
@@ -73,6 +73,20 @@ def size_of(u):
 
 
 @inline
+def sharpen(u, W):
+    """One more correction by the Jacobian that Newton ended with: a small state deserves all its digits."""
+    n = len(u)
+    for i in range(n):
+        W.b[i] = -W.field[i]
+        for j in range(n):
+            W.A[i, j] = W.J[i, j]
+    if linalg.factor(W.A, n, W.pivots) != 0.0:
+        linalg.solve(W.A, n, W.pivots, W.b)
+        for i in range(n):
+            u[i] += W.b[i]
+
+
+@inline
 def settled(K, rows, index, W):
     """Newton on row `index`; whether it converges, to none of the rows before.
 
@@ -83,6 +97,7 @@ def settled(K, rows, index, W):
     code, _ = newton(K, u, W, 20)
     if code != CONVERGED:
         return False
+    sharpen(u, W)
     began = max(began, size_of(u))
     for other in range(index):
         distance = 0.0

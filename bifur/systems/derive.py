@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bifur import _cache
-from bifur.systems import expression
+from bifur.systems import expression, ops
 
 if TYPE_CHECKING:
     import sympy as sp
@@ -88,6 +88,17 @@ class Form:
         values = {f"p{k}": expression.name(f"p{k}") for k in range(self.q)}
         values[f"u{self.variable}"] = expression.name("x")
         return self.lifted(self.charts[chart].lifts, values)
+
+    def lift(self, chart: int, x: float, p: NDArray[np.float64]) -> NDArray[np.float64]:
+        """All states (n,) at a root of a chart, in doubles."""
+        named = {f"p{k}": np.float64(value) for k, value in enumerate(p)} | {"x": np.float64(x)}
+        with np.errstate(all="ignore"):
+            found = expression.evaluate(self._lifts[chart], named, np.float64, ops.apply)
+        return np.array([float(value) for value in found])
+
+    @cached_property
+    def _lifts(self) -> list[list[expression.Expression]]:
+        return [self.lift_expressions(number) for number in range(len(self.charts))]
 
     def lifted(self, lifts: Sequence[tuple[int, str, str]], values: dict[str, Any]) -> list[Any]:
         """All states as expressions, from those in `values` and the lifts."""

@@ -185,7 +185,7 @@ def test_a_newer_format(path, tmp_path):
         file.attrs["format_version"] = "2.0"
         file.attrs["software"] = '{"bifur": "7.1"}'
 
-    refused(edited(path, tmp_path, edit), "format version 2.0 is read by bifur 7.1 and later.*up to 1.0")
+    refused(edited(path, tmp_path, edit), "format version 2.0 is read by bifur 7.1 and later.*up to 1.1")
 
 
 def test_a_newer_minor_version_is_read(path, tmp_path):

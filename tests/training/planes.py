@@ -45,6 +45,8 @@ def bare(spec: PlaneSpec) -> PlaneData:
         "oscillatory": np.full(slots, -1, np.int8),
         "sheet": np.full(slots, -1, np.int16),
         "residual": np.full(slots, np.nan, np.float32),
+        "radius": np.full(slots, np.nan, np.float32),
+        "doubt": np.zeros(slots[:2], np.int8),
         "leading_state": np.full((*shape, n), np.nan),
         "relaxation_rate": np.full(shape, np.nan),
         "max_learning_rate": np.full(shape, np.nan),
