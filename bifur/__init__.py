@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bifur._version import __version__
 
 if TYPE_CHECKING:
+    from bifur.atlas.audit import Audit, audit_atlas
     from bifur.atlas.build import build_atlas
     from bifur.atlas.reader import open_atlas
     from bifur.atlas.spec import AtlasSpec
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AtlasSpec": "bifur.atlas.spec",
+    "Audit": "bifur.atlas.audit",
     "Branch": "bifur.continuation.results",
     "Curve": "bifur.continuation.results",
     "Diagram": "bifur.continuation.results",
@@ -45,6 +47,7 @@ _HOMES = {
     "SpecialPoint": "bifur.continuation.results",
     "Stop": "bifur.continuation.results",
     "System": "bifur.systems",
+    "audit_atlas": "bifur.atlas.audit",
     "build_atlas": "bifur.atlas.build",
     "find_equilibria": "bifur.continuation.equilibria",
     "get_system": "bifur.systems",
@@ -61,6 +64,7 @@ _HOMES = {
 
 __all__ = [
     "AtlasSpec",
+    "Audit",
     "Branch",
     "Curve",
     "Diagram",
@@ -71,6 +75,7 @@ __all__ = [
     "Stop",
     "System",
     "__version__",
+    "audit_atlas",
     "build_atlas",
     "find_equilibria",
     "get_system",

@@ -42,6 +42,20 @@ DOUBTS = {
     "not_followed": "an equilibrium was found that no traced branch passes",
 }
 
+_REASONS = tuple(DOUBTS.items())
+
+
+def doubt_sentence(code: int) -> str:
+    """The sentence of a value of the map `doubt`; empty where there is none, or where a later version wrote it."""
+    return _REASONS[code][1] if 0 <= code < len(_REASONS) else ""
+
+
+def doubt_name(code: int) -> str:
+    """The same in a word or two, for a legend."""
+    if code == 0:
+        return "all proved"
+    return _REASONS[code][0].replace("_", " ") if 0 < code < len(_REASONS) else f"reason {code}"
+
 
 @dataclass(frozen=True)
 class Region:

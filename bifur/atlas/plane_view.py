@@ -18,7 +18,7 @@ import numpy as np
 from bifur import _late
 from bifur._say import unknown
 from bifur.atlas import hdf, tables
-from bifur.atlas.plane import COMPLETENESS, KINDS, LedgerEntry, Region
+from bifur.atlas.plane import COMPLETENESS, KINDS, LedgerEntry, Region, doubt_sentence
 from bifur.continuation.results import Completeness, Curve, Diagram, Equilibrium, SpecialPoint, collapsed
 from bifur.systems.base import merged
 
@@ -49,7 +49,8 @@ class Cell:
     """The equilibria at a grid point, or exactly where they were asked for.
 
     `parameters` all of the system's, `completeness` as in `EquilibriumSet`, `index` (iy, ix) of the
-    nearest grid point, `exact` whether the equilibria were solved for at the point itself.
+    nearest grid point, `exact` whether the equilibria were solved for at the point itself, `doubt` the sentence
+    that says why something is not proved (empty where all is, and where an older file does not say).
     """
 
     equilibria: tuple[Equilibrium, ...]
@@ -57,6 +58,7 @@ class Cell:
     completeness: Completeness | None
     index: tuple[int, int]
     exact: bool = False
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -303,7 +305,7 @@ class Plane:
             from bifur.continuation.equilibria import find_equilibria
 
             found = find_equilibria(self.system, point, prove=True)
-            return Cell(tuple(found), point, found.completeness, (iy, ix), exact=True)
+            return Cell(tuple(found), point, found.completeness, (iy, ix), exact=True, doubt=found.reason)
         point |= {self.free[0]: float(self.x[ix]), self.free[1]: float(self.y[iy])}
         code = int(self.maps["completeness"][iy, ix])
         return Cell(
@@ -311,6 +313,7 @@ class Plane:
             parameters=point,
             completeness=COMPLETENESS[code] if code >= 0 else None,  # type: ignore[arg-type]
             index=(iy, ix),
+            doubt=doubt_sentence(int(self.maps["doubt"][iy, ix])) if "doubt" in self.maps else "",
         )
 
     def nearest(self, x: float, y: float) -> tuple[int, int]:
@@ -341,6 +344,8 @@ class Plane:
     def _equilibria(self, iy: int, ix: int, point: Mapping[str, float]) -> tuple[Equilibrium, ...]:
         cell = {name: self.maps[name][iy, ix] for name in ("state", "kind", "n_unstable", "residual")}
         eigenvalues = _complex(self.maps["eigenvalues_real"][iy, ix], self.maps["eigenvalues_imag"][iy, ix])
+        # older files hold no enclosures
+        radius = self.maps["radius"][iy, ix] if "radius" in self.maps else np.full(len(cell["kind"]), np.nan)
         return tuple(
             Equilibrium(
                 state=cell["state"][k],
@@ -350,6 +355,7 @@ class Plane:
                 n_unstable=int(cell["n_unstable"][k]),
                 residual=float(cell["residual"][k]),
                 collapsed=bool(collapsed(self.system, cell["state"][k])),
+                radius=float(radius[k]),
             )
             for k, code in enumerate(cell["kind"].tolist())
             if code > 0

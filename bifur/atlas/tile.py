@@ -186,7 +186,10 @@ def _enclose_exactly(plane: PlaneSpec, maps: dict[str, NDArray[Any]]) -> None:
         # not larger than the distance to the others allows; a power of two, which the file keeps as it is
         others = np.abs(np.delete(maps["state"][iy, ix], k, axis=0) - maps["state"][iy, ix, k]).max(axis=-1)
         nearest = float(np.nanmin(others, initial=np.inf))
-        maps["radius"][iy, ix, k] = 2.0 ** np.floor(np.log2(min(radius, 0.25 * nearest)))
+        radius = 2.0 ** np.floor(np.log2(min(radius, 0.25 * nearest)))
+        if not exact.holds(plane.system, maps["state"][iy, ix, k], parameters[iy, ix], radius):
+            continue
+        maps["radius"][iy, ix, k] = radius
         if unstable is not None:
             n = plane.system.dimension
             maps["kind"][iy, ix, k] = KINDS.index("sink" if unstable == 0 else "source" if unstable == n else "saddle")

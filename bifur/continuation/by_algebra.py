@@ -51,25 +51,33 @@ def by_algebra(system: System, p: Vector, low: Vector, high: Vector, prove: bool
         if count >= 0:
             states = [state.copy() for state in out[:count] if inside(state, low, high)]
             return Found(states, True, True, edge=edges(system, out[:count], low, high))
-    found = _from_form(system, derived, p, p, low, high) if derived.variable is not None else None
+    found = from_exact_roots(system, p, low, high)
     if found is not None:
         return found
-    zero = tuple(name for name, value in zip(system.parameters, p, strict=True) if value == 0.0)
-    if zero and derived.variable is not None:
-        known = _special.setdefault(system, {})
-        if zero not in known:
-            known[zero] = derive.form_at(system, dict.fromkeys(zero, 0.0))
-        form = known[zero]
-        if form is not None:
-            rest = np.array([value for name, value in zip(system.parameters, p, strict=True) if name not in zero])
-            found = _from_form(system, form, p, rest, low, high)
-            if found is not None:
-                return found
     if prove and system.dimension <= derive.MOST_ELIMINATED:
         form = derive.form_at(system, dict(zip(system.parameters, p.tolist(), strict=True)))
         if form is not None:
             return _from_form(system, form, p, np.empty(0), low, high)
     return None
+
+
+def from_exact_roots(system: System, p: Vector, low: Vector, high: Vector) -> Found | None:
+    """By rational arithmetic, from the general form or the one with zeros put in; None where neither speaks."""
+    derived = system.derived
+    if derived.variable is None:
+        return None
+    found = _from_form(system, derived, p, p, low, high)
+    zero = tuple(name for name, value in zip(system.parameters, p, strict=True) if value == 0.0)
+    if found is not None or not zero:
+        return found
+    known = _special.setdefault(system, {})
+    if zero not in known:
+        known[zero] = derive.form_at(system, dict.fromkeys(zero, 0.0))
+    form = known[zero]
+    if form is None:
+        return None
+    rest = np.array([value for name, value in zip(system.parameters, p, strict=True) if name not in zero])
+    return _from_form(system, form, p, rest, low, high)
 
 
 def edges(system: System, states: Sequence[Vector] | Vector, low: Vector, high: Vector) -> str:

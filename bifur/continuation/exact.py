@@ -118,6 +118,30 @@ def enclose(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) -> E
     return Enclosed(math.nan, None)
 
 
+def holds(system: System, u: NDArray[np.float64], p: NDArray[np.float64], radius: float) -> bool:
+    """Whether the box of this radius around u is proved to hold exactly one equilibrium."""
+    derived = system.derived
+    Jm = derived.evaluate("jacobian", system, u, dict(zip(system.parameters, p, strict=True))).astype(float)
+    if not np.isfinite(Jm).all() or not np.linalg.cond(Jm) < 1e14:
+        return False
+    with precision(PRECISION):
+        Y = flint.arb_mat(np.linalg.inv(Jm).tolist())
+        return _contracts(Field(system, p), Y, [flint.arb(float(x)) for x in u], flint.arb(float(radius)))
+
+
+def spectrum_over(
+    system: System, u: NDArray[np.float64], p: NDArray[np.float64], radius: float
+) -> list[tuple[complex, float]] | None:
+    """Rigorous enclosures (middle, radius) of the eigenvalues at every state in the box; None where they fail."""
+    with precision(PRECISION):
+        J = Field(system, p).jacobian([flint.arb(float(x), float(radius)) for x in u])
+        try:
+            values = flint.acb_mat(J).eig(multiple=True)
+        except (ValueError, ZeroDivisionError):
+            return None
+        return [(complex(v.mid()), float(abs(v - v.mid()).upper())) for v in values]
+
+
 def krawczyk_radius(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) -> float:
     """The radius of `enclose`."""
     return enclose(system, u, p).radius

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from bifur.continuation.equilibria import find_equilibria, prunable, starts, sta
 from bifur.continuation.problem import checked_span
 from bifur.continuation.settings import Settings, checked_settings
 from bifur.continuation.tracer import MAX_SPECIAL, steps
-from bifur.kernels import arrays, engine, nodes, prune, step, sweep
+from bifur.kernels import arrays, engine, nodes, step, sweep
 from bifur.kernels.count import DEEPEST
 from bifur.kernels.proof import MOST
 from bifur.systems.base import System
@@ -31,6 +31,7 @@ MOST_BOXES = 20_000  # of branch and prune at a node
 MOST_EXACT = 400  # nodes of a task that are solved one by one, about a millisecond each
 ROOM = 24
 Progress = Callable[[int, int], None]
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class Sheets:
     `x` (nx,) values of `over`, `y` (ny,) values of `free`; images [y, x]: `count` proved number of
     equilibria, negative where it is not proved (codes of kernels.nodes and what it uses); `state` (ny, nx, k, n),
     NaN where a slot is empty; `sheet` (ny, nx, k) identity, -1 where empty: a slot holds a sheet over the whole
-    plane; `followed` (ny, nx, k) whether a traced branch passes there too; `singular` (ny, nx, k) whether the Jacobian
-    is known to be singular there. `folds` (f, q) parameters and `fold_states`, `fold_vectors` (f, n) of the folds met by
-    slice `fold_slice` (f,).
+    plane; `followed` (ny, nx, k) whether a traced branch passes there too; `singular` (ny, nx, k) whether the
+    Jacobian is known to be singular there. `folds` (f, q) parameters and `fold_states`, `fold_vectors` (f, n) of the
+    folds met by slice `fold_slice` (f,).
     """
 
     system: System
@@ -113,8 +114,30 @@ def trace_slices(
     y = _nodes(span, points, settings)
     p = system.values(parameters, **more)
     sweeper = _Sweep(system, p, free, other, x, y, span, state_bounds(system, bounds), settings)
-    slices = sweeper.run(threads or os.cpu_count() or 1, progress)
+    slices = sweeper.run(sweeper.chunk, threads or os.cpu_count() or 1, progress)
     return sweeper.sheets(slices)
+
+
+def count_nodes(
+    system: System,
+    parameters: NDArray[np.float64],
+    free: tuple[str, str],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Step 1 of `trace_slices` alone: (ny, nx) proved numbers or codes, and states (ny, nx, room, n).
+
+    `free` are the parameters of x and y, `parameters` (q,) holds the others.
+    """
+    sweeper = _Sweep(
+        system, parameters, free[1], free[0], x, y, (float(y[0]), float(y[-1])), state_bounds(system, None),
+        Settings(scale="linear"),
+    )  # fmt: skip
+    found = sweeper.run(lambda chunk: [sweeper.nodes(chunk)], threads or os.cpu_count() or 1, progress)
+    count = np.concatenate([one.count for one in found]).T
+    return count, np.concatenate([one.state for one in found]).transpose(1, 0, 2, 3)
 
 
 def _nodes(
@@ -128,6 +151,15 @@ def _nodes(
     if y.ndim != 1 or len(y) < 2 or np.any(np.diff(y) <= 0) or y[0] < span[0] or y[-1] > span[1]:
         raise ValueError("`points` must be a number, or at least two increasing values inside `span`")
     return y
+
+
+class _Nodes(NamedTuple):
+    """A few slices: `count` and `size` (nx, ny), `state` (nx, ny, room, n), `singular` (nx, ny, room)."""
+
+    count: NDArray[np.int64]
+    size: NDArray[np.int64]
+    state: NDArray[np.float64]
+    singular: NDArray[np.bool_]
 
 
 class _Solved(NamedTuple):
@@ -176,23 +208,25 @@ class _Sweep:
         self.programs = system.derived.programs
         self.starts = starts(n, START_COUNT, *box)
 
-    def run(self, threads: int, progress: Progress | None) -> list[_Solved]:
-        """The slices in order, whatever the threads."""
+    def run(
+        self, task: Callable[[range], Sequence[Answer]], threads: int, progress: Progress | None
+    ) -> list[Answer]:
+        """What `task` says of the slices, in order, whatever the threads."""
         chunks = [range(i, min(i + CHUNK, len(self.x))) for i in range(0, len(self.x), CHUNK)]
-        found: list[_Solved] = []
+        found: list[Answer] = []
         with ThreadPoolExecutor(max_workers=max(1, min(threads, len(chunks)))) as pool:
             try:
-                for part in pool.map(self._chunk, chunks):
+                for index, part in zip(chunks, pool.map(task, chunks), strict=True):
                     found += part
                     if progress is not None:
-                        progress(len(found), len(self.x))
+                        progress(index.stop, len(self.x))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
         return found
 
-    def _chunk(self, indices: range) -> list[_Solved]:
-        """Neighbouring slices: all equilibria at their nodes, then the arcs between these."""
+    def nodes(self, indices: range) -> _Nodes:
+        """All equilibria at the nodes of neighbouring slices."""
         n, ny, x = self.system.dimension, len(self.y), self.x[indices.start : indices.stop]
         work = step.make_work(n, len(self.p))
         work.p[:] = self.p
@@ -206,17 +240,25 @@ class _Sweep:
         singular = np.zeros((len(x), ny, ROOM), bool)
         if self.system.derived.polynomial:
             for i, j in np.argwhere(count < 0)[:MOST_EXACT]:
-                count[i, j] = self._solve_one(float(x[i]), float(self.y[j]), int(count[i, j]), state[i, j], singular[i, j])
+                place = float(x[i]), float(self.y[j]), int(count[i, j])
+                count[i, j] = self._solve_one(*place, state[i, j], singular[i, j])
                 size[i, j] = np.isfinite(state[i, j]).all(axis=-1).sum()
+        return _Nodes(count, size, state, singular)
+
+    def chunk(self, indices: range) -> list[_Solved]:
+        """Neighbouring slices: all equilibria at their nodes, then the arcs between these."""
+        n, ny = self.system.dimension, len(self.y)
+        count, size, state, singular = self.nodes(indices)
+        work = step.make_work(n, len(self.p))
         scratch = arrays.make_scratch(n)
         room = arrays.make_trace(n, self.settings.max_steps + 1, MAX_SPECIAL, 8 * ny)
         axis, parent = np.zeros(n + 1), np.zeros(sweep.MAX_ARCS, np.int64)
         axis[-1] = 1.0
         found = []
-        for i in range(len(x)):
+        for i, x in enumerate(self.x[indices.start : indices.stop]):
             z = sweep.make_slice(count[i], size[i], state[i])
             work.p[:] = self.p
-            work.p[self.across] = x[i]
+            work.p[self.across] = x
             sweep.arcs(engine.PARTS, self.addresses, axis, parent, self.problem, self.steps, scratch, room, z, work)
             found.append(_Solved(z, singular[i]))
         return found

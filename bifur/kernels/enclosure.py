@@ -17,8 +17,8 @@ from numba import types
 from bifur._jit import inline, kernel
 from bifur.kernels import interval as iv
 from bifur.kernels import linalg
-from bifur.kernels.program import CONSTANT, PARAMETERS, PROGRAM, RESULTS, VARIABLES, WHOLE, run
-from bifur.kernels.twofold import at_point_twofold, run_twofold
+from bifur.kernels.program import CONSTANT, PROGRAM, RESULTS, VARIABLES, WHOLE, run
+from bifur.kernels.twofold import at_point_twofold, load_twofold
 from bifur.kernels.types import F8, I8, INTS, MATRIX, VECTOR
 
 UNDECIDED = -1
@@ -155,9 +155,7 @@ def contracts(R, radius, n):
 def sharpen(P, V, D, u, R):
     """Move u by the middle of -Y f as long as that halves the correction, with f to twice the digits; f is in FIELD."""
     n = len(u)
-    for k in range(P.head[VARIABLES], P.head[VARIABLES] + P.head[PARAMETERS]):  # as `load` put them
-        D[k, 0], D[k, 1], D[k, 2] = V[k, 0], 0.0, 0.0
-    run_twofold(P, D, 0, P.head[CONSTANT])
+    load_twofold(P, V, D)
     at_point_twofold(P, D, u, R.rows[FIELD])
     step = correction(R, n)
     for _ in range(SHARPENED):

@@ -21,12 +21,14 @@ from bifur.kernels.program import (
     DIVIDE,
     MULTIPLY,
     NEGATE,
+    PARAMETERS,
     POWER,
     PROGRAM,
     REAL_POWER,
     RESULTS,
     SQRT,
     SUBTRACT,
+    VARIABLES,
     elementary,
     real_power,
 )
@@ -159,6 +161,14 @@ def run_twofold(P, D, first, last):
             h, l = 0.5 * (low + high), 0.0
             e = max(high - h, h - low) * SLACK + iv.TINY if low <= high else math.inf
         D[target, 0], D[target, 1], D[target, 2] = h, l, e
+
+
+@inline
+def load_twofold(P, V, D):
+    """Parameters as they stand in the slots V, and what depends on them alone."""
+    for k in range(P.head[VARIABLES], P.head[VARIABLES] + P.head[PARAMETERS]):
+        D[k, 0], D[k, 1], D[k, 2] = V[k, 0], 0.0, 0.0
+    run_twofold(P, D, 0, P.head[CONSTANT])
 
 
 @inline

@@ -11,13 +11,29 @@ import math
 from numba import types
 
 from bifur._jit import inline, kernel
-from bifur.kernels.enclosure import UNDECIDED, enclose, load, unstable_beside
+from bifur.kernels import interval as iv
+from bifur.kernels.enclosure import (
+    FIELD,
+    HIGH,
+    LOW,
+    UNDECIDED,
+    at_point,
+    contracts,
+    enclose,
+    invert,
+    jacobian_over,
+    load,
+    unstable_beside,
+)
+from bifur.kernels.enclosure import unstable as unstable_of
 from bifur.kernels.nodes import NOT_ENCLOSED
 from bifur.kernels.parts import engine_at
 from bifur.kernels.pointers import kernels_at
+from bifur.kernels.program import WHOLE
 from bifur.kernels.proof import PROOF
 from bifur.kernels.prune import EDGE, INSIDE, place
 from bifur.kernels.step import WORK
+from bifur.kernels.twofold import at_point_twofold, load_twofold
 from bifur.kernels.types import INTS, MATRIX, VECTOR
 
 OVERLAP = -13  # two enclosures overlap
@@ -124,3 +140,39 @@ def verify(
             verdict[j] = OVERLAP
         else:
             verdict[j] = 0 if decided else UNSTABLE_OPEN
+
+
+@kernel(types.void(PROOF, MATRIX, INT_MATRIX, TENSOR, TENSOR, MATRIX, INT_MATRIX, INT_MATRIX))
+def check_boxes(X, parameters, filled, state, re, radius, holds, unstable):
+    """Whether each box (m, k) that is claimed holds one equilibrium for certain, and how many of its eigenvalues.
+
+    Nothing is sharpened; `re` (m, k, n) only helps to decide. `unstable` UNDECIDED: not told in doubles.
+    """
+    P, V, R, n = X.field, X.slots, X.room, state.shape[2]
+    for j in range(len(state)):
+        load(P, V, parameters[j])
+        for c in range(state.shape[1]):
+            holds[j, c], unstable[j, c] = 0, UNDECIDED
+            if filled[j, c] == 0 or not radius[j, c] > 0.0:
+                continue
+            u, r = state[j, c], radius[j, c]
+            good = at_point(P, V, u, R.rows[FIELD]) == WHOLE
+            for i in range(n):
+                V[i, 0], V[i, 1] = iv.down(u[i] - r), iv.up(u[i] + r)
+            good = good and jacobian_over(P, V, R.matrices[LOW], R.matrices[HIGH]) == WHOLE and invert(R, n)
+            if not good:
+                continue
+            inside, _ = contracts(R, r, n)
+            if not inside:
+                load_twofold(P, V, X.twofold)
+                at_point_twofold(P, X.twofold, u, R.rows[FIELD])
+                inside, _ = contracts(R, r, n)
+            if not inside:
+                continue
+            holds[j, c] = 1
+            number, smallest = unstable_of(R, n), math.inf
+            for i in range(n):
+                smallest = min(smallest, abs(re[j, c, i]))
+            if number == UNDECIDED and n > 2:
+                number = unstable_beside(R, 0.5 * smallest, n)
+            unstable[j, c] = number

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm, Normalize
@@ -13,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bifur._say import unknown
-from bifur.atlas.plane import COMPLETENESS
+from bifur.atlas.plane import COMPLETENESS, doubt_name
 from bifur.plotting import style
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ _VALUES = {
 }
 # of these, the ones whose ratios matter
 _BY_DECADE = ("relaxation_rate", "max_learning_rate")
-_SHOWN = ("region", "completeness", *_COUNTS, *_VALUES, "leading_state")
+# part of an axis; a hatched cell is drawn at least as large
+_LEAST = 0.012
+_SHOWN = ("region", "completeness", "doubt", *_COUNTS, *_VALUES, "leading_state")
 
 
 def plot_atlas(atlas: Atlas, planes: Iterable[str] | None = None, *, map: str = "region") -> Figure:
@@ -93,7 +96,7 @@ def draw_plane(
     _set_axes(ax, plane)
     if name == "region":
         handles = _draw_regions(ax, plane, colours or region_colours([plane]))
-    elif name == "completeness" or name in _COUNTS:
+    elif name in ("completeness", "doubt") or name in _COUNTS:
         handles = _draw_integers(ax, plane, name)
     else:
         handles = _draw_values(ax, plane, name, component)
@@ -159,12 +162,21 @@ def _draw_integers(ax: Axes, plane: Plane, name: str) -> list[Any]:
     flat = np.vectorize(lambda value: place.get(value, -1), otypes=[np.int64])(values)
     if name == "n_stable":
         colours = [style.STABLE[_family(value)][0] for value in present]
+    elif name == "doubt":  # by their order, for the codes are more than the colours
+        reasons = [value for value in present if value > 0]
+        colours = [style.AREAS[0]] * (0 in present)
+        colours += [style.REASONS[index % len(style.REASONS)] for index in range(len(reasons))]
     else:
         colours = [style.AREAS[value % len(style.AREAS)] for value in present]
     _draw_flat(ax, plane, flat, colours or [style.EMPTY])
-    words = COMPLETENESS if name == "completeness" else None
-    texts = [words[value] if words else f"{value} {_COUNTS[name]}" for value in present]
+    texts = [_words(name, value) for value in present]
     return [Patch(color=colour, label=text) for colour, text in zip(colours, texts, strict=True)]
+
+
+def _words(name: str, value: int) -> str:
+    if name == "doubt":
+        return doubt_name(value)
+    return COMPLETENESS[value] if name == "completeness" else f"{value} {_COUNTS[name]}"
 
 
 def _draw_values(ax: Axes, plane: Plane, name: str, component: str | None) -> list[Any]:
@@ -207,18 +219,41 @@ def draw_curves(ax: Axes, plane: Plane) -> list[Any]:
 
 
 def _hatch_doubt(ax: Axes, plane: Plane) -> list[Any]:
-    """Hatching over the cells whose count of equilibria is not proved."""
+    """Hatching over the cells whose count of equilibria is not proved, and why not."""
     doubtful = (plane.map("completeness") >= 0) & (plane.map("completeness") < COMPLETENESS.index("proved"))
     if not doubtful.any():
         return []
     x, y = (style.cell_edges(nodes, scale) for nodes, scale in zip((plane.x, plane.y), plane.scales, strict=True))
-    boxes = [
-        [(x[first], y[row]), (x[last], y[row]), (x[last], y[row + 1]), (x[first], y[row + 1])]
-        for row in np.flatnonzero(doubtful.any(axis=1))
-        for first, last, doubt in style.runs(doubtful[row])
-        if doubt
-    ]
-    # the shade shows single cells, which the hatch may miss
-    look: dict[str, Any] = {"facecolor": "#33333330", "edgecolor": "#555555", "linewidth": 0, "hatch": "/////"}
-    ax.add_collection(PolyCollection(boxes, **look, antialiaseds=False, zorder=2), autolim=False)
-    return [Patch(**look, label="count not proved")]
+    boxes = []
+    for row in np.flatnonzero(doubtful.any(axis=1)):
+        bottom, top = _seen(y[row], y[row + 1], plane.y, plane.scales[1])
+        for first, last, doubt in style.runs(doubtful[row]):
+            if doubt:
+                left, right = _seen(x[first], x[last], plane.x, plane.scales[0])
+                boxes.append([(left, bottom), (right, bottom), (right, top), (left, top)])
+    # a pale line under each dark one is seen on dark colours too
+    for zorder, colour, width in ((2, "#FFFFFF", 1.5), (2.1, style.INK, 0.6)):
+        look: dict[str, Any] = {"facecolor": "none", "edgecolor": colour, "linewidth": 0, "hatch": "////"}
+        with mpl.rc_context({"hatch.linewidth": width}):
+            ax.add_collection(PolyCollection(boxes, **look, antialiaseds=False, zorder=zorder), autolim=False)
+    return [Patch(**look, label=_why(plane, doubtful))]
+
+
+def _seen(low: float, high: float, nodes: NDArray[np.float64], scale: str) -> tuple[float, float]:
+    """A stretch of an axis, if need be widened about its middle, inside the axis, until it can be seen."""
+    start, end, a, b = np.log([nodes[0], nodes[-1], low, high]) if scale == "log" else (nodes[0], nodes[-1], low, high)
+    lack = _LEAST * (end - start) - (b - a)
+    if lack <= 0:
+        return low, high
+    a = min(max(a - lack / 2, start), end - _LEAST * (end - start))
+    b = a + _LEAST * (end - start)
+    return (np.exp(a), np.exp(b)) if scale == "log" else (a, b)
+
+
+def _why(plane: Plane, doubtful: NDArray[np.bool_]) -> str:
+    """What the hatch means; the most frequent reason first."""
+    if "doubt" not in plane.maps:  # an older file
+        return "count not proved"
+    codes, numbers = np.unique(plane.map("doubt")[doubtful], return_counts=True)
+    reasons = [doubt_name(code) for code in codes[np.argsort(-numbers, kind="stable")].tolist() if code > 0]
+    return textwrap.fill("count not proved" + (f": {', '.join(reasons)}" if reasons else ""), 30)

@@ -50,6 +50,8 @@ STABLE = (
     ("#BBCC33", "#44BB99", "#AAAA00"),
 )
 AREAS = ("#DDDDDD", "#77AADD", "#EEDD88", "#99DDFF", "#FFAABB", "#BBCC33", "#EE8866", "#44BB99", "#AAAA00")
+# for the reasons of the map `doubt`, which may be more than there are areas
+REASONS = (*AREAS[1:], BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 _INDEXED = re.compile(r"[^\W\d_]_[\w×]+")
 EMPTY = "#FFFFFF"
 

@@ -158,7 +158,7 @@ class Derived(Form):
 
     def evaluate(self, what: str, system: System, u: Any, parameters: Mapping[str, Any]) -> NDArray[Any]:
         """`jacobian` or `parameter_jacobian` for numbers and arrays, real or complex."""
-        states = np.broadcast_arrays(*(np.asarray(x) for x in u), *(np.asarray(v) for v in parameters.values()))
+        states = np.broadcast_arrays(*map(np.asarray, u), *(np.asarray(parameters[name]) for name in system.parameters))
         kind = np.result_type(np.float64, *states)
         u_values, p_values = [x.astype(kind) for x in states[: self.n]], [x.astype(kind) for x in states[self.n :]]
         columns = self.n if what == "jacobian" else self.q

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bifur.atlas.plane import COMPLETENESS
+from bifur.atlas.plane import COMPLETENESS, doubt_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,13 +31,14 @@ _WORDS = {
     "n_stable": "number of stable equilibria",
     "n_equilibria": "number of equilibria",
     "completeness": "proof of the count",
+    "doubt": "what keeps it from being proved",
     "relaxation_rate": "relaxation rate",
     "curve_distance": "distance to the nearest curve",
     "basin_share": "share of starts that escape collapse",
     "max_learning_rate": "largest stable learning rate",
 }
 REGIONS = MapChoice("region", "regions", flat=True)
-_FLAT = ("region", "n_stable", "n_equilibria", "completeness")
+_FLAT = ("region", "n_stable", "n_equilibria", "completeness", "doubt")
 
 
 def choices_of(plane: Plane, system: System) -> list[MapChoice]:
@@ -63,8 +64,19 @@ def value_words(plane: Plane, choice: MapChoice, value: Any) -> str:
             return "not computed"
         if choice.name == "region":
             return plane.regions[int(value)].label
+        if choice.name == "doubt":
+            return doubt_name(int(value))
         return COMPLETENESS[int(value)] if choice.name == "completeness" else f"{choice.words} {int(value)}"
     units = plane.maps[choice.name].units
     if not np.isfinite(value):
         return f"no {choice.words} there"
     return f"{choice.words} {value:.4g}" + ("" if units == "1" else f" {units}")
+
+
+def verdict_words(verdict: str, why: str) -> str:
+    """What is not proved, and why; nothing where all is, or where nothing was computed."""
+    if verdict == "proved":
+        return why
+    if verdict not in COMPLETENESS:
+        return ""
+    return f"not proved: {why}" if why else "not proved"

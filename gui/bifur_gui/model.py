@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 import bifur
-from bifur.atlas.plane import COMPLETENESS, KINDS
+from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, NOT_COMPUTED, doubt_sentence
 from bifur_gui.columns import Columns, Strip
-from bifur_gui.maps import REGIONS, MapChoice, choices_of, value_words, values_of
+from bifur_gui.maps import REGIONS, MapChoice, choices_of, value_words, values_of, verdict_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,6 +90,7 @@ class _Entry:
     choice: MapChoice
     values: NDArray[Any]
     sure: NDArray[Any]
+    doubt: NDArray[Any]
 
 
 class Model:
@@ -106,6 +107,7 @@ class Model:
         self.node = (0, 0)
         self._stood: tuple[float, float] | None = None  # (x, y) of the cross, kept from plane to plane
         self._sure: NDArray[Any] = np.zeros((0, 0))
+        self._doubt: NDArray[Any] = np.zeros((0, 0))
         self.choices: tuple[MapChoice, ...] = ()
         self.choice = REGIONS
         self.values: NDArray[Any] = np.zeros((0, 0))
@@ -211,12 +213,15 @@ class Model:
         _ = plane.curves
         choices = choices_of(plane, system)
         choice = next((c for c in choices if c == self.choice), choices[0])
-        return _Entry(plane, system, tuple(choices), choice, values_of(plane, choice), plane.map("completeness"))
+        sure = plane.map("completeness")
+        # older files do not say why
+        doubt = plane.map("doubt") if "doubt" in plane.maps else np.full(plane.shape, NOT_COMPUTED)
+        return _Entry(plane, system, tuple(choices), choice, values_of(plane, choice), sure, doubt)
 
     def _enter(self, entry: _Entry) -> None:
         before, plane = self.plane, entry.plane
         self.plane, self.choices, self.choice = plane, entry.choices, entry.choice
-        self.values, self._sure = entry.values, entry.sure
+        self.values, self._sure, self._doubt = entry.values, entry.sure, entry.doubt
         if before is None or self.system is not entry.system:
             self.component = 0
         self.system = entry.system
@@ -355,7 +360,20 @@ class Model:
         """How sure the number of equilibria at the cross is."""
         if self.found is not None:
             return self.found.completeness
-        code = int(self._sure[self.node])
+        return self._verdict_at(*self.node)
+
+    @property
+    def doubt(self) -> str:
+        """What is not proved at the cross, and why; empty where all is."""
+        if self.found is None:
+            return verdict_words(self.verdict, doubt_sentence(int(self._doubt[self.node])))
+        whys = [self.found.reason, self.found.degenerate]
+        if self.verdict == "proved" and any(e.kind == "undecided" for e in self.found):
+            whys.append(DOUBTS["stability"])
+        return verdict_words(self.verdict, "; ".join(why for why in whys if why))
+
+    def _verdict_at(self, iy: int, ix: int) -> str:
+        code = int(self._sure[iy, ix])
         return COMPLETENESS[code] if code >= 0 else "not computed"
 
     # ---- exact results, away from the window's thread -------------------------------------
@@ -424,7 +442,9 @@ class Model:
             f"{self.system.label(name)} = {value:.4g}"
             for name, value in zip(plane.free, (plane.x[ix], plane.y[iy]), strict=True)
         )
-        return f"{place}:  {value_words(plane, self.choice, self.values[iy, ix])}"
+        words = f"{place}:  {value_words(plane, self.choice, self.values[iy, ix])}"
+        doubt = verdict_words(self._verdict_at(iy, ix), doubt_sentence(int(self._doubt[iy, ix])))
+        return f"{words} – {doubt}" if doubt else words
 
 
 def trace_column(plane: Plane, system: System, point: dict[str, float]) -> Diagram:

@@ -16,6 +16,8 @@ INK, GREY, PALE = "#222222", "#777777", "#B8B8B8"
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 AREAS = ("#DDDDDD", "#77AADD", "#EEDD88", "#99DDFF", "#FFAABB", "#BBCC33", "#EE8866", "#44BB99", "#AAAA00")
 NOTHING = "#F4F4F4"
+# for the reasons of the map `doubt`, which may be more than there are areas
+REASONS = (*AREAS[1:], BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 
 # kind of a special point or curve -> name, symbol, colour
 SPECIAL = {
@@ -99,3 +101,9 @@ def region_colours(planes: Iterable[Plane]) -> dict[str, str]:
     signatures = {region.signature for plane in planes for region in plane.regions}
     ordered = sorted(signatures, key=lambda signature: (len(signature.split()), signature))
     return {signature: AREAS[i % len(AREAS)] for i, signature in enumerate(ordered)}
+
+
+def reason_colours(codes: Iterable[int]) -> dict[int, str]:
+    """One colour for each value of the map `doubt` that occurs; grey where all is proved."""
+    reasons = sorted(code for code in codes if code > 0)
+    return {0: AREAS[0]} | {code: REASONS[i % len(REASONS)] for i, code in enumerate(reasons)}

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QMessageBox,
+    QSizePolicy,
     QSplitter,
     QToolButton,
     QVBoxLayout,
@@ -104,8 +105,13 @@ class Window(QMainWindow):
         self._rest.timeout.connect(self.model.settle)
         self.readout, self.about = QLabel(), QLabel()
         self.about.setTextFormat(Qt.TextFormat.RichText)
+        self.about.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        for label in (self.readout, self.about):  # two lines always, so that a long reason moves nothing
+            label.setWordWrap(True)
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            label.setFixedHeight(34)
         self.statusBar().addWidget(self.readout, 1)
-        self.statusBar().addPermanentWidget(self.about)
+        self.statusBar().addPermanentWidget(self.about, 1)
         self.plane.hovered.connect(self.readout.setText)
         self.model.subscribe(self._hear, self)
         self.resize(1280, 720)
@@ -212,7 +218,8 @@ class Window(QMainWindow):
             labels = (style.html(model.system, name) for name in model.plane.free)
             place = ", ".join(f"{n} = {style.number(v)}" for n, v in zip(labels, model.cross, strict=True))
             found = ", ".join(mark.kind for mark in model.marks)
-            self.about.setText(f"cross at {place}: {found}")
+            doubt = f" – {model.doubt}" if model.doubt else ""
+            self.about.setText(f"cross at {place}: {found}{doubt}")
 
     def open_or_build(self, path: Path | None) -> None:
         """Show the atlas of this name; without one the packaged atlas, or a small one built now."""

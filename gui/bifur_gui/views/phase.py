@@ -97,7 +97,7 @@ class PhaseView(View):
             self._ask()
         if event in ("plane", "trajectories"):
             self._draw_paths()
-        self.heading.setText(self._heading())
+        self._head()
 
     def _enter(self) -> None:
         plane = self.model.plane
@@ -124,13 +124,15 @@ class PhaseView(View):
         )
         self.legend.setText("&nbsp;&nbsp;".join([*lines, kinds]) if n <= 2 else "")
 
-    def _heading(self) -> str:
+    def _head(self) -> None:
+        """How many equilibria, and how sure that is; hovering says why it is not sure."""
         plane, model = self.model.plane, self.model
         assert plane is not None
         name = style.html(self.model.system, plane.free[1])
         count = len(model.marks)
         found = f"{count} equilibri{'um' if count == 1 else 'a'}, {model.verdict}"
-        return f"at {name} = {style.number(model.cross[1])}: {found}"
+        self.heading.setText(f"at {name} = {style.number(model.cross[1])}: {found}")
+        self.heading.setToolTip(model.doubt)
 
     def _set_window(self, spans: Spans) -> None:
         self.window_spans = spans
@@ -186,7 +188,7 @@ class PhaseView(View):
         """More than two states: no section yet, the equilibria in words."""
         plane = self.model.plane
         assert plane is not None
-        self.heading.setText(self._heading())
+        self._head()
         rows = "<br>".join(
             f"({', '.join(style.number(float(v)) for v in mark.state)})&nbsp; {mark.kind}" for mark in self.model.marks
         )
