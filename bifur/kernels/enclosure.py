@@ -17,7 +17,7 @@ from numba import types
 from bifur._jit import inline, kernel
 from bifur.kernels import interval as iv
 from bifur.kernels import linalg
-from bifur.kernels.program import CONSTANT, PROGRAM, RESULTS, VARIABLES, WHOLE, run
+from bifur.kernels.program import CONSTANT, PROGRAM, RESULTS, ROUNDINGS, VARIABLES, WHOLE, run
 from bifur.kernels.twofold import at_point_twofold, load_twofold
 from bifur.kernels.types import F8, I8, INTS, MATRIX, VECTOR
 
@@ -138,8 +138,8 @@ def correction(R, n):
 
 @inline
 def contracts(R, radius, n):
-    """Whether K maps the box of this radius into its interior, and the largest row of |1 - Y J|."""
-    inside, contraction = True, 0.0
+    """Whether K maps the box of this radius into its interior, the largest |Y f| and the largest row of |1 - Y J|."""
+    inside, step, contraction = True, 0.0, 0.0
     for i in range(n):
         low, high = newton_step(R, i, n)
         moved, row = iv.magnitude(low, high), 0.0
@@ -147,8 +147,8 @@ def contracts(R, radius, n):
             low, high = defect(R, i, j, n)
             row = iv.up(row + iv.magnitude(low, high))
         inside = inside and iv.up(moved + iv.up(row * radius)) < radius
-        contraction = max(contraction, row)
-    return inside, contraction
+        step, contraction = max(step, moved), max(contraction, row)
+    return inside, step, contraction
 
 
 @inline
@@ -313,14 +313,14 @@ def vanishes(R, n):
 
 @inline
 def snap(P, V, u, R):
-    """States that are zero but for rounding become zero, where no component of the field grows by that."""
+    """States that are zero but for rounding become zero, where no component of the field grows by that; whether tried."""
     n, size, tiny = len(u), 1.0, False
     for i in range(n):
         size = max(size, abs(u[i]))
     for i in range(n):
         tiny = tiny or 0.0 < abs(u[i]) <= ZERO * size
     if not tiny:
-        return
+        return False
     good = at_point(P, V, u, R.rows[ABOVE]) == WHOLE
     for i in range(n):
         R.rows[COLUMN, i] = u[i]
@@ -332,18 +332,32 @@ def snap(P, V, u, R):
         good = good and iv.magnitude(R.rows[BELOW, i], R.rows[BELOW, i + 1]) <= GROWN * before
     for i in range(n):
         u[i] = u[i] if good else R.rows[COLUMN, i]
+    return True
 
 
-@kernel(types.Tuple((F8, I8))(PROGRAM, MATRIX, MATRIX, VECTOR, ROOM))
-def enclose(P, V, D, u, R):
+@inline
+def take_field(P, f, magnitude, R, n):
+    """The field in plain doubles, with its sum of absolute terms, as intervals into FIELD; whether that can be."""
+    if P.head[ROUNDINGS] < 0:
+        return False
+    # twice the bound: for the roundings of the magnitude and of this
+    unit = (2.0 * P.head[ROUNDINGS] + 8.0) * 1.2e-16
+    for i in range(n):
+        error = unit * magnitude[i]
+        error = error + iv.TINY if error != 0.0 else 0.0
+        R.rows[FIELD, 2 * i], R.rows[FIELD, 2 * i + 1] = f[i] - error, f[i] + error
+    return True
+
+
+@kernel(types.Tuple((F8, I8))(PROGRAM, MATRIX, MATRIX, VECTOR, types.boolean, ROOM))
+def enclose(P, V, D, u, ready, R):
     """(radius, number of unstable eigenvalues): exactly one equilibrium lies in the box of this radius around u.
 
-    u is sharpened first; the parameters are those of `load`. Radius NaN: not proved; number UNDECIDED: a real part is
+    u is sharpened first; the parameters are those of `load`; `ready`: FIELD holds the field at u. Radius NaN: not proved; number UNDECIDED: a real part is
     too close to zero, or see `unstable_beside`. A radius is a power of two; EXACT says that u itself is the equilibrium.
     """
     n = len(u)
-    snap(P, V, u, R)
-    if at_point(P, V, u, R.rows[FIELD]) != WHOLE:
+    if (snap(P, V, u, R) or not ready) and at_point(P, V, u, R.rows[FIELD]) != WHOLE:
         return math.nan, UNDECIDED
     exact = vanishes(R, n)
     size = 0.0
@@ -357,13 +371,12 @@ def enclose(P, V, D, u, R):
         if not (jacobian_over(P, V, R.matrices[LOW], R.matrices[HIGH]) == WHOLE and invert(R, n)):
             radius = max(0.0625 * radius, SMALLEST)
             continue
-        step = correction(R, n)
+        inside, step, contraction = contracts(R, radius, n)
         if not sharp and not step < NEAR * radius:
             step = sharpen(P, V, D, u, R)
             radius = power_of_two(max(4.0 * step, 2.0**-8 * FIRST * size, SMALLEST))
             sharp = True
             continue
-        inside, contraction = contracts(R, radius, n)
         if inside:
             return radius, unstable(R, n)
         if not step < 1e-3 * size + 1e-30:

@@ -66,7 +66,7 @@ def _keep(X, P, rows, found, sure, state, p, loaded):
             if not loaded:
                 enclosure.load(X.field, X.slots, p)
                 loaded = True
-            radius, _ = enclosure.enclose(X.field, X.slots, X.twofold, u, X.room)
+            radius, _ = enclosure.enclose(X.field, X.slots, X.twofold, u, False, X.room)
             if math.isnan(radius):
                 number = NOT_ENCLOSED
             else:

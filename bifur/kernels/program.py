@@ -28,7 +28,7 @@ class Program(NamedTuple):
     """Operations (m, 5): code, operands a and b (slots; of POWER b is the exponent), and which variables these depend
 
     on, as bits. `head` = variables, parameters, slots before the first operation, operations that depend on no
-    variable (which come first), then the slots of the results.
+    variable (which come first), roundings (see `systems.program.roundings`), then the slots of the results.
     """
 
     operations: np.ndarray
@@ -36,7 +36,7 @@ class Program(NamedTuple):
 
 
 PROGRAM = types.NamedTuple([types.int64[:, ::1], INTS], Program)
-VARIABLES, PARAMETERS, BASE, CONSTANT, RESULTS = range(5)  # places in Program.head
+VARIABLES, PARAMETERS, BASE, CONSTANT, ROUNDINGS, RESULTS = range(6)  # places in Program.head
 
 # slots (slots, 2 + 2 n): low and high of each slot, then of its derivative by each variable
 

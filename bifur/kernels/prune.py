@@ -189,7 +189,7 @@ def _settle(P, V, D, R, u):
         for i in range(n):
             u[i] -= R.rows[0, i]
         before = step
-    radius, _ = enclose(P, V, D, u, R)
+    radius, _ = enclose(P, V, D, u, False, R)
     return radius
 
 

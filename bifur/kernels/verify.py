@@ -23,6 +23,7 @@ from bifur.kernels.enclosure import (
     invert,
     jacobian_over,
     load,
+    take_field,
     unstable_beside,
 )
 from bifur.kernels.enclosure import unstable as unstable_of
@@ -99,10 +100,19 @@ def verify(
             u = state[j, c]
             number = UNDECIDED
             if filled[j, c] == 1:
-                radius[j, c], number = enclose(X.field, X.slots, X.twofold, u, X.room)
-            K.field(u, W.p, W.field)
+                for i in range(n):
+                    W.u[i] = u[i]
+                K.field(u, W.p, W.field)
+                K.magnitude(u, W.p, W.magnitude)
+                ready = take_field(X.field, W.field, W.magnitude, X.room, n)
+                radius[j, c], number = enclose(X.field, X.slots, X.twofold, u, ready, X.room)
+            moved = filled[j, c] != 1
+            for i in range(n):
+                moved = moved or u[i] != W.u[i]
+            if moved:  # sharpened since
+                K.field(u, W.p, W.field)
+                K.magnitude(u, W.p, W.magnitude)
             K.jacobian(u, W.p, W.J)
-            K.magnitude(u, W.p, W.magnitude)
             worst = size = 0.0
             for i in range(n):
                 if W.field[i] != 0.0:
@@ -162,11 +172,11 @@ def check_boxes(X, parameters, filled, state, re, radius, holds, unstable):
             good = good and jacobian_over(P, V, R.matrices[LOW], R.matrices[HIGH]) == WHOLE and invert(R, n)
             if not good:
                 continue
-            inside, _ = contracts(R, r, n)
+            inside, _, _ = contracts(R, r, n)
             if not inside:
                 load_twofold(P, V, X.twofold)
                 at_point_twofold(P, X.twofold, u, R.rows[FIELD])
-                inside, _ = contracts(R, r, n)
+                inside, _, _ = contracts(R, r, n)
             if not inside:
                 continue
             holds[j, c] = 1

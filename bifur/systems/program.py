@@ -153,9 +153,35 @@ class Programmed:
         constant = sum(m == 0 for m in of_operation)
         self.program = kernels.Program(
             np.array(rows, np.int64).reshape(-1, 5),
-            np.array([self.n, self.q, base, constant, *(slot_of(root) for root in roots)], np.int64),
+            np.array([self.n, self.q, base, constant, self._roundings(roots), *map(slot_of, roots)], np.int64),
         )
         self._enclosed = np.array([enclosed(value) for value in self._numbers], float).reshape(-1, 2)
+
+    def _roundings(self, roots: Sequence[Any]) -> int:
+        """A bound of the roundings on the way of any term into a result evaluated in plain doubles; -1 if not bounded.
+
+        Without divisions and functions the error is at most so many units of the sum of the absolute terms: a factor
+        adds its own count, a sum takes the larger one (Higham 2002, Accuracy and Stability, section 3.1).
+        """
+        counts: list[int] = []
+
+        def of(place: Any) -> int:
+            if place[0] == "operation":
+                return counts[place[1]]
+            return int(place[0] == "number" and enclosed(self._numbers[place[1]])[0] != self._numbers[place[1]])
+
+        for code, a, b in self._operations:
+            if code in (kernels.ADD, kernels.SUBTRACT):
+                counts.append(max(of(a), of(b)) + 1)
+            elif code == kernels.MULTIPLY:
+                counts.append(of(a) + of(b) + 1)
+            elif code == kernels.POWER and b > 0:
+                counts.append(b * of(a) + b)
+            elif code == kernels.NEGATE:
+                counts.append(of(a))
+            else:
+                return -1
+        return max((of(root) for root in roots), default=0)
 
     def slots(self) -> NDArray[np.float64]:
         """Room for one thread."""
