@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.collections import PolyCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm, Normalize
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path
 
 from bifur._say import unknown
 from bifur.atlas.plane import COMPLETENESS, doubt_name
@@ -34,8 +34,8 @@ _VALUES = {
 }
 # of these, the ones whose ratios matter
 _BY_DECADE = ("relaxation_rate", "max_learning_rate")
-# part of an axis; a hatched cell is drawn at least as large
-_LEAST = 0.012
+# part of an axis; a hatched cell is drawn at least as large, or a curve through it would hide it
+_LEAST = 0.02
 _SHOWN = ("region", "completeness", "doubt", *_COUNTS, *_VALUES, "leading_state")
 
 
@@ -231,11 +231,13 @@ def _hatch_doubt(ax: Axes, plane: Plane) -> list[Any]:
             if doubt:
                 left, right = _seen(x[first], x[last], plane.x, plane.scales[0])
                 boxes.append([(left, bottom), (right, bottom), (right, top), (left, top)])
-    # a pale line under each dark one is seen on dark colours too
-    for zorder, colour, width in ((2, "#FFFFFF", 1.5), (2.1, style.INK, 0.6)):
-        look: dict[str, Any] = {"facecolor": "none", "edgecolor": colour, "linewidth": 0, "hatch": "////"}
+    # the shade shows single cells on light colours; a pale line under each dark one is seen on dark colours too
+    for zorder, shade, colour, width in ((2, "#33333330", "#FFFFFF", 1.2), (2.1, "none", style.INK, 0.5)):
+        look: dict[str, Any] = {"facecolor": shade, "edgecolor": colour, "linewidth": 0, "hatch": "/////"}
         with mpl.rc_context({"hatch.linewidth": width}):
-            ax.add_collection(PolyCollection(boxes, **look, antialiaseds=False, zorder=zorder), autolim=False)
+            # one path, for boxes that were widened may overlap
+            cells = Path.make_compound_path_from_polys(np.array(boxes))
+            ax.add_patch(PathPatch(cells, **look, antialiased=False, zorder=zorder))
     return [Patch(**look, label=_why(plane, doubtful))]
 
 
@@ -256,4 +258,4 @@ def _why(plane: Plane, doubtful: NDArray[np.bool_]) -> str:
         return "count not proved"
     codes, numbers = np.unique(plane.map("doubt")[doubtful], return_counts=True)
     reasons = [doubt_name(code) for code in codes[np.argsort(-numbers, kind="stable")].tolist() if code > 0]
-    return textwrap.fill("count not proved" + (f": {', '.join(reasons)}" if reasons else ""), 30)
+    return textwrap.fill("count not proved" + (f": {', '.join(reasons)}" if reasons else ""), 24)

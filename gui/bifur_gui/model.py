@@ -367,10 +367,10 @@ class Model:
         """What is not proved at the cross, and why; empty where all is."""
         if self.found is None:
             return verdict_words(self.verdict, doubt_sentence(int(self._doubt[self.node])))
-        whys = [self.found.reason, self.found.degenerate]
+        why = self.found.degenerate or self.found.reason  # the first says more where there are both
         if self.verdict == "proved" and any(e.kind == "undecided" for e in self.found):
-            whys.append(DOUBTS["stability"])
-        return verdict_words(self.verdict, "; ".join(why for why in whys if why))
+            why = DOUBTS["stability"]
+        return verdict_words(self.verdict, why)
 
     def _verdict_at(self, iy: int, ix: int) -> str:
         code = int(self._sure[iy, ix])
@@ -433,9 +433,9 @@ class Model:
     # ---- words --------------------------------------------------------------------------
 
     def describe(self, x: float, y: float) -> str:
-        """What the atlas has at the node nearest to (x, y), in one line; nothing outside the window."""
+        """What the atlas has at the node nearest to (x, y), and what is not proved there; nothing outside the cells."""
         plane = self.plane
-        if plane is None or not (plane.x[0] <= x <= plane.x[-1] and plane.y[0] <= y <= plane.y[-1]):
+        if plane is None or not (_covers(plane.x, plane.scales[0], x) and _covers(plane.y, plane.scales[1], y)):
             return ""
         iy, ix = plane.nearest(x, y)
         place = ", ".join(
@@ -445,6 +445,17 @@ class Model:
         words = f"{place}:  {value_words(plane, self.choice, self.values[iy, ix])}"
         doubt = verdict_words(self._verdict_at(iy, ix), doubt_sentence(int(self._doubt[iy, ix])))
         return f"{words} – {doubt}" if doubt else words
+
+
+def _covers(nodes: NDArray[np.float64], scale: str, value: float) -> bool:
+    """Whether a value lies in a cell: those of the outer nodes reach beyond them, as in the picture."""
+    low, high = float(nodes[0]), float(nodes[-1])
+    if scale == "log":
+        if value <= 0:
+            return False
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    half = (high - low) / (len(nodes) - 1) / 2
+    return low - half <= value <= high + half
 
 
 def trace_column(plane: Plane, system: System, point: dict[str, float]) -> Diagram:

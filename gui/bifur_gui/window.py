@@ -106,13 +106,14 @@ class Window(QMainWindow):
         self.readout, self.about = QLabel(), QLabel()
         self.about.setTextFormat(Qt.TextFormat.RichText)
         self.about.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        for label in (self.readout, self.about):  # two lines always, so that a long reason moves nothing
+        for label in (self.readout, self.about):  # two lines always, so that a reason moves nothing
             label.setWordWrap(True)
+            label.setContentsMargins(8, 0, 0, 0)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-            label.setFixedHeight(34)
+            label.setFixedHeight(2 * label.fontMetrics().lineSpacing() + 2)
         self.statusBar().addWidget(self.readout, 1)
         self.statusBar().addPermanentWidget(self.about, 1)
-        self.plane.hovered.connect(self.readout.setText)
+        self.plane.hovered.connect(lambda words: self._write(self.readout, words))
         self.model.subscribe(self._hear, self)
         self.resize(1280, 720)
 
@@ -219,7 +220,15 @@ class Window(QMainWindow):
             place = ", ".join(f"{n} = {style.number(v)}" for n, v in zip(labels, model.cross, strict=True))
             found = ", ".join(mark.kind for mark in model.marks)
             doubt = f" – {model.doubt}" if model.doubt else ""
-            self.about.setText(f"cross at {place}: {found}{doubt}")
+            self._write(self.about, f"cross at {place}: {found}{doubt}")
+
+    def _write(self, label: QLabel, words: str) -> None:
+        """Show words in the status line. It grows where they need it, and stays so, that the picture keeps still."""
+        label.setText(words)
+        lines = label.heightForWidth(label.width())
+        if lines > label.height() and label.isVisible():
+            for each in (self.readout, self.about):
+                each.setFixedHeight(lines)
 
     def open_or_build(self, path: Path | None) -> None:
         """Show the atlas of this name; without one the packaged atlas, or a small one built now."""

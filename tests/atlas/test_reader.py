@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import bifur
+from bifur.atlas.plane import COMPLETENESS, DOUBTS
 from bifur.atlas.store import write_atlas
 from bifur.atlas.validation import Validation, save_validation
 from tests.atlas import synthetic
@@ -65,6 +66,47 @@ def test_exact_solves_at_the_point_itself(plane):
     low, high = synthetic.roots(1.3, 0.0123)
     np.testing.assert_allclose([e.state[0] for e in cell.equilibria], [0, low, high], rtol=1e-13)
     assert [e.collapsed for e in cell.equilibria] == [True, False, False]
+
+
+def test_at_says_what_is_not_proved_and_how_well_equilibria_are_enclosed(path, tmp_path):
+    codes = list(DOUBTS)
+
+    def edit(file):
+        maps = file["planes/l2/maps"]
+        for node, reason, verdict in (((2, 3), "close_roots", "unknown"), ((2, 4), "stability", "proved")):
+            maps["doubt"][node] = codes.index(reason)
+            maps["completeness"][node] = COMPLETENESS.index(verdict)
+        maps["doubt"][2, 5] = 100  # of a later version
+        maps["radius"][2, 3, 1] = np.nan
+
+    with bifur.open_atlas(edited(path, tmp_path, edit)) as atlas:
+        plane = atlas["l2"]
+        cells = [plane.at(sigma2=plane.x[ix], rho=plane.y[2]) for ix in range(2, 6)]
+    assert [cell.doubt for cell in cells] == ["", DOUBTS["close_roots"], DOUBTS["stability"], ""]
+    assert [cell.completeness for cell in cells[:3]] == ["proved", "unknown", "proved"]
+    radii = [[e.radius for e in cell.equilibria] for cell in cells[:2]]
+    np.testing.assert_array_equal(radii, [[2.0**-40] * 3, [2.0**-40, np.nan, 2.0**-40]])
+
+
+def test_at_in_an_older_file_says_no_reason(path, tmp_path):
+    def edit(file):
+        maps = file["planes/l2/maps"]
+        maps["completeness"][2, 3] = COMPLETENESS.index("unknown")
+        del maps["doubt"], maps["radius"]
+
+    with bifur.open_atlas(edited(path, tmp_path, edit)) as atlas:
+        plane = atlas["l2"]
+        cell = plane.at(sigma2=plane.x[3], rho=plane.y[2])
+    assert (cell.completeness, cell.doubt) == ("unknown", "")
+    assert len(cell.equilibria) == 3
+    assert np.isnan([e.radius for e in cell.equilibria]).all()
+
+
+def test_exactly_on_a_fold_the_reason_is_that_of_find_equilibria(plane):
+    cell = plane.at(sigma2=1, rho=0.125, exact=True)
+    assert cell.completeness != "proved"
+    assert cell.doubt == bifur.find_equilibria("l2", sigma2=1, rho=0.125, prove=True).reason != ""
+    assert plane.at(sigma2=1, rho=0.1, exact=True).doubt == ""
 
 
 def test_beyond_the_fold_one_equilibrium_is_left(plane):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 
 import bifur
+from bifur.atlas.plane import COMPLETENESS, DOUBTS
 from bifur.atlas.schema import TILE
 from bifur_gui import columns
 from bifur_gui.model import Model
@@ -217,3 +219,116 @@ def test_values_in_words(model):
     assert "no relaxation rate there" in model.describe(0.0, 1.0)
     assert "relaxation rate" in model.describe(0.5, 0.01)
     assert model.describe(5.0, 0.1) == ""
+
+
+# ---- what is not proved -----------------------------------------------------------------
+
+PROVED = COMPLETENESS.index("proved")
+
+
+def opened(path):
+    model = Model()
+    assert model.open(path)
+    return model
+
+
+def ending(sure, doubt):
+    """How the words of a node end by the maps of the file; nothing where all is proved."""
+    sentence = list(DOUBTS.values())[doubt]
+    if sure == PROVED:
+        return f" – {sentence}" if sentence else ""
+    return f" – not proved: {sentence}"
+
+
+@pytest.mark.parametrize("name", ["folds", "line"])
+def test_hovering_says_what_the_file_does_not_prove(folds_path, name):
+    model = opened(folds_path)
+    model.choose_plane(name)
+    plane = model.plane
+    sure, doubt = plane.map("completeness"), plane.map("doubt")
+    assert 0 < (sure < PROVED).sum() < sure.size
+    for iy, ix in np.ndindex(plane.shape):
+        words = model.describe(plane.x[ix], plane.y[iy])
+        label = plane.regions[plane.map("region")[iy, ix]].label
+        assert words.endswith(label + ending(sure[iy, ix], doubt[iy, ix]))
+    model.close()
+
+
+def test_hovering_over_every_map_reads_no_file(doubtful_path):
+    model = opened(doubtful_path)
+    plane = model.plane
+    sure, doubt = plane.map("completeness"), plane.map("doubt")
+    assert (doubt == list(DOUBTS).index("stability")).any()
+    for choice in model.choices:
+        if not model.atlas.is_open:
+            model.open(doubtful_path)
+        model.set_map(choice)
+        model.atlas.close()
+        assert model.choice == choice
+        for iy, ix in np.ndindex(plane.shape):
+            words = model.describe(plane.x[ix], plane.y[iy])
+            assert words.partition(" – ")[1:] == ending(sure[iy, ix], doubt[iy, ix]).partition(" – ")[1:]
+
+
+def test_an_older_file_says_not_proved_alone(old_path):
+    model = opened(old_path)
+    plane = model.plane
+    assert "doubt" not in [choice.name for choice in model.choices]
+    sure = plane.map("completeness")
+    for iy, ix in np.ndindex(plane.shape):
+        words = model.describe(plane.x[ix], plane.y[iy])
+        assert words.endswith(" – not proved") == (sure[iy, ix] < PROVED)
+        assert (" – " in words) == (sure[iy, ix] < PROVED)
+    model.move_to_node(13, 9)
+    assert (model.verdict, model.doubt) == ("unknown", "not proved")
+    model.close()
+
+
+def test_a_reason_of_a_later_version_is_passed_over(doubtful_path):
+    with h5py.File(doubtful_path, "r+") as file:
+        file["planes/phinet/maps/doubt"][13, 9] = 100
+    model = opened(doubtful_path)
+    x, y = model.plane.x[9], model.plane.y[13]
+    assert model.describe(x, y).endswith(" – not proved")
+    model.set_map(next(choice for choice in model.choices if choice.name == "doubt"))
+    assert model.describe(x, y).endswith("reason 100 – not proved")
+    model.close()
+
+
+def test_the_outer_cells_are_hovered_whole(model):
+    """They reach half a cell beyond their nodes, by the logarithm on a log axis."""
+    plane = model.plane
+    dx, dy = plane.x[1] - plane.x[0], plane.y[1] / plane.y[0]
+    assert "σ² = 0," in model.describe(plane.x[0] - 0.49 * dx, plane.y[5])
+    assert model.describe(plane.x[0] - 0.51 * dx, plane.y[5]) == ""
+    assert model.describe(plane.x[5], plane.y[-1] * dy**0.49).endswith("1 sink")
+    assert model.describe(plane.x[5], plane.y[-1] * dy**0.51) == ""
+    assert model.describe(plane.x[5], -1.0) == ""
+
+
+def test_at_the_cross_the_reason_is_that_of_the_atlas_then_that_of_the_proof(folds_path):
+    model = opened(folds_path)
+    model.move_to_node(0, 1)
+    model.found = None
+    assert model.verdict == "unknown"
+    assert model.doubt == f"not proved: {DOUBTS['degenerate']}"
+    model.settle()
+    found = bifur.find_equilibria("l2", sigma2=1, rho=0.125, prove=True)
+    assert model.verdict == found.completeness != "proved"
+    assert model.doubt == f"not proved: {found.degenerate}"
+    model.move_to_node(0, 0)
+    assert (model.verdict, model.doubt) == ("proved", "")
+    model.settle()
+    assert (model.verdict, model.doubt) == ("proved", "")
+    model.close()
+
+
+def test_an_undecided_stability_is_told_at_the_cross(doubtful_path):
+    model = opened(doubtful_path)
+    model.move_to_node(25, 16)
+    assert (model.verdict, model.doubt) == ("proved", DOUBTS["stability"])
+    model.settle()
+    assert (model.verdict, model.doubt) == ("proved", "")
+    model.found = replace(model.found, items=(replace(model.found[0], kind="undecided"), *model.found[1:]))
+    assert (model.verdict, model.doubt) == ("proved", DOUBTS["stability"])
+    model.close()

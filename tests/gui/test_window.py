@@ -9,11 +9,12 @@ import sys
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 import bifur
+from bifur.atlas.plane import COMPLETENESS, DOUBTS
 from bifur_gui import first
 from bifur_gui.views.base import ValueAxis
 from bifur_gui.window import _last_resort, make_window
@@ -365,17 +366,146 @@ def test_training_runs_are_dots(qtbot, tmp_path, atlas_path):
     assert not dots.isVisible()
 
 
-def test_unproved_cells_are_hatched(qtbot, window):
-    hatch = window.plane.hatch
-    assert hatch.boundingRect().isEmpty() == (window.model._sure == 2).all()
-    cells = np.zeros((32, 24), dtype=bool)
-    cells[4, 2:5] = cells[5, 4] = True
-    rect = window.plane._rect()
-    hatch.set_cells(cells, rect)
-    hatched = hatch.boundingRect()
-    assert hatched.width() == pytest.approx(3 * rect.width() / 24)
-    assert hatched.height() == pytest.approx(2 * rect.height() / 32)
-    window.plane.grab()
+def shown(qtbot, path):
+    window = make_window(path)
+    qtbot.addWidget(window)
+    window.show()
+    rest(qtbot, window)
+    return window
+
+
+def hatched_pixels(view):
+    """By how much the hatch makes each pixel of the plane's box lighter, (down, right); 0 where it does nothing."""
+
+    def pixels():
+        image = view.canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+        return np.array(image.constBits()).reshape(image.height(), -1, 4).astype(int)
+
+    with_hatch = pixels()
+    view.hatch.setVisible(False)
+    lighter = (with_hatch - pixels())[..., :3].mean(axis=-1)
+    view.hatch.setVisible(True)
+    box = view.canvas.mapFromScene(view.box.sceneBoundingRect()).boundingRect()
+    inside = lighter[box.top() : box.bottom() + 1, box.left() : box.right() + 1]
+    assert np.count_nonzero(inside) == np.count_nonzero(lighter)
+    return inside
+
+
+def share_of_cells(changed, shape):
+    """For every cell, the lowest first, the part of its pixels that changed."""
+    rows, columns = (np.arange(size) * n // size for size, n in zip(changed.shape, shape, strict=True))
+    cell = rows[:, None] * shape[1] + columns
+    share = np.bincount(cell.ravel(), changed[::-1].ravel(), np.prod(shape)) / np.bincount(cell.ravel())
+    return share.reshape(shape)
+
+
+def test_exactly_the_unproved_cells_are_hatched(qtbot, doubtful_path):
+    """Single ones, rows and columns, on a linear axis and a logarithmic one, on every map."""
+    window = shown(qtbot, doubtful_path)
+    unproved = window.model.plane.map("completeness") < COMPLETENESS.index("proved")
+    unproved[window.model.node[0]] = unproved[:, window.model.node[1]] = False  # the cross covers part of these
+    away = np.ones_like(unproved)
+    away[window.model.node[0]] = away[:, window.model.node[1]] = False
+    for choice in window.model.choices:
+        window.model.set_map(choice)
+        QApplication.processEvents()
+        change = hatched_pixels(window.plane)
+        share = share_of_cells(np.abs(change) > 15, (32, 24))
+        assert share[unproved].min() > 0.18, choice  # a dark line and a pale one in eight
+        assert share[away & ~unproved].max() < 0.13, choice  # a row of pixels of the next cell
+        if choice.name == "relaxation_rate":  # on dark colours the pale lines are what is seen
+            there = unproved & np.isfinite(window.model.values)
+            assert share_of_cells(change > 15, (32, 24))[there].min() > 0.08
+    assert any("not&nbsp;proved" in entry for entry in window.plane.entries)
+    window.model.choose_plane("l2")
+    QApplication.processEvents()
+    assert not hatched_pixels(window.plane).any()
+    assert not any("not&nbsp;proved" in entry for entry in window.plane.entries)
+
+
+def test_single_cells_and_rows_of_a_fine_plane_are_seen(qtbot, window):
+    """They are drawn as wide as the hatch, also at the rim, until one zooms in."""
+    view = window.plane
+    cells = np.zeros((400, 400), dtype=bool)
+    cells[0] = cells[300, 240] = True
+    view.hatch.set_cells(cells, view._rect())
+    QApplication.processEvents()
+    changed = hatched_pixels(view) != 0
+    height, width = changed.shape
+    assert (changed[-12:].mean(axis=1) > 0.9).sum() >= 7  # all but the cross
+    rows, columns = np.nonzero(changed[:-12])
+    assert len(rows) > 10
+    assert np.ptp(rows) <= 9 >= np.ptp(columns)
+    assert rows.mean() == pytest.approx(height * (1 - 300.5 / 400), abs=3)
+    assert columns.mean() == pytest.approx(width * 240.5 / 400, abs=3)
+    # twenty cells across: each is as large as it is
+    rect, part = view._rect(), 1 / 20
+    view.plot.setRange(
+        QRectF(
+            rect.left() + rect.width() * (240.5 / 400 - part / 2),
+            rect.top() + rect.height() * (300.5 / 400 - part / 2),
+            part * rect.width(),
+            part * rect.height(),
+        ),
+        padding=0,
+    )
+    QApplication.processEvents()
+    rows, columns = np.nonzero(hatched_pixels(view))
+    assert np.ptp(rows) + 1 == pytest.approx(height / 20, abs=2)
+    assert np.ptp(columns) + 1 == pytest.approx(width / 20, abs=2)
+
+
+def test_the_reason_under_the_pointer_and_at_the_cross(qtbot, folds_path):
+    window = shown(qtbot, folds_path)
+    plane, view = window.model.plane, window.plane
+    doubt = plane.map("doubt")
+    said = set()
+    for iy, ix in np.ndindex(plane.shape):
+        sentence = list(DOUBTS.values())[doubt[iy, ix]]
+        qtbot.mouseMove(view.canvas.viewport(), at(view, plane.x[ix], plane.y[iy]))
+        place = f"σ² = {plane.x[ix]:.4g}, ρ = {plane.y[iy]:.4g}"
+        qtbot.waitUntil(lambda place=place: window.readout.text().startswith(place))
+        assert window.readout.text().endswith(f"not proved: {sentence}") == bool(sentence)
+        window.model.move_to_node(iy, ix)
+        assert window.about.text().endswith(f" – not proved: {sentence}") == bool(sentence)
+        rest(qtbot, window)
+        assert (" – not proved: " in window.about.text()) == bool(sentence)
+        assert window.phase.heading.toolTip().startswith("not proved: ") == bool(sentence)
+        said.add(sentence)
+    assert said == {"", DOUBTS["degenerate"]}
+
+
+def test_a_long_reason_fits_into_the_status_line(qtbot, doubtful_path):
+    window = shown(qtbot, doubtful_path)
+    window.resize(window.minimumSizeHint())
+    view, plane = window.plane, window.model.plane
+    wide = window.width()
+    QApplication.processEvents()
+    x, y = (float(axis.shown(v)) for axis, v in zip(view.axes, (plane.x[15], plane.y[7]), strict=True))
+    qtbot.mouseMove(view.canvas.viewport(), at(view, x, y))
+    qtbot.waitUntil(lambda: window.readout.text().endswith(DOUBTS["cluster"]))
+    QApplication.processEvents()
+    assert window.readout.heightForWidth(window.readout.width()) <= window.readout.height()
+    assert window.width() == wide
+
+
+def test_the_reasons_as_a_map(qtbot, doubtful_path):
+    window = shown(qtbot, doubtful_path)
+    window.model.set_map(next(choice for choice in window.model.choices if choice.name == "doubt"))
+    doubt = window.model.plane.map("doubt")
+    colours = {code: {tuple(c) for c in window.plane.image.image[doubt == code].tolist()} for code in np.unique(doubt)}
+    assert all(len(found) == 1 for found in colours.values())
+    assert len(set.union(*colours.values())) == len(colours) == 7
+    legend = window.plane.legend.text()
+    for name in ("all proved", "close roots", "leading coefficient", "stability"):
+        assert name.replace(" ", "&nbsp;") in legend
+
+
+def test_an_older_file_opens_and_is_hatched(qtbot, old_path):
+    window = shown(qtbot, old_path)
+    assert window.notice.isHidden()
+    assert hatched_pixels(window.plane).any()
+    check_against_find_equilibria(window)
 
 
 def test_ticks_of_a_log_axis_are_true_values(qapp):

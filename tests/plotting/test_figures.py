@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import bifur
 from bifur import plotting
-from bifur.atlas.plane import COMPLETENESS
+from bifur.atlas.plane import COMPLETENESS, DOUBTS
 from bifur.atlas.store import write_atlas
 from bifur.atlas.validation import Validation
 from bifur.continuation.results import Equilibrium
@@ -30,7 +33,12 @@ def atlas(tmp_path_factory):
     verdicts = sure.maps["completeness"].copy()
     verdicts[4:9, 3:7] = COMPLETENESS.index("probable")
     verdicts[20, 20] = COMPLETENESS.index("unknown")
-    unsure = dataclasses.replace(sure, name="doubtful", title="doubtful", maps={**sure.maps, "completeness": verdicts})
+    doubt = sure.maps["doubt"].copy()
+    doubt[4:9, 3:7], doubt[20, 20], doubt[12, 12] = (
+        list(DOUBTS).index(r) for r in ("budget", "close_roots", "stability")
+    )
+    maps = {**sure.maps, "completeness": verdicts, "doubt": doubt}
+    unsure = dataclasses.replace(sure, name="doubtful", title="doubtful", maps=maps)
     path = tmp_path_factory.mktemp("figures") / "atlas.h5"
     write_atlas(path, bifur.AtlasSpec("two planes", (one, other)), [sure, unsure])
     with bifur.open_atlas(path) as opened:
@@ -75,12 +83,87 @@ def test_planes_can_be_chosen(atlas):
         plotting.plot_atlas(atlas, ["nowhere"])
 
 
-def test_doubt_is_hatched(atlas):
-    sure, unsure = atlas.plot().axes
-    assert "count not proved" not in {text.get_text() for text in sure.get_legend().get_texts()}
-    assert "count not proved" in {text.get_text() for text in unsure.get_legend().get_texts()}
-    (hatched,) = [thing for thing in unsure.collections if thing.get_hatch()]
-    assert len(hatched.get_paths()) == 6  # five rows of the block, and the single cell
+def legend(ax) -> list[str]:
+    return [" ".join(text.get_text().split()) for text in ax.get_legend().get_texts()]
+
+
+def test_the_legend_says_what_the_hatch_means(atlas):
+    """The reasons that occur under it, the most frequent first; of the stability alone nothing is hatched."""
+    sure, unsure = checked(atlas.plot()).axes
+    assert not [text for text in legend(sure) if "not proved" in text]
+    assert "count not proved: budget, close roots" in legend(unsure)
+
+
+def hatched_pixels(plane, name):
+    """By how much the hatch makes each pixel inside the axes lighter, (up, right); 0 where it does nothing."""
+    figure = plotting.plot_plane(plane, name)
+    ax, canvas = figure.axes[0], FigureCanvasAgg(figure)
+    canvas.draw()
+    with_hatch = np.asarray(canvas.buffer_rgba()).astype(int)
+    figure.set_layout_engine("none")  # nothing else may move
+    for thing in [thing for thing in ax.patches if thing.get_hatch()]:
+        thing.remove()
+    canvas.draw()
+    lighter = (with_hatch - np.asarray(canvas.buffer_rgba()))[::-1, :, :3].mean(axis=-1)
+    left, bottom, right, top = np.round(ax.bbox.extents).astype(int)
+    assert not lighter[: bottom - 1].any()
+    return lighter[bottom:top, left:right]
+
+
+def share_of_cells(changed, plane):
+    """For every cell the part of its pixels that changed; cells are as in the picture, from middle to middle."""
+    ny, nx = plane.shape
+    rows, columns = ((np.arange(size) + 0.5) / size * (n - 1) for size, n in zip(changed.shape, (ny, nx), strict=True))
+    cell = np.round(rows).astype(int)[:, None] * nx + np.round(columns).astype(int)
+    return np.bincount(cell.ravel(), changed.ravel(), ny * nx).reshape(ny, nx) / np.bincount(cell.ravel()).reshape(
+        ny, nx
+    )
+
+
+@pytest.mark.parametrize("name", ["region", "doubt", "relaxation_rate", "curve_distance"])
+def test_exactly_the_unproved_cells_are_hatched(atlas, name):
+    """On a linear axis and a logarithmic one, on light colours and dark ones."""
+    plane = atlas["doubtful"]
+    change = hatched_pixels(plane, name)
+    share = share_of_cells(np.abs(change) > 15, plane)
+    unproved = plane.map("completeness") < COMPLETENESS.index("proved")
+    assert unproved.sum() == 21
+    assert share[unproved].min() > 0.15
+    assert share[~unproved].max() < 0.1
+    if name == "relaxation_rate":  # on dark colours the pale lines are what is seen
+        there = unproved & np.isfinite(plane.map(name))
+        assert share_of_cells(change > 15, plane)[there].min() > 0.08
+
+
+def test_single_cells_and_rows_of_a_fine_plane_are_seen(tmp_path):
+    about = synthetic.plane_spec(201, 201)
+    data = synthetic.plane_data(about)
+    verdicts = data.maps["completeness"].copy()
+    verdicts[0] = verdicts[100, 120] = COMPLETENESS.index("unknown")
+    data = dataclasses.replace(data, maps={**data.maps, "completeness": verdicts})
+    write_atlas(tmp_path / "fine.h5", bifur.AtlasSpec("fine", (about,)), [data])
+    with bifur.open_atlas(tmp_path / "fine.h5") as atlas:
+        changed = hatched_pixels(atlas["l2"], "region") != 0
+    height, width = changed.shape
+    assert changed[1:6, 2:-2].all()  # half a cell is one pixel here
+    rows, columns = np.nonzero(changed[12:])
+    assert len(rows) > 20
+    assert np.ptp(rows) < 12 > np.ptp(columns)
+    assert rows.mean() + 12 == pytest.approx(0.5 * height, abs=3)
+    assert columns.mean() == pytest.approx(0.6 * width, abs=3)
+
+
+def test_an_older_file_is_hatched_without_reasons(atlas, tmp_path):
+    old = tmp_path / "old.h5"
+    shutil.copy(atlas.path, old)
+    with h5py.File(old, "r+") as file:
+        del file["planes/doubtful/maps/doubt"], file["planes/doubtful/maps/radius"]
+    with bifur.open_atlas(old) as opened:
+        (ax,) = opened["doubtful"].plot().axes
+        assert "count not proved" in legend(ax)
+        assert [thing for thing in ax.patches if thing.get_hatch()]
+        with pytest.raises(ValueError, match="unknown map to draw 'doubt'"):
+            opened["doubtful"].plot(map="doubt")
 
 
 def test_the_fold_is_drawn_where_it_is(atlas):
@@ -95,6 +178,8 @@ def test_the_fold_is_drawn_where_it_is(atlas):
         ("n_stable", "2 stable equilibria"),
         ("n_equilibria", "3 equilibria"),
         ("completeness", "probable"),
+        ("doubt", "close roots"),
+        ("doubt", "all proved"),
         ("relaxation_rate", "relaxation rate (1/time)"),
         ("max_learning_rate", "largest stable learning rate (time)"),
         ("curve_distance", "distance to the nearest special curve"),

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from bifur_gui.model import Model
 
 _COUNTED = {"n_equilibria": "equilibria", "n_stable": "stable"}
-# pixels; a hatched cell is drawn at least as large, wide enough that a line of the hatch crosses it
-LEAST = 6.0
+# pixels; a hatched cell is drawn at least as large, so that lines of the hatch, one in eight pixels, cross it
+LEAST = 8.0
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:
@@ -33,7 +33,7 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 class Hatch(pg.GraphicsObject):
     """Cells over which diagonal lines are drawn, as dense on the screen whatever the zoom.
 
-    Every dark line has a pale one beside it, so that they are seen on dark colours too.
+    Every dark line has a pale one beside it, so that they are seen on dark colours too; a shade shows single cells.
     """
 
     def __init__(self) -> None:
@@ -77,6 +77,7 @@ class Hatch(pg.GraphicsObject):
         """Fill; the brush is freed from the picture's scale."""
         back = painter.worldTransform().inverted()[0]
         path = self._path((abs(back.m11()), abs(back.m22())))
+        painter.fillPath(path, QColor(50, 50, 50, 50))
         for colour, shift in ((QColor(255, 255, 255, 200), 1), (QColor(20, 20, 20, 220), 0)):
             brush = QBrush(colour, Qt.BrushStyle.BDiagPattern)
             brush.setTransform(QTransform.fromTranslate(shift, 0) * back)
