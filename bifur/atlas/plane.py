@@ -33,7 +33,7 @@ DOUBTS = {
     "not_enclosed": "an equilibrium could not be enclosed by a Krawczyk test",
     "edge": "an equilibrium lies too near to a bound of a state to tell on which side it is",
     "budget": "branch and prune ran out of boxes; multi-start and deflated Newton agree",
-    "cluster": "branch and prune met a place where equilibria may be multiple or not isolated, or a pole; two searches agree",
+    "cluster": "equilibria may be multiple or not isolated, or there is a pole; two searches agree",
     "disagree": "multi-start and deflated Newton found different equilibria",
     "overlap": "two enclosures overlap",
     "differs": "the number of equilibria held is not the number proved",

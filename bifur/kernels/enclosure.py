@@ -313,7 +313,10 @@ def vanishes(R, n):
 
 @inline
 def snap(P, V, u, R):
-    """States that are zero but for rounding become zero, where no component of the field grows by that; whether tried."""
+    """States that are zero but for rounding become zero, together or alone, where no component of the field grows by that.
+
+    Whether it was tried.
+    """
     n, size, tiny = len(u), 1.0, False
     for i in range(n):
         size = max(size, abs(u[i]))
@@ -322,16 +325,20 @@ def snap(P, V, u, R):
     if not tiny:
         return False
     good = at_point(P, V, u, R.rows[ABOVE]) == WHOLE
-    for i in range(n):
-        R.rows[COLUMN, i] = u[i]
-        if abs(u[i]) <= ZERO * size:
-            u[i] = 0.0
-    good = good and at_point(P, V, u, R.rows[BELOW]) == WHOLE
-    for i in range(0, 2 * n, 2):
-        before = iv.magnitude(R.rows[ABOVE, i], R.rows[ABOVE, i + 1])
-        good = good and iv.magnitude(R.rows[BELOW, i], R.rows[BELOW, i + 1]) <= GROWN * before
-    for i in range(n):
-        u[i] = u[i] if good else R.rows[COLUMN, i]
+    for which in range(-1, n):  # -1: all at once
+        if which >= 0 and not 0.0 < abs(u[which]) <= ZERO * size:
+            continue
+        for i in range(n):
+            R.rows[COLUMN, i] = u[i]
+            if abs(u[i]) <= ZERO * size and (which < 0 or which == i):
+                u[i] = 0.0
+        better = good and at_point(P, V, u, R.rows[BELOW]) == WHOLE
+        for i in range(0, 2 * n, 2):
+            before = iv.magnitude(R.rows[ABOVE, i], R.rows[ABOVE, i + 1])
+            better = better and iv.magnitude(R.rows[BELOW, i], R.rows[BELOW, i + 1]) <= GROWN * before
+        if not better:
+            for i in range(n):
+                u[i] = R.rows[COLUMN, i]
     return True
 
 

@@ -1,0 +1,329 @@
+"""`find_equilibria(..., prove=True)` where algebra is not enough: boxes, special parameters, sets of equilibria, stability."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import flint
+import numpy as np
+import pytest
+
+import bifur
+from bifur.continuation import exact
+from bifur.continuation.ball_search import ball_search
+from bifur.continuation.equilibria import state_bounds
+from bifur.systems.ops import cos, exp, sin, tanh
+
+SYSTEMS = Path(__file__).parents[2] / "data" / "systems"
+
+
+def load(name):
+    return bifur.load_system(SYSTEMS / f"{name}.py")
+
+
+def system(field, states, bounds=None, **parameters):
+    return bifur.System("made", field, states=states, parameters=parameters, bounds=bounds or {})
+
+
+# ---- boxes -----------------------------------------------------------------------------------
+
+BOXES = [
+    ("pp2", {"q": 0.7}, {"x": (-0.1, 1.5), "y": (-0.1, 1.5)}),
+    ("morris_lecar", {"v3": 2.0, "I": 100.0}, {"V": (-80, 60), "w": (-0.1, 1.1)}),
+    ("ml_fast", {}, {"v": (-0.7, 0.6), "w": (-0.1, 1.1)}),
+    ("abc", {}, {"u1": (0, 1), "u2": (0, 2), "u3": (0, 12)}),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "box"), BOXES)
+def test_transcendental_systems_are_proved_in_a_box(name, given, box):
+    """By the compiled search, and by balls alone: the same equilibria, each where the other has it."""
+    s = load(name)
+    found = bifur.find_equilibria(s, given, bounds=box, prove=True)
+    assert (found.completeness, found.reason) == ("proved", "")
+    low, high = state_bounds(s, box)
+    balls = ball_search(s, s.values(given), low, high, 20_000)
+    assert balls is not None
+    assert len(balls) == len(found) >= 1
+    width = max(b - a for a, b in box.values())
+    for e in found:
+        assert min(np.abs(e.state - state).max() for state in balls) <= 1e-3 * width
+        assert e.radius > 0
+        J = s.jacobian(e.state, e.parameters)
+        assert e.n_unstable == (np.linalg.eigvals(J).real > 0).sum()
+
+
+def test_pp2_at_its_four_equilibria():
+    """At q = 0.7: the origin, two on y = 0, and x = 1/3, y = 3 (1 - x) - 0.7 (1 - exp(-5 x)) / x."""
+    found = bifur.find_equilibria(load("pp2"), q=0.7, bounds={"x": (-0.1, 1.5), "y": (-0.1, 1.5)}, prove=True)
+    states = np.array([e.state for e in found])
+    assert len(states) == 4
+    assert [0.0, 0.0] in states.tolist()
+    x = 1 / 3
+    y = 3 * (1 - x) - 0.7 * (1 - math.exp(-5 * x)) / x
+    assert np.abs(states - (x, y)).max(axis=1).min() <= 1e-15
+    assert (states[:, 1] == 0).sum() == 3
+
+
+def test_random_fields_in_a_box_against_a_search_from_every_cell():
+    """x' and y' are random sums of sines, exponentials and monomials: Newton from 900 starts finds nothing more."""
+    rng = np.random.default_rng(0)
+    proved = equilibria = 0
+    for _ in range(40):
+        c = rng.normal(size=(2, 6)).round(3)
+
+        def field(u, p, c=c):
+            x, y = u
+            return tuple(
+                float(a) * sin(2 * x)
+                + float(b) * cos(3 * y)
+                + float(d) * exp(x / 2)
+                + float(e) * x * y
+                + float(f) * y
+                + float(g)
+                for a, b, d, e, f, g in c
+            )
+
+        s = system(field, ("x", "y"), {"x": (-2, 2), "y": (-2, 2)})
+        found = bifur.find_equilibria(s, prove=True)
+        if found.completeness != "proved":
+            continue
+        proved += 1
+        equilibria += len(found)
+        states = np.array([e.state for e in found]).reshape(-1, 2)
+        u = np.array(list(itertools.product(np.linspace(-2, 2, 30), repeat=2))).T
+        with np.errstate(all="ignore"):
+            for _ in range(40):
+                J = np.moveaxis(s.jacobian(u, {}), -1, 0)
+                f = np.asarray(s.field(u, {})).T
+                good = np.abs(np.linalg.det(J)) > 1e-12
+                step = np.zeros_like(f)
+                step[good] = np.linalg.solve(J[good], f[good][..., None])[..., 0]
+                u = u - np.clip(step, -0.5, 0.5).T
+        done = np.abs(np.asarray(s.field(u, {}))).max(axis=0) <= 1e-12
+        inside = done & (np.abs(u) < 2 - 1e-9).all(axis=0)
+        for state in u[:, inside].T:
+            assert np.abs(states - state).max(axis=1).min() <= 1e-9
+    assert proved >= 36
+    assert equilibria > 40
+
+
+def test_a_box_that_runs_out_says_so_and_is_searched():
+    found = bifur.find_equilibria(load("abc"), max_boxes=50, prove=True)
+    assert found.completeness == "probable"
+    assert "50 boxes" in found.reason
+    assert "max_boxes" in found.reason
+    assert bifur.find_equilibria(load("abc"), prove=True).completeness == "proved"
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1.5, True, "many"])
+def test_a_wrong_number_of_boxes(bad):
+    with pytest.raises(ValueError, match="`max_boxes` must be a whole number of at least 1"):
+        bifur.find_equilibria(load("pp2"), max_boxes=bad)
+
+
+def test_without_finite_bounds_the_reason_names_what_is_missing():
+    found = bifur.find_equilibria(system(lambda u, p: (tanh(2 * u[0]) - u[0],), ("x",)), prove=True)
+    assert found.completeness == "probable"
+    assert "finite `bounds` of x" in found.reason
+    found = bifur.find_equilibria(
+        system(lambda u, p: (tanh(2 * u[0]) - u[0],), ("x",)), prove=True, bounds={"x": (-3, 3)}
+    )
+    assert (len(found), found.completeness) == (3, "proved")
+
+
+def test_a_multiple_equilibrium_in_a_box_is_no_proof():
+    """tanh x = x has a triple root; the pair of x - exp(x) + 1 is double; and beside these, 1e-6 away, there is a proof."""
+    for field in (lambda u, p: (tanh(u[0]) - u[0] + p.e,), lambda u, p: (u[0] - exp(u[0]) + 1 + p.e,)):
+        s = system(field, ("x",), {"x": (-2, 3)}, e=0.0)
+        assert bifur.find_equilibria(s, prove=True).completeness != "proved"
+        assert bifur.find_equilibria(s, e=1e-6, prove=True).completeness == "proved"
+
+
+def test_equilibria_on_the_rim_of_a_box():
+    """Exactly on it: inside; within rounding of it: not told."""
+    s = system(lambda u, p: (sin(u[0]) * (u[0] - p.a),), ("x",), a=1.0)
+    found = bifur.find_equilibria(s, prove=True, bounds={"x": (0.0, 2.0)})
+    assert (found.completeness, [float(e.state[0]) for e in found]) == ("proved", [0.0, 1.0])
+    found = bifur.find_equilibria(s, a=1 / 3, prove=True, bounds={"x": (-1, 1 / 3)})
+    assert (found.completeness, len(found)) == ("proved", 2)  # x = a is a double
+    s = system(lambda u, p: (exp(u[0]) - p.a,), ("x",), a=3.0)
+    found = bifur.find_equilibria(s, prove=True, bounds={"x": (-1, math.log(3))})
+    assert found.completeness != "proved"
+    assert "too near to a bound" in found.reason
+
+
+def test_a_field_that_is_not_defined_everywhere_in_its_box():
+    """x log x - y has its equilibria at x > 0 alone; below zero there is nothing to find."""
+    from bifur.systems.ops import log
+
+    s = system(lambda u, p: (u[0] * log(u[0]) + p.a, u[1] - u[0]), ("x", "y"), a=0.2)
+    found = bifur.find_equilibria(s, prove=True, bounds={"x": (0.01, 3), "y": (-4, 4)})
+    assert found.completeness == "proved"
+    assert len(found) == 2
+    for e in found:
+        assert abs(e.state[0] * math.log(e.state[0]) + 0.2) <= 1e-15
+
+
+# ---- special parameters ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "number"),
+    [
+        ("phinet-weighted", {"mu": 0.0, "rho": 0.05}, 3),  # l2
+        ("l2-decays", {"alpha_p": 0.0, "rho_s": 0.1}, 1),
+        ("cosine", {"N_cross": 0.0, "rho": 0.1}, 4),
+        ("cosine", {"p6": 0.0, "rho": 0.1}, 3),
+    ],
+)
+def test_where_a_guard_vanishes_another_form_speaks(name, given, number):
+    found = bifur.find_equilibria(name, given, prove=True)
+    assert (found.completeness, len(found)) == ("proved", number)
+
+
+def test_forms_with_all_numbers_put_in():
+    """Two random conics: as many real solutions as the last polynomial of a Groebner basis has real roots."""
+    import sympy as sp
+
+    rng = np.random.default_rng(3)
+    proved = 0
+    for _ in range(6):
+        c = rng.integers(-3, 4, size=(2, 7)).tolist()
+
+        def field(u, p, c=c):
+            x, y = u
+            return tuple(a * x**2 + b * x * y + d * y**2 + e * x + f * y + g * p.a + h for a, b, d, e, f, g, h in c)
+
+        found = bifur.find_equilibria(system(field, ("x", "y"), a=0.37), prove=True)
+        x, y = sp.symbols("x y")
+        a = sp.Rational(*(0.37).as_integer_ratio())
+        equations = [sp.expand(e) for e in field((x, y), type("P", (), {"a": a}))]
+        basis = sp.groebner(equations, y, x, order="lex")
+        if not basis.is_zero_dimensional or found.completeness != "proved":
+            continue
+        last = sp.Poly(basis.exprs[-1], x)
+        assert len({round(float(e.state[0]), 9) for e in found}) == len(set(last.real_roots()))
+        proved += 1
+    assert proved >= 3
+
+
+# ---- sets of equilibria ----------------------------------------------------------------------
+
+# mathematics.md, section 3, and what else the equations have: (dimension, which states are zero or what they are)
+SETS = {
+    "l2-full": [(1, {"s": 0.0}), (1, {"p": 1 / 1.5})],
+    "l2-decays": [(1, {"s": 0.0}), (1, {"p": 1 / 1.5})],
+    "l2-no-stopgrad": [(1, {"s": 0.0})],
+    "cosine-full": [(1, {"s": 0.0}), (1, {})],
+    "phinet": [(1, {"p_h": 0.0})],
+    "phinet-talk": [(1, {"p_h": 0.0})],
+    "phinet-full": [(2, {"s": 0.0}), (1, {"p_h": 0.0, "p_g": -1.0}), (1, {"p_h": 1 / 1.5, "p_g": 1.0})],
+    "byol": [(1, {"w": 0.0, "w_a": 0.0}), (1, {"p": 1 / 1.5})],
+    "x-phinet": [(2, {"f": 0.0, "f_a": 0.0}), (1, {"h": 0.0, "g": -1.0}), (1, {"h": 1 / 1.5, "g": 1.0})],
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_without_decay_all_sets_of_equilibria_are_told(name):
+    """At rho = 0, sigma2 = 0.5: each set with its dimension, a point and tangents; the field vanishes along these."""
+    s = bifur.get_system(name)
+    zero = {key: 0.0 for key in s.parameters if key.startswith("rho")}
+    found = bifur.find_equilibria(s, {**zero, "sigma2": 0.5}, prove=True)
+    assert found.completeness == "unknown"
+    sets = [e for e in found if e.dimension]
+    assert sorted((e.dimension for e in sets), reverse=True) == sorted((d for d, _ in SETS[name]), reverse=True)
+    for dimension, states in SETS[name]:
+        match = [
+            e
+            for e in sets
+            if e.dimension == dimension
+            and all(abs(e.state[s.states.index(k)] - v) <= 1e-15 for k, v in states.items())
+            and all(np.abs(e.directions[:, s.states.index(k)]).max() <= 1e-12 for k in states)
+        ]
+        assert match, (dimension, states)
+        assert f"dimension {dimension}" in found.degenerate
+    for e in sets:
+        assert e.kind == "degenerate"
+        assert e.directions.shape == (e.dimension, s.dimension)
+        np.testing.assert_allclose(e.directions @ e.directions.T, np.eye(e.dimension), atol=1e-12)
+        assert np.abs(s.field(e.state, e.parameters)).max() <= 1e-15
+        J = np.asarray(s.jacobian(e.state, e.parameters))
+        assert np.abs(J @ e.directions.T).max() <= 1e-12
+    for e in found:  # what is no set is isolated
+        if not e.dimension:
+            assert abs(np.linalg.det(s.jacobian(e.state, e.parameters))) > 1e-6
+
+
+def test_the_second_set_of_the_cosine_loss():
+    """cosine-full at rho = 0: also 2 s p^2 / N_psi^2 + N_x p = 1, which follows from the field in mathematics.md."""
+    s = bifur.get_system("cosine-full")
+    for p in (0.3, 1.0, -2.0):
+        state = ((1 - p) / (2 * p**2), p)
+        assert np.abs(s.field(state, rho=0.0)).max() <= 1e-15
+    found = bifur.find_equilibria(s, rho=0.0, prove=True)
+    assert sum(e.dimension == 1 for e in found) == 2
+
+
+def test_sets_that_do_not_reach_into_the_bounds_are_left_out():
+    s = bifur.get_system("l2-full")
+    found = bifur.find_equilibria(s, sigma2=0.5, rho=0.0, prove=True, bounds={"p": (-1, 0.5)})
+    assert [e.dimension for e in found] == [1]
+    assert found[0].state[0] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("l2", {"sigma2": 0.0, "rho": 0.25}),
+        ("l2", {"sigma2": 1.0, "rho": 0.125}),
+        ("cosine", {"rho": 0.0}),
+        ("l2", {"rho": 0.0}),
+    ],
+)
+def test_multiple_equilibria_are_degenerate_and_not_proved(name, given):
+    """Exactly on a fold, and where the origin is double."""
+    found = bifur.find_equilibria(name, given, prove=True)
+    assert found.completeness == "probable"
+    assert sum(e.kind == "degenerate" for e in found) == 1
+    assert "fold or branch point" in found.degenerate
+    assert all(math.isnan(e.radius) == (e.kind == "degenerate") for e in found)
+
+
+# ---- stability -------------------------------------------------------------------------------
+
+
+def test_kinds_are_proved_or_not_told():
+    """x' = -e x - x^3 beside others: the sign of e decides however small; at e = 0 there is none."""
+    s = system(lambda u, p: (-p.e * u[0] - u[0] ** 3, u[0] - u[1]), ("x", "y"), e=1.0)
+    for e in (1e-3, 1e-9, 1e-12):
+        found = bifur.find_equilibria(s, e=e, prove=True)
+        assert [x.kind for x in found] == ["sink"]
+        assert found.completeness == "proved"
+    found = bifur.find_equilibria(s, e=-1e-12, prove=True)
+    assert sorted(x.kind for x in found) == ["saddle", "sink", "sink"]
+    assert [x.kind for x in bifur.find_equilibria(s, e=0.0, prove=True)] == ["degenerate"]
+
+
+def test_a_centre_has_no_sign():
+    s = system(lambda u, p: (u[1], -u[0] + p.d * u[1]), ("x", "y"), d=0.0)
+    found = bifur.find_equilibria(s, prove=True)
+    assert found.completeness == "proved"
+    assert found[0].kind in ("undecided", "degenerate")
+    for d, kind in ((1e-12, "source"), (-1e-12, "sink")):
+        assert bifur.find_equilibria(s, d=d, prove=True)[0].kind == kind
+
+
+def test_routh_and_eigenvalues_over_balls_agree():
+    rng = np.random.default_rng(1)
+    for n in (1, 2, 3, 4, 6):
+        for _ in range(20):
+            matrix = rng.normal(size=(n, n))
+            with exact.precision(200):
+                J = flint.arb_mat(matrix.tolist())
+                assert exact.unstable(J) == (np.linalg.eigvals(matrix).real > 0).sum()
+    with exact.precision(200):
+        assert exact.unstable(flint.arb_mat([[1, 0, 0], [0, -1, 0], [0, 0, -3]])) == 1  # Routh's array breaks down
+        assert exact.unstable(flint.arb_mat([[0, 1], [-1, 0]])) is None
