@@ -37,7 +37,7 @@ RIM_DOUBLINGS = 5
 TURN = 1.5  # radians from point to point, well below half a turn: the number of turns is then certain
 LONGER = 2.0  # times the step that its slope tells, an equilibrium may have moved
 MOST_EXPLAINED = 2000  # pairs
-FAR = 20.0  # times the median: an equilibrium so far out may have come from infinity or a pole
+FAR = 20.0  # times what nine of ten do not exceed: an equilibrium so far out may have come from infinity or a pole
 RESOLVED = 0.25  # of the distance to the next equilibrium: a longer step from node to node tells nothing
 ASIDE = 1e-3  # of a window: how far a curve may pass beside the nodes that it has to separate
 
@@ -133,21 +133,27 @@ def _sum_of_indices(
 def _unexplained(
     system: System, parameters: NDArray[np.float64], maps: Maps, failed: list[NDArray[np.bool_]]
 ) -> list[NDArray[np.bool_]]:
-    """Failed pairs but for those of which one node holds an equilibrium that leaves: over a bound, or to infinity."""
+    """Failed pairs but for those of which one node holds an equilibrium that the other has not, and that leaves.
+
+    Over a bound, or to infinity.
+    """
     if not any(pairs.any() for pairs in failed):
         return failed
     low, high = state_bounds(system, None)
-    state = maps["state"]
+    state, sheet = maps["state"], maps["sheet"]
     sizes = np.abs(state[np.isfinite(state).all(axis=-1)]).max(axis=-1)
-    far = FAR * max(float(np.median(sizes)), 1e-300) if len(sizes) else np.inf
+    far = FAR * max(float(np.percentile(sizes, 90)), 1e-300) if len(sizes) else np.inf
     found = []
-    for pairs, (p, q), (u, v) in zip(failed, _neighbours(parameters), _neighbours(state), strict=False):
+    for pairs, (p, q), (u, v), (s, t) in zip(failed, *map(_neighbours, (parameters, state, sheet)), strict=False):
         left = pairs.copy()
         for place in map(tuple, np.argwhere(pairs)[:MOST_EXPLAINED]):
             left[place] = not any(
-                _leaves(system, here, one, there - here, low, high, far)
-                for here, there, members in ((p[place], q[place], u[place]), (q[place], p[place], v[place]))
-                for one in members[np.isfinite(members).all(axis=-1)]
+                _leaves(system, here, member, there - here, low, high, far)
+                for here, there, members, mine, theirs in (
+                    (p[place], q[place], u[place], s[place], t[place]),
+                    (q[place], p[place], v[place], t[place], s[place]),
+                )
+                for member in members[(mine >= 0) & ~np.isin(mine, theirs)]
             )
         found.append(left)
     return found

@@ -25,10 +25,11 @@ BITS = 80
 LARGER = 1.2
 CUT = 0.4871
 SMALL = 1e-10  # of the whole box
+SHARPENED = 6
 
 
 def ball_search(system: System, p: Vector, low: Vector, high: Vector, max_boxes: int) -> list[Vector] | None:
-    """One state near each equilibrium in the box, every one proved and none missing; None where that stays open."""
+    """One state at each equilibrium in the box, every one proved and none missing; None where that stays open."""
     waiting = [(np.array(low, float), np.array(high, float))]
     unique: list[tuple[Vector, Vector]] = []  # boxes in which exactly one equilibrium lies
     images: list[tuple[Vector, Vector]] = []  # where in them it lies
@@ -47,7 +48,7 @@ def ball_search(system: System, p: Vector, low: Vector, high: Vector, max_boxes:
             if image is not None:
                 inner = np.all(image[0] > middle - reach) and np.all(image[1] < middle + reach)
                 if inner:
-                    _add(unique, images, (middle - reach, middle + reach), image)
+                    _add(unique, images, (middle - reach, middle + reach), _sharpened(at, image))
                     if len(unique) != len(images):
                         return None
                     continue
@@ -83,6 +84,20 @@ def _add(
             return
     unique.append(box)
     images.append(image)
+
+
+def _sharpened(at: Field, image: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
+    """Where the one equilibrium of a box lies, by the operator over its own image, again and again."""
+    a, b = image
+    for _ in range(SHARPENED):
+        answer = _look(at, a, b)
+        if answer is None or answer[2] is None:
+            break
+        c, d = np.maximum(a, answer[2][0]), np.minimum(b, answer[2][1])
+        if not np.all(c <= d):
+            break
+        a, b = c, d
+    return a, b
 
 
 def _look(at: Field, a: Vector, b: Vector) -> tuple[Vector, Vector, tuple[Vector, Vector] | None] | None:

@@ -49,7 +49,7 @@ def test_transcendental_systems_are_proved_in_a_box(name, given, box):
     assert len(balls) == len(found) >= 1
     width = max(b - a for a, b in box.values())
     for e in found:
-        assert min(np.abs(e.state - state).max() for state in balls) <= 1e-3 * width
+        assert min(np.abs(e.state - state).max() for state in balls) <= 1e-9 * width
         assert e.radius > 0
         J = s.jacobian(e.state, e.parameters)
         assert e.n_unstable == (np.linalg.eigvals(J).real > 0).sum()
