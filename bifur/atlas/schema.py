@@ -60,7 +60,7 @@ MAPS: Mapping[str, Map] = {
     "oscillatory": Map(SLOT, "int8", "1 where the leading eigenvalues are a complex pair", flags=_UNKNOWN),
     "sheet": Map(SLOT, "int16", "identity of the equilibrium over the plane", flags=_UNKNOWN),
     "residual": Map(SLOT, "float32", "max norm of the field relative to the sum of its absolute terms"),
-    "radius": Map(SLOT, "float32", "half width of the box around the state that is proved to hold this equilibrium alone"),
+    "radius": Map(SLOT, "float32", "largest half width of the box around the state that is proved to hold it alone"),
     "leading_state": Map((Y, X, COMPONENT), "float64", "state of the leading non-collapsed sink"),
     "relaxation_rate": Map(NODE, "float64", "rate of the leading non-collapsed sink", "1/time"),
     "curve_distance": Map(NODE, "float64", "distance to the nearest special curve, in widths of the window"),

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bifur.atlas.spec import PlaneSpec
+    from bifur.systems.base import System
 
 Progress = Callable[[int, int, str], None]
 
@@ -180,14 +181,8 @@ def _enclose_exactly(plane: PlaneSpec, maps: dict[str, NDArray[Any]]) -> None:
     parameters = _parameters(plane)
     places = np.argwhere(tried)[:MAX_EXACT]
     for iy, ix, k in places:
-        radius, unstable, _ = exact.enclose(plane.system, maps["state"][iy, ix, k], parameters[iy, ix])
+        radius, unstable = enclosed_by_balls(plane.system, parameters[iy, ix], maps["state"][iy, ix], k)
         if np.isnan(radius):
-            continue
-        # not larger than the distance to the others allows; a power of two, which the file keeps as it is
-        others = np.abs(np.delete(maps["state"][iy, ix], k, axis=0) - maps["state"][iy, ix, k]).max(axis=-1)
-        nearest = float(np.nanmin(others, initial=np.inf))
-        radius = 2.0 ** np.floor(np.log2(min(radius, 0.25 * nearest)))
-        if not exact.holds(plane.system, maps["state"][iy, ix, k], parameters[iy, ix], radius):
             continue
         maps["radius"][iy, ix, k] = radius
         if unstable is not None:
@@ -199,6 +194,21 @@ def _enclose_exactly(plane: PlaneSpec, maps: dict[str, NDArray[Any]]) -> None:
         enclosed = np.isfinite(maps["radius"][iy, ix][held]).all()
         undecided = (maps["kind"][iy, ix] == UNDECIDED).any()
         maps["doubt"][iy, ix] = CODES["not_enclosed" if not enclosed else "stability" if undecided else "none"]
+
+
+def enclosed_by_balls(
+    system: System, p: NDArray[np.float64], states: NDArray[np.float64], k: int
+) -> tuple[float, int | None]:
+    """Radius and number of unstable eigenvalues of equilibrium k of a node, as far as ball arithmetic proves them.
+
+    The box is not larger than the distance to the others allows, and a power of two, which the file keeps as it is.
+    """
+    radius, unstable, _ = exact.enclose(system, states[k], p)
+    if np.isnan(radius):
+        return radius, None
+    others = np.abs(np.delete(states, k, axis=0) - states[k]).max(axis=-1)
+    radius = 2.0 ** np.floor(np.log2(min(radius, 0.25 * float(np.nanmin(others, initial=np.inf)))))
+    return (radius, unstable) if exact.holds(system, states[k], p, radius) else (np.nan, None)
 
 
 # ---- 3. verdicts ----------------------------------------------------------------------------

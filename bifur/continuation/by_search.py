@@ -276,7 +276,7 @@ def _distinct(
     """Those known, then each other once: candidates are the same where one lies in the box that encloses the other."""
     kept = list(known)
     for state in states:
-        if any(np.abs(state - other).max() <= radius for other, radius in kept):
+        if any(np.all(np.abs(state - other) <= radius * exact.sides(other)) for other, radius in kept):
             continue
         radius = exact.krawczyk_radius(system, state, p)
         # where no box can be proved, distance has to do; the verdict is not above "probable" then

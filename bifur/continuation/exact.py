@@ -81,8 +81,23 @@ def lift_balls(form: Form, chart: int, root: flint.arb, parameters: Mapping[str,
     return [values[f"u{i}"] for i in range(form.n)]
 
 
+SLIMMEST = 20  # a side of a box is at least 2^-20 of the longest
+
+
+def sides(u: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) sides of the boxes around u, the longest 1: powers of two as the states have them, as kernels.enclosure.sides.
+
+    Where one state is 10^5 and another 1, a cube that holds the rounding of the first is too large for the second.
+    """
+    exponents = np.frexp(u)[1].astype(int)
+    exponents[u == 0.0] = -(10**6)
+    return np.exp2(np.maximum(exponents - exponents.max(initial=-(10**6)), -SLIMMEST).astype(float))
+
+
 class Enclosed(NamedTuple):
     """`radius` of the largest tried box in which exactly this equilibrium lies, NaN where none could be proved.
+
+    The box has half widths radius * sides(u).
 
     `unstable`: number of eigenvalues with positive real part, None where a real part is too close to zero to tell;
     `singular`: the Jacobian may be singular there, for all that PRECISION bits tell.
@@ -111,10 +126,11 @@ def enclose(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) -> E
         Y = flint.arb_mat(np.linalg.inv(Jm).tolist())
         size = max(1e-3, float(np.abs(u).max()))
         middle = [flint.arb(float(x)) for x in u]
+        shape = sides(u)
         for exponent in range(3, 40):
             radius = size * 10.0**-exponent
-            if _contracts(at, Y, middle, flint.arb(radius)):
-                return Enclosed(radius, _stability(at, Y, middle))
+            if _contracts(at, Y, middle, flint.arb(radius), shape):
+                return Enclosed(radius, _stability(at, Y, middle, shape))
     return Enclosed(math.nan, None)
 
 
@@ -126,7 +142,7 @@ def holds(system: System, u: NDArray[np.float64], p: NDArray[np.float64], radius
         return False
     with precision(PRECISION):
         Y = flint.arb_mat(np.linalg.inv(Jm).tolist())
-        return _contracts(Field(system, p), Y, [flint.arb(float(x)) for x in u], flint.arb(float(radius)))
+        return _contracts(Field(system, p), Y, [flint.arb(float(x)) for x in u], flint.arb(float(radius)), sides(u))
 
 
 def spectrum_over(
@@ -134,7 +150,7 @@ def spectrum_over(
 ) -> list[tuple[complex, float]] | None:
     """Rigorous enclosures (middle, radius) of the eigenvalues at every state in the box; None where they fail."""
     with precision(PRECISION):
-        J = Field(system, p).jacobian([flint.arb(float(x), float(radius)) for x in u])
+        J = Field(system, p).jacobian([flint.arb(float(x), float(radius * s)) for x, s in zip(u, sides(u), strict=True)])
         try:
             values = flint.acb_mat(J).eig(multiple=True)
         except (ValueError, ZeroDivisionError):
@@ -147,27 +163,34 @@ def krawczyk_radius(system: System, u: NDArray[np.float64], p: NDArray[np.float6
     return enclose(system, u, p).radius
 
 
-def _contracts(at: Field, Y: flint.arb_mat, middle: Sequence[flint.arb], radius: flint.arb) -> bool:
-    """Whether the Krawczyk operator maps the box of this radius into its interior."""
+def _contracts(
+    at: Field, Y: flint.arb_mat, middle: Sequence[flint.arb], radius: flint.arb, shape: NDArray[np.float64]
+) -> bool:
+    """Whether the Krawczyk operator maps the box of half widths radius * shape into its interior."""
     n = len(middle)
     newton = Y * at.field(middle)
     identity = flint.arb_mat(n, n, [int(i == j) for i in range(n) for j in range(n)])
-    box = [m + flint.arb(0, 1) * radius for m in middle]
-    image = (identity - Y * at.jacobian(box)) * flint.arb_mat(n, 1, [flint.arb(0, 1) * radius] * n) - newton
-    return all(abs(image[i, 0]) < radius for i in range(n))
+    half = [radius * float(side) for side in shape]
+    offset = [flint.arb(0, 1) * width for width in half]
+    J = at.jacobian([m + d for m, d in zip(middle, offset, strict=True)])
+    image = (identity - Y * J) * flint.arb_mat(n, 1, offset) - newton
+    return all(abs(image[i, 0]) < half[i] for i in range(n))
 
 
-def _stability(at: Field, Y: flint.arb_mat, middle: Sequence[flint.arb]) -> int | None:
-    """The number of unstable eigenvalues at the one equilibrium near `middle`, from a box much sharper than a double."""
+def _stability(
+    at: Field, Y: flint.arb_mat, middle: Sequence[flint.arb], shape: NDArray[np.float64]
+) -> int | None:
+    """The number of unstable eigenvalues at the one equilibrium near `middle`, over a box much sharper than a double."""
     n = len(middle)
     for _ in range(REFINEMENTS):
         step = Y * at.field(middle)
         middle = [(middle[i] - step[i, 0]).mid() for i in range(n)]
     size = max((abs(m) for m in middle), key=float)
     radius = SHARP * max(size, flint.arb(1e-30))
-    if not _contracts(at, Y, middle, radius):
+    if not _contracts(at, Y, middle, radius, shape):
         return None
-    return unstable(at.jacobian([m + flint.arb(0, 1) * radius for m in middle]))
+    box = [m + flint.arb(0, 1) * radius * float(side) for m, side in zip(middle, shape, strict=True)]
+    return unstable(at.jacobian(box))
 
 
 def unstable(J: flint.arb_mat) -> int | None:

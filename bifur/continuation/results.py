@@ -70,7 +70,8 @@ class Equilibrium:
 
     `state` (n,), `parameters` all of the system's, `eigenvalues` (n,) complex by decreasing real
     part, `residual` max |f_i| / (sum of the absolute terms of f_i), `radius` of the box around
-    the state in which a Krawczyk test proved that exactly this one solution lies (NaN: not proved). Where there is a
+    the state in which a Krawczyk test proved that exactly this one solution lies (NaN: not proved): its half widths are
+    the radius times `bifur.continuation.exact.sides(state)`, which is 1 for the largest state. Where there is a
     radius, `kind` and `n_unstable` are proved too ("undecided": a real part is too close to zero to tell).
     A set of solutions of positive `dimension` is one equilibrium of kind "degenerate": a point of it, with its tangent
     `directions` (dimension, n) there.

@@ -28,12 +28,14 @@ ZERO = 1e-11  # relative to the largest state, or absolute where all are small
 GROWN = 1.001
 SHARPENED = 4  # corrections at most
 NEAR = 0.0625  # of the radius: a state whose correction is larger is sharpened
+NOTHING = -1_000_000
+SLIMMEST = 20  # a side of a box is at least 2^-20 of the longest
 # radius around a state at which the field is zero without any rounding; all others are larger
 EXACT, SMALLEST = 2.0**-125, 2.0**-120
 
 
 class Room(NamedTuple):
-    """Work for n states: n x n matrices (see below), pivots, vectors and rows of Routh's array (5, 2 n + 6)."""
+    """Work for n states: n x n matrices (see below), pivots, vectors and rows of Routh's array (6, 2 n + 6)."""
 
     matrices: np.ndarray
     pivots: np.ndarray
@@ -44,12 +46,12 @@ ROOM = types.NamedTuple([types.float64[:, :, ::1], INTS, MATRIX], Room)
 # Room.matrices: an approximate inverse, LU factors, intervals of the Jacobian and of two products
 INVERSE, FACTORS, LOW, HIGH, POWER_LOW, POWER_HIGH, NEXT_LOW, NEXT_HIGH = range(8)
 # Room.rows
-COLUMN, FIELD, POLYNOMIAL, ABOVE, BELOW = range(5)
+COLUMN, FIELD, POLYNOMIAL, ABOVE, BELOW, SIDES = range(6)
 
 
 def make_room(n: int) -> Room:
     """Work for one thread."""
-    return Room(np.zeros((8, n, n)), np.zeros(n, np.int64), np.zeros((5, 2 * n + 6)))
+    return Room(np.zeros((8, n, n)), np.zeros(n, np.int64), np.zeros((6, 2 * n + 6)))
 
 
 @inline
@@ -128,26 +130,52 @@ def defect(R, i, j, n):
 
 @inline
 def correction(R, n):
-    """The largest component of |Y f|."""
+    """The largest component of |Y f|, in SIDES."""
     step = 0.0
     for i in range(n):
         low, high = newton_step(R, i, n)
-        step = max(step, iv.magnitude(low, high))
+        step = max(step, iv.magnitude(low, high) / R.rows[SIDES, i])
     return step
 
 
 @inline
+def sides(u, R):
+    """Sides of the boxes around u into SIDES: powers of two as the states have them, the longest 1.
+
+    Where one state is 10^5 and another 1, a cube that holds the rounding of the first is too large for the second.
+    """
+    largest = NOTHING
+    for i in range(len(u)):
+        exponent = NOTHING
+        if u[i] != 0.0:
+            _, exponent = math.frexp(u[i])
+        R.rows[SIDES, i] = exponent
+        largest = max(largest, exponent)
+    for i in range(len(u)):
+        R.rows[SIDES, i] = math.ldexp(1.0, max(int(R.rows[SIDES, i]) - largest, -SLIMMEST))
+
+
+@inline
+def box_around(V, u, radius, R):
+    """The box of half widths radius * SIDES around u into the first slots, rounded outward."""
+    for i in range(len(u)):
+        half = radius * R.rows[SIDES, i]
+        V[i, 0], V[i, 1] = iv.down(u[i] - half), iv.up(u[i] + half)
+
+
+@inline
 def contracts(R, radius, n):
-    """Whether K maps the box of this radius into its interior, the largest |Y f| and the largest row of |1 - Y J|."""
+    """Whether K maps the box into its interior; the largest |Y f| and row of |1 - Y J|, both in SIDES."""
     inside, step, contraction = True, 0.0, 0.0
     for i in range(n):
         low, high = newton_step(R, i, n)
         moved, row = iv.magnitude(low, high), 0.0
         for j in range(n):
             low, high = defect(R, i, j, n)
-            row = iv.up(row + iv.magnitude(low, high))
-        inside = inside and iv.up(moved + iv.up(row * radius)) < radius
-        step, contraction = max(step, moved), max(contraction, row)
+            row = iv.up(row + iv.magnitude(low, high) * R.rows[SIDES, j])  # a product with a power of two is exact
+        side = R.rows[SIDES, i]
+        inside = inside and iv.up(moved + iv.up(row * radius)) < radius * side
+        step, contraction = max(step, moved / side), max(contraction, row / side)
     return inside, step, contraction
 
 
@@ -358,8 +386,9 @@ def take_field(P, f, magnitude, R, n):
 
 @kernel(types.Tuple((F8, I8))(PROGRAM, MATRIX, MATRIX, VECTOR, types.boolean, ROOM))
 def enclose(P, V, D, u, ready, R):
-    """(radius, number of unstable eigenvalues): exactly one equilibrium lies in the box of this radius around u.
+    """(radius, number of unstable eigenvalues): exactly one equilibrium lies in the box around u.
 
+    Its half widths are the radius times `sides`, which are then in SIDES.
     u is sharpened first; the parameters are those of `load`; `ready`: FIELD holds the field at u. Radius NaN: not proved; number UNDECIDED: a real part is
     too close to zero, or see `unstable_beside`. A radius is a power of two; EXACT says that u itself is the equilibrium.
     """
@@ -373,8 +402,8 @@ def enclose(P, V, D, u, ready, R):
     radius = EXACT if exact else power_of_two(max(size * FIRST, SMALLEST))
     sharp = exact
     for _ in range(ATTEMPTS):
-        for i in range(n):
-            V[i, 0], V[i, 1] = iv.down(u[i] - radius), iv.up(u[i] + radius)
+        sides(u, R)
+        box_around(V, u, radius, R)
         if not (jacobian_over(P, V, R.matrices[LOW], R.matrices[HIGH]) == WHOLE and invert(R, n)):
             radius = max(0.0625 * radius, SMALLEST)
             continue

@@ -11,18 +11,19 @@ import math
 from numba import types
 
 from bifur._jit import inline, kernel
-from bifur.kernels import interval as iv
 from bifur.kernels.enclosure import (
     FIELD,
     HIGH,
     LOW,
     UNDECIDED,
     at_point,
+    box_around,
     contracts,
     enclose,
     invert,
     jacobian_over,
     load,
+    sides,
     take_field,
     unstable_beside,
 )
@@ -167,8 +168,8 @@ def check_boxes(X, parameters, filled, state, re, radius, holds, unstable):
                 continue
             u, r = state[j, c], radius[j, c]
             good = at_point(P, V, u, R.rows[FIELD]) == WHOLE
-            for i in range(n):
-                V[i, 0], V[i, 1] = iv.down(u[i] - r), iv.up(u[i] + r)
+            sides(u, R)
+            box_around(V, u, r, R)
             good = good and jacobian_over(P, V, R.matrices[LOW], R.matrices[HIGH]) == WHOLE and invert(R, n)
             if not good:
                 continue

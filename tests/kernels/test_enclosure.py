@@ -167,3 +167,30 @@ def test_both_arithmetics_agree(name):
             assert np.abs(u - e.state).max() <= radius + e.radius
             assert exact.holds(system, u, p, radius)
             assert unstable in (-1, e.n_unstable)
+
+
+def test_boxes_have_the_shape_of_their_state():
+    """l2-decays with s = 2e5 and p = 1: a cube that holds the rounding of s is too wide for p."""
+    system = get_system("l2-decays")
+    given = {"sigma2": 0.0, "rho_p": 1.16, "alpha_p": 1.3, "rho_s": 4.4e-6}
+    found = bifur.find_equilibria(system, given, prove=True)
+    assert found.completeness == "proved"
+    kit, p = tools(system), system.values(given)
+    for e in found:
+        u, radius, unstable = enclose(kit, p, e.state)
+        assert 0 < radius <= 1e-9 * max(np.abs(u).max(), 1e-20)
+        assert exact.holds(system, u, p, radius)
+        assert unstable == e.n_unstable
+    assert found[-1].state[0] > 1e5
+
+
+def test_both_arithmetics_give_boxes_one_shape():
+    rng = np.random.default_rng(9)
+    room = enclosure.make_room(4)
+    for _ in range(300):
+        u = rng.normal(size=4) * 10.0 ** rng.uniform(-12, 6, 4) * (rng.random(4) > 0.2)
+        enclosure.sides(u, room)
+        shape = room.rows[enclosure.SIDES, :4]
+        np.testing.assert_array_equal(shape, exact.sides(u))
+        assert shape.max() == 1.0
+        assert np.all(np.abs(u) <= 2 * shape * np.abs(u).max() + 1e-300)
