@@ -1,12 +1,12 @@
-"""What a proof costs: over a plane beside tracing and beside numpy's eigenvalues, and at a point of a transcendental system.
+"""What a proof costs: over a plane beside tracing and numpy's eigenvalues, at a point of a transcendental system.
 
 Usage: python benchmarks/proof.py [nodes along an axis]
 
 All in one run, the fastest of three. "Verdict" is the proved number of every node, and the enclosure and stability of
 every equilibrium; "solve" finds the equilibria, "trace" follows the branches through them. "All of it" has spectra,
-kinds and residuals too. The equilibria of all nodes stay in memory, so take 512 for this comparison.
-numpy solves the published polynomial of `phinet`, degree 10, by the eigenvalues of stacked companion matrices: no proof,
-no other state, no stability.
+kinds and residuals too. The equilibria of all nodes stay in memory, so take 512 for this comparison. numpy solves the
+published polynomial of `phinet`, degree 10, by the eigenvalues of stacked companion matrices: no proof, no other state,
+no stability.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ class Plane:
             count.count_patches(proof.algebra, proof.chart_slots, proof.isolation, p, free, part, self.y, found, stack)
 
     def describe(self, proved: bool = True) -> None:
-        """Spectrum, kind and residual of every equilibrium, enclosure and stability where `proved`: what an atlas keeps."""
+        """Spectrum, kind and residual of every equilibrium; where `proved`, enclosure and stability too."""
         for number in range(len(self.chunks)):
             self._describe(number, proved)
 
@@ -91,7 +92,7 @@ class Plane:
             kind, unstable, oscillatory = (np.zeros(filled.shape, np.int64) for _ in range(3))
             residual, radius, verdict = np.empty(filled.shape), np.empty(filled.shape), np.zeros(len(filled), np.int64)
             verify(
-                engine.PARTS, self.system.derived.addresses, proof, self.parameters[chunk.start + i], found.count[i],
+                engine.PARTS, self.system.derived.addresses, proof, self.parameters[chunk.start + i], found.number[i],
                 low, high, filled, state, re, im, kind, unstable, oscillatory, residual, radius, verdict, work,
             )  # fmt: skip
             assert not (proved and verdict.any())
@@ -115,11 +116,20 @@ class Plane:
         axis[-1] = 1.0
         for chunk, found in zip(self.chunks, self.nodes, strict=True):
             for i, x in enumerate(self.x[chunk.start : chunk.stop]):
-                z = sweep.make_slice(found.count[i].copy(), found.size[i].copy(), found.state[i].copy())
+                z = sweep.make_slice(found.number[i].copy(), found.size[i].copy(), found.state[i].copy())
                 work.p[:] = sweeper.p
                 work.p[self.across] = x
                 sweep.arcs(
-                    engine.PARTS, sweeper.addresses, axis, parent, sweeper.problem, sweeper.steps, scratch, room, z, work
+                    engine.PARTS,
+                    sweeper.addresses,
+                    axis,
+                    parent,
+                    sweeper.problem,
+                    sweeper.steps,
+                    scratch,
+                    room,
+                    z,
+                    work,
                 )
 
 
@@ -148,10 +158,9 @@ def at_a_point() -> list[tuple[str, str, float, float, bifur.EquilibriumSet]]:
     rows = []
     for name, given, box in cases:
         system = bifur.load_system(SYSTEMS / f"{name}.py")
-        found = bifur.find_equilibria(system, given, bounds=box, prove=True)
-        compiled = fastest(lambda: bifur.find_equilibria(system, given, bounds=box, prove=True))
-        low, high = state_bounds(system, box)
-        balls = fastest(lambda: ball_search(system, system.values(given), low, high, 20_000), 1)
+        proof = partial(bifur.find_equilibria, system, given, bounds=box, prove=True)
+        found, compiled = proof(), fastest(proof)
+        balls = fastest(partial(ball_search, system, system.values(given), *state_bounds(system, box), 20_000), 1)
         words = ", ".join(f"{key} in [{a:g}, {b:g}]" for key, (a, b) in box.items())
         rows.append((name, words, compiled, balls, found))
     return rows
@@ -176,7 +185,10 @@ def main() -> None:
             theirs, one = cells / seconds, nodes**2 / (solve + described)
             two = nodes**2 / plane.in_threads(os.cpu_count() or 1)
     print(f"\nphinet, solved and proved: {one:,.0f} cells a second in one thread, {two:,.0f} in {os.cpu_count()}")
-    print(f"numpy's eigvals: {theirs:,.0f} cells a second; we take 1/{one / theirs:.1f} and 1/{two / theirs:.1f} of its time\n")
+    print(
+        f"numpy's eigvals: {theirs:,.0f} cells a second; "
+        f"that is {one / theirs:.1f} and {two / theirs:.1f} times as many\n"
+    )
     print(f"{'at a point':<14}{'proof':>9}{'by balls':>10}   found")
     for name, words, compiled, balls, found in at_a_point():
         print(f"{name:<14}{compiled * 1e3:>6.1f} ms{balls * 1e3:>7.0f} ms   {found!r} with {words}")

@@ -179,11 +179,15 @@ class _PlaneAudit:
             slots |= np.isfinite(maps[name]).all(axis=-1) != self.filled
         yield self.check("slots", slots, "a slot is filled in one map and empty in another")
         unstable = maps["n_unstable"]
-        kind = np.select([unstable == 0, unstable == n], [KINDS.index("sink"), KINDS.index("source")], KINDS.index("saddle"))
+        kind = np.select(
+            [unstable == 0, unstable == n], [KINDS.index("sink"), KINDS.index("source")], KINDS.index("saddle")
+        )
         regular = np.isin(maps["kind"], PROVED_KINDS)
         yield self.check("kinds", regular & (kind != maps["kind"]), "kind and n_unstable do not agree")
         positive = np.where(self.filled, (maps["eigenvalues_real"] > 0).sum(axis=-1), -1)
-        yield self.check("signs", self.filled & (positive != unstable), "n_unstable: not the positive real parts", self.filled)
+        yield self.check(
+            "signs", self.filled & (positive != unstable), "n_unstable: not the positive real parts", self.filled
+        )
         oscillates = (maps["eigenvalues_imag"][..., 0] != 0) != (maps["oscillatory"] == 1)
         yield self.check("oscillatory", self.filled & oscillates, "not what the leading eigenvalue says", self.filled)
         if self.new:
@@ -193,9 +197,13 @@ class _PlaneAudit:
         silent = [
             name
             for code, name in enumerate(DOUBTS)
-            if code and (maps["doubt"] == code).any() and not told.get(name, "").startswith(f"{(maps['doubt'] == code).sum()} ")
+            if code
+            and (maps["doubt"] == code).any()
+            and not told.get(name, "").startswith(f"{(maps['doubt'] == code).sum()} ")
         ]
-        yield Check("ledger", len(DOUBTS) - 1, len(silent), ", ".join(silent), "nodes in doubt that the ledger does not tell")
+        yield Check(
+            "ledger", len(DOUBTS) - 1, len(silent), ", ".join(silent), "nodes in doubt that the ledger does not tell"
+        )
 
     # ---- residuals and spectra -------------------------------------------------------------
 
@@ -248,15 +256,26 @@ class _PlaneAudit:
 
         def row(iy: int) -> None:
             check_boxes(
-                programs.proof(), self.parameters[iy], filled[iy], state[iy], re[iy], radius[iy], holds[iy], unstable[iy]
+                programs.proof(),
+                self.parameters[iy],
+                filled[iy],
+                state[iy],
+                re[iy],
+                radius[iy],
+                holds[iy],
+                unstable[iy],
             )
 
         self._rows(row)
         for iy, ix, k in np.argwhere(claimed & (holds == 0)):  # for doubles alone
             holds[iy, ix, k] = exact.holds(self.system, state[iy, ix, k], self.parameters[iy, ix], radius[iy, ix, k])
         yield self.check("enclosures", claimed & (holds == 0), "a box is not proved to hold one equilibrium", claimed)
-        yield self.check("enclosed", self.proved & (claimed.sum(-1) != self.filled.sum(-1)), "proved without a box", self.proved)
-        yield self.check("disjoint", self.proved & self._overlapping(radius), "two boxes of a node overlap", self.proved)
+        yield self.check(
+            "enclosed", self.proved & (claimed.sum(-1) != self.filled.sum(-1)), "proved without a box", self.proved
+        )
+        yield self.check(
+            "disjoint", self.proved & self._overlapping(radius), "two boxes of a node overlap", self.proved
+        )
         sure = claimed & (holds == 1) & np.isin(maps["kind"], PROVED_KINDS)
         for iy, ix, k in np.argwhere(sure & (unstable < 0)):
             found = exact.enclose(self.system, state[iy, ix, k], self.parameters[iy, ix]).unstable
@@ -312,7 +331,9 @@ class _PlaneAudit:
             doubled[:, :, k] = np.isin(sheet[:, :, k], numbers[~fresh]) & (sheet[:, :, k] >= 0)
         yield self.check("slots of sheets", doubled, "a sheet changes its slot")
         region, regions = tile._regions({**maps})
-        yield self.check("regions", region != maps["region"], "the map of regions is not that of the unstable dimensions")
+        yield self.check(
+            "regions", region != maps["region"], "the map of regions is not that of the unstable dimensions"
+        )
         told = list(self.plane.regions)
         wrong = sum(a != b for a, b in zip(regions, told, strict=False)) + abs(len(regions) - len(told))
         yield Check("table of regions", len(told), wrong, "", "the table of regions is not that of the nodes")
@@ -321,7 +342,9 @@ class _PlaneAudit:
         for name in sorted(set(again) & set(self.spec.maps)):
             a, b = again[name], maps.get(name, np.full(again[name].shape, np.nan))
             same = np.isclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
-            yield self.check(f"map {name}", ~same.reshape(*self.shape, -1).all(axis=-1), "the map does not follow from the rest")
+            yield self.check(
+                f"map {name}", ~same.reshape(*self.shape, -1).all(axis=-1), "the map does not follow from the rest"
+            )
 
     def crosses(self) -> Iterator[Check]:
         """Parity, indices, continuity, curves between nodes, rims."""
@@ -353,7 +376,9 @@ class _PlaneAudit:
         at[tuple(nodes.T)] = True
         yield self.check("numbers, exactly", number, "not the equilibria of exact arithmetic", at)
         if self.new:
-            yield self.check("enclosures, exactly", boxes, "a box does not hold one equilibrium, by ball arithmetic", at)
+            yield self.check(
+                "enclosures, exactly", boxes, "a box does not hold one equilibrium, by ball arithmetic", at
+            )
             yield self.check("spectra, exactly", spectra, "a kind or an eigenvalue is not that over the box", at)
 
     def _exact_states(self, iy: int, ix: int) -> list[NDArray[np.float64]] | None:
@@ -386,7 +411,9 @@ class _PlaneAudit:
 
     # ---- small -----------------------------------------------------------------------------
 
-    def check(self, name: str, failed: NDArray[np.bool_], message: str, among: NDArray[np.bool_] | None = None) -> Check:
+    def check(
+        self, name: str, failed: NDArray[np.bool_], message: str, among: NDArray[np.bool_] | None = None
+    ) -> Check:
         """A check at nodes, or at equilibria."""
         places = np.argwhere(failed)
         where = ""

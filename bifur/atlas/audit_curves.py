@@ -36,13 +36,17 @@ def curves(plane: Plane, spec: PlaneSpec) -> Iterator[Check]:
         bad += [f"curve {number}, point {i}" for i in _wrong_points(curve, plane)]
     yield _check("curves", points, bad, "a point does not solve the defining system of its curve")
     wrong = [f"point {i}" for i, point in enumerate(plane.special_points) if not _solves(system, point, plane)]
-    yield _check("special points", len(plane.special_points), wrong, "a special point does not solve its defining system")
+    yield _check(
+        "special points", len(plane.special_points), wrong, "a special point does not solve its defining system"
+    )
     off = [
         f"point {i} on {on}"
         for i, (point, on) in enumerate(zip(plane.special_points, plane.on, strict=True))
         if not _lies_on(point, on, plane)
     ]
-    yield _check("on curves and slices", len(plane.special_points), off, "a special point is not where it is said to lie")
+    yield _check(
+        "on curves and slices", len(plane.special_points), off, "a special point is not where it is said to lie"
+    )
     total, unlike = 0, []
     for number, diagram in enumerate(plane.slices):
         for index, branch in enumerate(diagram.branches):

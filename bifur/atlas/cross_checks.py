@@ -2,8 +2,8 @@
 
 An equilibrium with a regular Jacobian has the index sign det(-J) = (-1)^(number of unstable eigenvalues). While
 parameters change, equilibria come and go in pairs of opposite index, unless one crosses a bound of the states, runs to
-infinity or meets a pole. So the number of equilibria keeps its parity, and the sum of their indices its value, from node
-to node (Milnor 1965, Topology from the Differentiable Viewpoint, chapter 6).
+infinity or meets a pole. So the number of equilibria keeps its parity, and the sum of their indices its value, from
+node to node (Milnor 1965, Topology from the Differentiable Viewpoint, chapter 6).
 
 For one or two states the sum is also that of the field on the rim of a box around all equilibria: the difference of its
 signs at the two ends, or the number of its turns (the Poincare index). That needs no equilibrium at all.

@@ -68,9 +68,7 @@ MAPS: Mapping[str, Map] = {
         NODE, "float64", "largest learning rate at which gradient descent keeps the leading sink stable", "time"
     ),
 }
-REQUIRED = tuple(
-    name for name, about in MAPS.items() if about.flags or name in ("state", "eigenvalues_real", "radius")
-)
+REQUIRED = tuple(name for name, about in MAPS.items() if about.flags or name in ("state", "eigenvalues_real", "radius"))
 
 
 def system_attributes(system: System) -> dict[str, Any]:

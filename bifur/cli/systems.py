@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from bifur._say import unknown
 from bifur.cli.base import JSON, announce_first_run, echo_json, number, parameters_of, system_of, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bifur.systems import System
 
 SYSTEM_HELP = "SYSTEM is a bundled name (see `bifur systems`) or a .py file; parameters are name=value words."
 
@@ -50,16 +58,17 @@ def systems(as_json: bool) -> None:
 )
 @click.argument("system")
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
-@click.option("--prove", is_flag=True, help="Prove their number by root isolation, each by an interval test.")
+@click.option("--prove", is_flag=True, help="Prove their number, a box around each, and their stability.")
+@click.option("--within", multiple=True, metavar="STATE=LOW:HIGH", help="Bounds of a state; again for more.")
 @JSON
-def equilibria(system: str, parameters: tuple[str, ...], prove: bool, as_json: bool) -> None:
+def equilibria(system: str, parameters: tuple[str, ...], prove: bool, within: tuple[str, ...], as_json: bool) -> None:
     """Find all equilibria at one parameter point."""
     import bifur
 
     chosen = system_of(system)
     announce_first_run()
     given = parameters_of(chosen, parameters)
-    found = bifur.find_equilibria(chosen, given, prove=prove)
+    found = bifur.find_equilibria(chosen, given, prove=prove, bounds=_bounds(chosen, within))
     if as_json:
         echo_json(
             {
@@ -77,6 +86,7 @@ def equilibria(system: str, parameters: tuple[str, ...], prove: bool, as_json: b
                         "residual": e.residual,
                         "collapsed": e.collapsed,
                         "radius": e.radius,
+                        "dimension": e.dimension,
                     }
                     for e in found
                 ],
@@ -86,7 +96,7 @@ def equilibria(system: str, parameters: tuple[str, ...], prove: bool, as_json: b
     rows = [
         [
             *(number(x) for x in e.state.tolist()),
-            e.kind + (", collapsed" if e.collapsed else ""),
+            e.kind + (f", dimension {e.dimension}" if e.dimension else ", collapsed" if e.collapsed else ""),
             ", ".join(number(z) for z in e.eigenvalues.tolist()),
             f"{e.residual:.1e}",
         ]
@@ -96,3 +106,26 @@ def equilibria(system: str, parameters: tuple[str, ...], prove: bool, as_json: b
     click.echo(f"completeness: {found.completeness}" + (f" ({found.reason})" if found.reason else ""))
     if found.degenerate:
         click.echo(f"degenerate: {found.degenerate}")
+
+
+def _bounds(system: System, words: Sequence[str]) -> dict[str, tuple[float, float]] | None:
+    """Bounds of states given as `state=low:high`.
+
+    Raises
+    ------
+    ValueError
+        A word is not of this form, or names no state.
+    """
+    found = {}
+    for word in words:
+        name, _, pair = word.partition("=")
+        low, colon, high = pair.partition(":")
+        try:
+            found[name] = float(low), float(high)
+        except ValueError:
+            colon = ""
+        if not colon:
+            raise ValueError(f"--within {word!r} is not STATE=LOW:HIGH, as in {system.states[0]}=0:1")
+        if name not in system.states:
+            raise ValueError(f"--within: {unknown('state', name, system.states)}")
+    return found or None

@@ -1,8 +1,8 @@
 """All equilibria in a box by branch and prune in ball arithmetic: slow, and independent of the compiled search.
 
-A box is dropped where a component of the field, over the box or by its mean value form, cannot be zero. It is done where
-the Krawczyk operator maps a box a little larger into its interior: then one equilibrium lies there. Else it is cut
-(Neumaier 1990, Interval Methods for Systems of Equations, section 5.2). Nothing here rests on the C library.
+A box is dropped where a component of the field, over the box or by its mean value form, cannot be zero. It is done
+where the Krawczyk operator maps a box a little larger into its interior: then one equilibrium lies there. Else it is
+cut (Neumaier 1990, Interval Methods for Systems of Equations, section 5.2). Nothing here rests on the C library.
 """
 
 from __future__ import annotations

@@ -77,4 +77,6 @@ class Field:
 
     def jacobian(self, u: Sequence[flint.arb]) -> flint.arb_mat:
         """J(u) (n, n)."""
-        return flint.arb_mat(self.n, self.n, evaluate(self._rows, self._indexed | {f"u{i}": b for i, b in enumerate(u)}))
+        return flint.arb_mat(
+            self.n, self.n, evaluate(self._rows, self._indexed | {f"u{i}": b for i, b in enumerate(u)})
+        )

@@ -14,10 +14,13 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import flint
 import numpy as np
 
 from bifur.continuation import exact
+from bifur.continuation.balls import as_fmpq
 from bifur.continuation.found import Found, FoundSet, inside
+from bifur.continuation.resultants import no_function
 from bifur.kernels import engine, step
 from bifur.kernels.proof import MOST, by_charts
 from bifur.systems import derive, expression, ops
@@ -82,13 +85,13 @@ def from_exact_roots(system: System, p: Vector, low: Vector, high: Vector) -> Fo
 
 def edges(system: System, states: Sequence[Vector] | Vector, low: Vector, high: Vector) -> str:
     """The names of the states that are at their bound up to rounding in some equilibrium; zeros are exact."""
-    names = {}
+    names: dict[str, None] = {}
     for state in states:
         for name, value, *limits in zip(system.states, state, low, high, strict=True):
             for limit in limits:
-                if math.isfinite(limit) and not value == limit == 0.0:
-                    if abs(value - limit) <= EDGE * max(1.0, abs(limit)):
-                        names[name] = None
+                near = math.isfinite(limit) and abs(value - limit) <= EDGE * max(1.0, abs(limit))
+                if near and not value == limit == 0.0:
+                    names[name] = None
     return ", ".join(sorted(names))
 
 
@@ -141,8 +144,8 @@ def _sets(system: System, form: Form, q: Vector, low: Vector, high: Vector) -> l
         if one.coefficients:
             texts = [expression.parse(text, names, trusted=True) for text in one.coefficients]
             exact_values = exact.parameter_values(q)
-            coefficients = expression.evaluate(texts, exact_values, exact.as_fmpq, exact.no_function)
-            roots = [float(root.mid()) for root, _ in exact.real_roots(exact.flint.fmpq_poly(coefficients))]
+            coefficients = expression.evaluate(texts, exact_values, as_fmpq, no_function)
+            roots = [float(root.mid()) for root, _ in exact.real_roots(flint.fmpq_poly(coefficients))]
         for root in roots:
             fixed = values if root is None else values | {f"u{form.variable}": root}
             state, free = _point(form, one, fixed, low, high)

@@ -1,4 +1,4 @@
-"""Equilibria at a point of a system that algebra does not take: branch and prune in a box, or searches from many starts.
+"""Equilibria at a point where algebra does not speak: branch and prune in a box, or searches from many starts.
 
 Branch and prune proves their number. Where it cannot be used, or runs out of boxes, multi-start Newton and deflated
 Newton from other starts must agree.
@@ -48,7 +48,9 @@ def by_search(
     """By branch and prune where that comes to an end, else by two searches."""
     if not prunable(system, low, high):
         unbounded = [
-            name for name, a, b in zip(system.states, low, high, strict=True) if not math.isfinite(a) or not math.isfinite(b)
+            name
+            for name, a, b in zip(system.states, low, high, strict=True)
+            if not math.isfinite(a) or not math.isfinite(b)
         ]
         why = (
             f"finite `bounds` of {listed(unbounded)} would allow a proof"

@@ -85,7 +85,7 @@ SLIMMEST = 20  # a side of a box is at least 2^-20 of the longest
 
 
 def sides(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) sides of the boxes around u, the longest 1: powers of two as the states have them, as kernels.enclosure.sides.
+    """(n,) sides of the boxes around u, the longest 1: powers of two as the states have them (as in the kernels).
 
     Where one state is 10^5 and another 1, a cube that holds the rounding of the first is too large for the second.
     """
@@ -150,7 +150,9 @@ def spectrum_over(
 ) -> list[tuple[complex, float]] | None:
     """Rigorous enclosures (middle, radius) of the eigenvalues at every state in the box; None where they fail."""
     with precision(PRECISION):
-        J = Field(system, p).jacobian([flint.arb(float(x), float(radius * s)) for x, s in zip(u, sides(u), strict=True)])
+        J = Field(system, p).jacobian(
+            [flint.arb(float(x), float(radius * s)) for x, s in zip(u, sides(u), strict=True)]
+        )
         try:
             values = flint.acb_mat(J).eig(multiple=True)
         except (ValueError, ZeroDivisionError):
@@ -177,10 +179,8 @@ def _contracts(
     return all(abs(image[i, 0]) < half[i] for i in range(n))
 
 
-def _stability(
-    at: Field, Y: flint.arb_mat, middle: Sequence[flint.arb], shape: NDArray[np.float64]
-) -> int | None:
-    """The number of unstable eigenvalues at the one equilibrium near `middle`, over a box much sharper than a double."""
+def _stability(at: Field, Y: flint.arb_mat, middle: Sequence[flint.arb], shape: NDArray[np.float64]) -> int | None:
+    """The number of unstable eigenvalues at the equilibrium near `middle`, over a box much sharper than a double."""
     n = len(middle)
     for _ in range(REFINEMENTS):
         step = Y * at.field(middle)

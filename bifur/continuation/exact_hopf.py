@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import flint
 import numpy as np
 
+from bifur.continuation.balls import precision, rational
 from bifur.continuation.exact import lift_balls, parameter_values
-from bifur.continuation.balls import precision
 from bifur.continuation.resultants import (
     ISOLATION,
     Factor,
@@ -27,7 +27,6 @@ from bifur.continuation.resultants import (
     formed,
     no_function,
     numbers_for,
-    rational,
     roots_in,
     univariate,
 )

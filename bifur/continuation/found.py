@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FoundSet:
-    """A set of equilibria of positive dimension: a point of it, its tangent directions (dimension, n), its equations."""
+    """A set of equilibria of positive dimension: a point, tangent directions (dimension, n), its equations in words."""
 
     state: NDArray[np.float64]
     directions: NDArray[np.float64]

@@ -136,7 +136,7 @@ def count_nodes(
         Settings(scale="linear"),
     )  # fmt: skip
     found = sweeper.run(lambda chunk: [sweeper.nodes(chunk)], threads or os.cpu_count() or 1, progress)
-    count = np.concatenate([one.count for one in found]).T
+    count = np.concatenate([one.number for one in found]).T
     return count, np.concatenate([one.state for one in found]).transpose(1, 0, 2, 3)
 
 
@@ -154,9 +154,9 @@ def _nodes(
 
 
 class _Nodes(NamedTuple):
-    """A few slices: `count` and `size` (nx, ny), `state` (nx, ny, room, n), `singular` (nx, ny, room)."""
+    """A few slices: `number` and `size` (nx, ny), `state` (nx, ny, room, n), `singular` (nx, ny, room)."""
 
-    count: NDArray[np.int64]
+    number: NDArray[np.int64]
     size: NDArray[np.int64]
     state: NDArray[np.float64]
     singular: NDArray[np.bool_]
@@ -208,9 +208,7 @@ class _Sweep:
         self.programs = system.derived.programs
         self.starts = starts(n, START_COUNT, *box)
 
-    def run(
-        self, task: Callable[[range], Sequence[Answer]], threads: int, progress: Progress | None
-    ) -> list[Answer]:
+    def run(self, task: Callable[[range], Sequence[Answer]], threads: int, progress: Progress | None) -> list[Answer]:
         """What `task` says of the slices, in order, whatever the threads."""
         chunks = [range(i, min(i + CHUNK, len(self.x))) for i in range(0, len(self.x), CHUNK)]
         found: list[Answer] = []
@@ -263,9 +261,7 @@ class _Sweep:
             found.append(_Solved(z, singular[i]))
         return found
 
-    def _solve_one(
-        self, x: float, y: float, code: int, state: NDArray[np.float64], singular: NDArray[np.bool_]
-    ) -> int:
+    def _solve_one(self, x: float, y: float, code: int, state: NDArray[np.float64], singular: NDArray[np.bool_]) -> int:
         """Exact arithmetic at a node that rounding left open; what is known of it afterwards, as a number or a code."""
         p = self.p.copy()
         p[self.across], p[self.at] = x, y

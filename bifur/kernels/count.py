@@ -29,10 +29,11 @@ INT_MATRIX = types.int64[:, ::1]
 
 
 class Algebra(NamedTuple):
-    """A system's polynomial form. `charts`: a program without variables; its results are the guards, then chart by chart
+    """A system's polynomial form.
 
-    the coefficients by rising powers. `lifts`: a program of one variable, the root; its results are, chart by chart, all
-    states. `shape` = charts, guards, coefficients of a chart, the state that roots are values of.
+    `charts`: a program without variables; its results are the guards, then chart by chart the coefficients by rising
+    powers. `lifts`: a program of one variable, the root; its results are, chart by chart, all states. `shape` = charts,
+    guards, coefficients of a chart, the state that roots are values of.
     """
 
     charts: Program

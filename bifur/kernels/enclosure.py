@@ -113,8 +113,10 @@ def newton_step(R, i, n):
     """The interval of (Y f)_i."""
     low = high = 0.0
     for k in range(n):
-        l, h = iv.multiply(R.matrices[INVERSE, i, k], R.matrices[INVERSE, i, k], R.rows[FIELD, 2 * k], R.rows[FIELD, 2 * k + 1])
-        low, high = iv.add(low, high, l, h)
+        lo, hi = iv.multiply(
+            R.matrices[INVERSE, i, k], R.matrices[INVERSE, i, k], R.rows[FIELD, 2 * k], R.rows[FIELD, 2 * k + 1]
+        )
+        low, high = iv.add(low, high, lo, hi)
     return low, high
 
 
@@ -123,8 +125,10 @@ def defect(R, i, j, n):
     """The interval of (1 - Y J)_ij."""
     low = high = 1.0 if i == j else 0.0
     for k in range(n):
-        l, h = iv.multiply(-R.matrices[INVERSE, i, k], -R.matrices[INVERSE, i, k], R.matrices[LOW, k, j], R.matrices[HIGH, k, j])
-        low, high = iv.add(low, high, l, h)
+        lo, hi = iv.multiply(
+            -R.matrices[INVERSE, i, k], -R.matrices[INVERSE, i, k], R.matrices[LOW, k, j], R.matrices[HIGH, k, j]
+        )
+        low, high = iv.add(low, high, lo, hi)
     return low, high
 
 
@@ -245,8 +249,8 @@ def characteristic(R, n):
             for j in range(n):
                 low = high = 0.0
                 for m in range(n):
-                    l, h = iv.multiply(L[i, m], H[i, m], A[m, j], B[m, j])
-                    low, high = iv.add(low, high, l, h)
+                    lo, hi = iv.multiply(L[i, m], H[i, m], A[m, j], B[m, j])
+                    low, high = iv.add(low, high, lo, hi)
                 C[i, j], D[i, j] = low, high
         for i in range(n):
             for j in range(n):
@@ -274,11 +278,11 @@ def routh(R, n):
         sign = new
         a_low, a_high, b_low, b_high = above[0], above[1], below[0], below[1]
         for i in range(0, len(above) - 2, 2):
-            l, h = iv.multiply(a_low, a_high, below[i + 2], below[i + 3])
-            l, h = iv.divide(l, h, b_low, b_high)
-            l, h = iv.add(above[i + 2], above[i + 3], -h, -l)
+            lo, hi = iv.multiply(a_low, a_high, below[i + 2], below[i + 3])
+            lo, hi = iv.divide(lo, hi, b_low, b_high)
+            lo, hi = iv.add(above[i + 2], above[i + 3], -hi, -lo)
             above[i], above[i + 1] = below[i], below[i + 1]
-            below[i], below[i + 1] = l, h
+            below[i], below[i + 1] = lo, hi
         above[len(above) - 2] = above[len(above) - 1] = 0.0
         below[len(above) - 2] = below[len(above) - 1] = 0.0
     return changes
@@ -300,8 +304,8 @@ def unstable(R, n):
         return UNDECIDED if sign == 0 else (1 if sign > 0 else 0)
     if n == 2:
         low, high = iv.multiply(L[0, 0], H[0, 0], L[1, 1], H[1, 1])
-        l, h = iv.multiply(L[0, 1], H[0, 1], L[1, 0], H[1, 0])
-        low, high = iv.add(low, high, -h, -l)
+        lo, hi = iv.multiply(L[0, 1], H[0, 1], L[1, 0], H[1, 0])
+        low, high = iv.add(low, high, -hi, -lo)
         sign = _sign(low, high)
         if sign < 0:
             return 1
@@ -341,9 +345,9 @@ def vanishes(R, n):
 
 @inline
 def snap(P, V, u, R):
-    """States that are zero but for rounding become zero, together or alone, where no component of the field grows by that.
+    """States that are zero but for rounding become zero, where no component of the field grows by that.
 
-    Whether it was tried.
+    All together, then each alone. Whether it was tried.
     """
     n, size, tiny = len(u), 1.0, False
     for i in range(n):
@@ -388,9 +392,9 @@ def take_field(P, f, magnitude, R, n):
 def enclose(P, V, D, u, ready, R):
     """(radius, number of unstable eigenvalues): exactly one equilibrium lies in the box around u.
 
-    Its half widths are the radius times `sides`, which are then in SIDES.
-    u is sharpened first; the parameters are those of `load`; `ready`: FIELD holds the field at u. Radius NaN: not proved; number UNDECIDED: a real part is
-    too close to zero, or see `unstable_beside`. A radius is a power of two; EXACT says that u itself is the equilibrium.
+    Its half widths are the radius times `sides`, which are then in SIDES. u is sharpened first; the parameters are
+    those of `load`; `ready`: FIELD holds the field at u. Radius NaN: not proved; number UNDECIDED: a real part is too
+    close to zero, or see `unstable_beside`. A radius is a power of two; EXACT says that u itself is the equilibrium.
     """
     n = len(u)
     if (snap(P, V, u, R) or not ready) and at_point(P, V, u, R.rows[FIELD]) != WHOLE:

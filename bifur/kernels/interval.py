@@ -5,10 +5,10 @@ Verification methods, Acta Numerica 19, section 2):
 
     |exact - computed| <= 2^-53 |exact| + 2^-1075,     WIDER |computed| + TINY  is more, its own rounding included.
 
-Sums need no TINY: they are exact where they are tiny, and 0 + 0 stays 0. A product with a zero is an exact zero. Of the functions of the C library it is assumed
-that their error is below LIBRARY, 64 units in the last place; the largest known error is below 3 (Innocente & Zimmermann
-2024, Accuracy of mathematical functions). An infinite or NaN bound is one that is not known, whatever the other one is;
-every test is written so that it fails there. No fastmath here.
+Sums need no TINY: they are exact where they are tiny, and 0 + 0 stays 0. A product with a zero is an exact zero. Of the
+functions of the C library it is assumed that their error is below LIBRARY, 64 units in the last place; the largest
+known error is below 3 (Innocente & Zimmermann 2024, Accuracy of mathematical functions). An infinite or NaN bound is
+one that is not known, whatever the other one is; every test is written so that it fails there. No fastmath here.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def root(a, b):
 @inline
 def cosine(a, b):
     """cos [a, b]."""
-    if not (-FAR < a and b < FAR) or not b - a < 2.0 * math.pi:
+    if not (a > -FAR and b < FAR) or not b - a < 2.0 * math.pi:
         return -1.0, 1.0
     if a == 0.0 and b == 0.0:
         return 1.0, 1.0
@@ -213,7 +213,7 @@ def cosine(a, b):
 @inline
 def sine(a, b):
     """sin [a, b] = cos [a - pi/2, b - pi/2], the small end without loss."""
-    if not (-FAR < a and b < FAR) or not b - a < 2.0 * math.pi:
+    if not (a > -FAR and b < FAR) or not b - a < 2.0 * math.pi:
         return -1.0, 1.0
     low, high = min(math.sin(a), math.sin(b)), max(math.sin(a), math.sin(b))
     low, high = _below(low), _above(high)
@@ -230,7 +230,7 @@ def sine(a, b):
 @inline
 def tangent(a, b):
     """tan [a, b]; all numbers where a pole may lie inside."""
-    if not (-FAR < a and b < FAR):
+    if not (a > -FAR and b < FAR):
         return -math.inf, math.inf
     if math.ceil((a - 1e-9) / math.pi - 0.5) <= math.floor((b + 1e-9) / math.pi - 0.5):
         return -math.inf, math.inf

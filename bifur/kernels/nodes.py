@@ -1,8 +1,8 @@
 """All equilibria at the nodes of a few neighbouring slices.
 
-A node whose number is proved starts from the equilibria of the node before: Newton from each, and as many different ones
-must come out. Where that fails the charts are solved. Without charts a box of states is searched by branch and prune,
-or else from many starts.
+A node whose number is proved starts from the equilibria of the node before: Newton from each, and as many different
+ones must come out. Where that fails the charts are solved. Without charts a box of states is searched by branch and
+prune, or else from many starts.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _keep(X, P, rows, found, sure, state, p, loaded):
     )
 )  # fmt: skip
 def solve(system, X, free, starts, P, x, budget, prunes, stack, count, size, state, rows, W):
-    """`count` (nx, ny) numbers that are to be proved or codes, `size` held and `state` (nx, ny, room, n), at every node.
+    """`count` (nx, ny) proved numbers or codes, `size` held and `state` (nx, ny, room, n), at every node.
 
     `free` = places of the parameters of x and of P.values in W.p, which holds the others. `prunes`: whether branch and
     prune may be tried, with `budget` boxes. `rows` (3, MOST, n) and `stack` are work.
@@ -122,9 +122,7 @@ def solve(system, X, free, starts, P, x, budget, prunes, stack, count, size, sta
                 code = SEARCHED
                 if prunes and (failures < GIVEN_UP or j % SELDOM == 0):
                     enclosure.load(X.field, X.slots, W.p)
-                    found = prune(
-                        X.field, X.slots, X.twofold, X.room, P.low, P.high, budget, X.boxes, now
-                    )
+                    found = prune(X.field, X.slots, X.twofold, X.room, P.low, P.high, budget, X.boxes, now)
                     failures = 0 if found >= 0 else failures + 1
                     code = found
                 if code < 0:

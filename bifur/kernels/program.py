@@ -60,8 +60,8 @@ def real_power(a, b, c, d):
     low, high = math.inf, 0.0
     for x in (a, b):
         for y in (c, d):
-            l, h = corner(x, y)
-            low, high = min(low, l), max(high, h)
+            lo, hi = corner(x, y)
+            low, high = min(low, lo), max(high, hi)
     return low, high
 
 
@@ -137,8 +137,8 @@ def _chain_two(V, left, a, al, ah, right, b, bl, bh, target):
         if left & 1:
             low, high = iv.multiply(al, ah, V[a, i], V[a, i + 1])
             if right & 1:
-                l, h = iv.multiply(bl, bh, V[b, i], V[b, i + 1])
-                low, high = iv.add(low, high, l, h)
+                lo, hi = iv.multiply(bl, bh, V[b, i], V[b, i + 1])
+                low, high = iv.add(low, high, lo, hi)
             V[target, i], V[target, i + 1] = low, high
         elif right & 1:
             V[target, i], V[target, i + 1] = iv.multiply(bl, bh, V[b, i], V[b, i + 1])
@@ -229,22 +229,22 @@ def run(P, V, first, last, slopes):
         elif code == NEGATE:
             _carry(V, 0, a, left, a, True, target)
         elif code == POWER:
-            l, h = iv.power(al, ah, b - 1)
-            l, h = iv.multiply(float(b), float(b), l, h)
-            _chain(V, left, a, l, h, target)
+            lo, hi = iv.power(al, ah, b - 1)
+            lo, hi = iv.multiply(float(b), float(b), lo, hi)
+            _chain(V, left, a, lo, hi, target)
         elif code == DIVIDE:
-            l, h = iv.reciprocal(bl, bh)
-            bl, bh = iv.multiply(l, h, low, high)
-            _chain_two(V, left, a, l, h, right, b, -bh, -bl, target)
+            lo, hi = iv.reciprocal(bl, bh)
+            bl, bh = iv.multiply(lo, hi, low, high)
+            _chain_two(V, left, a, lo, hi, right, b, -bh, -bl, target)
         elif code == REAL_POWER:
-            l, h = iv.add(bl, bh, -1.0, -1.0)
-            l, h = real_power(al, ah, l, h)
-            l, h = iv.multiply(bl, bh, l, h)
+            lo, hi = iv.add(bl, bh, -1.0, -1.0)
+            lo, hi = real_power(al, ah, lo, hi)
+            lo, hi = iv.multiply(bl, bh, lo, hi)
             if right:
                 bl, bh = iv.logarithm(al, ah)
                 bl, bh = iv.multiply(low, high, bl, bh)
-            _chain_two(V, left, a, l, h, right, b, bl, bh, target)
+            _chain_two(V, left, a, lo, hi, right, b, bl, bh, target)
         else:
-            l, h = derivative(code, al, ah, low, high)
-            _chain(V, left, a, l, h, target)
+            lo, hi = derivative(code, al, ah, low, high)
+            _chain(V, left, a, lo, hi, target)
     return where

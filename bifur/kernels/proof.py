@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ from numba import types
 
 from bifur._jit import inline, kernel
 from bifur.kernels import count, linalg, roots
-from bifur.kernels.count import ALGEBRA, CHARTS, ISOLATION, LENGTH, VARIABLE, Algebra, Isolation, make_isolation
+from bifur.kernels.count import ALGEBRA, CHARTS, ISOLATION, LENGTH, Algebra, Isolation, make_isolation
 from bifur.kernels.enclosure import ROOM, Room, load, make_room
 from bifur.kernels.pointers import kernels_at
 from bifur.kernels.program import CONSTANT, PROGRAM, RESULTS, Program, run

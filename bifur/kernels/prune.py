@@ -52,7 +52,7 @@ DEEP = 4000
 
 
 class Boxes(NamedTuple):
-    """Boxes that wait (DEEP, 2 n) as low, high of each state; those of known equilibria; one box, larger, image (2 n)."""
+    """Boxes that wait (DEEP, 2 n) as low, high of each state; those of known equilibria; one box, larger, its image."""
 
     waiting: np.ndarray
     known: np.ndarray
@@ -136,8 +136,8 @@ def _look(P, V, R, box, outer, image):
         for j in range(n):
             a, _ = iv.add(box[2 * j], box[2 * j], -image[j], -image[j])
             _, b = iv.add(box[2 * j + 1], box[2 * j + 1], -image[j], -image[j])
-            l, h = iv.multiply(L[i, j], H[i, j], a, b)
-            low, high = iv.add(low, high, l, h)
+            lo, hi = iv.multiply(L[i, j], H[i, j], a, b)
+            low, high = iv.add(low, high, lo, hi)
         if low > 0.0 or high < 0.0:
             return DROPPED
     if not invert(R, n):
@@ -151,8 +151,8 @@ def _look(P, V, R, box, outer, image):
         for j in range(n):
             centre = 0.5 * (box[2 * j] + box[2 * j + 1])
             reach = iv.up(max(outer[2 * j + 1] - centre, centre - outer[2 * j]))
-            l, h = defect(R, i, j, n)
-            spread = iv.up(iv.magnitude(l, h) * reach)
+            lo, hi = defect(R, i, j, n)
+            spread = iv.up(iv.magnitude(lo, hi) * reach)
             low, high = iv.down(low - spread), iv.up(high + spread)
         if not low <= high:
             return OPEN

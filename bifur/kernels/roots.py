@@ -1,8 +1,8 @@
 """Rigorous isolation of all real roots of a polynomial with uncertain coefficients.
 
-Descartes' rule: the number of sign changes in the coefficients is that of the positive roots, or larger by an even number.
-Put in x = lo + y, or x = (lo + hi y) / (1 + y), and it speaks of an interval (Collins & Akritas 1976; Rouillier &
-Zimmermann 2004, Efficient isolation of polynomial's real roots): no change, no root; one change, one root; else the
+Descartes' rule: the number of sign changes in the coefficients is that of the positive roots, or larger by an even
+number. Put in x = lo + y, or x = (lo + hi y) / (1 + y), and it speaks of an interval (Collins & Akritas 1976; Rouillier
+& Zimmermann 2004, Efficient isolation of polynomial's real roots): no change, no root; one change, one root; else the
 interval is split. Signs at the ends of intervals are certain, or another end is taken.
 
 Coefficients carry bounds of their errors: those given and those of the arithmetic here (Higham 2002, Accuracy and
@@ -186,9 +186,9 @@ def _one_side(coef, bound, d, sense, most, low, high, found, t, e, stack):
 def isolate(coef, bound, length, most, low, high, t, e, stack):
     """Disjoint intervals (low, high) with exactly one real root each, in order; all real roots are in them.
 
-    `coef` and `bound` (length,): sum coef[k] x^k with |error of coef[k]| <= bound[k]. At most `most` intervals are looked
-    at on each side of zero. `low`, `high`, `t`, `e` (>= length,) and `stack` (MAX_STACK + 2,) are work. A root at zero
-    has low = high = 0. Returns the number of roots, or a negative code: then nothing is proved.
+    `coef` and `bound` (length,): sum coef[k] x^k with |error of coef[k]| <= bound[k]. At most `most` intervals are
+    looked at on each side of zero. `low`, `high`, `t`, `e` (>= length,) and `stack` (MAX_STACK + 2,) are work. A root
+    at zero has low = high = 0. Returns the number of roots, or a negative code: then nothing is proved.
     """
     d = effective_degree(coef, bound, length - 1)
     if d <= 0:
@@ -220,7 +220,7 @@ def isolate(coef, bound, length, most, low, high, t, e, stack):
 
 @inline
 def middle_of(lo, hi):
-    """The geometric mean where both ends are of one sign and far apart, else the arithmetic one; much nearer to zero."""
+    """The geometric mean of ends of one sign that are far apart, else the arithmetic one; much nearer to an end 0."""
     if lo == 0.0 or hi == 0.0:
         return (lo + hi) / 1024.0
     if lo > 0.0 and hi > WIDE * lo:

@@ -155,7 +155,7 @@ def _same(u, v):
 
 @kernel(I8(KERNELS, MATRIX, VECTOR, VECTOR, MATRIX, WORK))
 def by_deflation(K, starts, low, high, out, W):
-    """Newton on m f, m = product of (1 + 1 / |u - r|^2) over what was found, which keeps away from it; as `from_starts`.
+    """`from_starts` by Newton on m f, m = product of (1 + 1 / |u - r|^2) over what was found, which keeps away from it.
 
     Its step is that of f divided by 1 - (grad m . step) / m (Farrell, Birkisson & Funke 2015, SIAM J. Sci. Comput. 37).
     A start is used again until nothing new comes of it.
@@ -231,7 +231,7 @@ def distinct(K, rows, found, W):
 
 @kernel(types.UniTuple(I8, 2)(KERNELS, MATRIX, VECTOR, VECTOR, MATRIX, WORK))
 def by_both(K, starts, low, high, out, W):
-    """Damped Newton from one half of the starts, deflated Newton from the other; (number of all found, 1 if they agree).
+    """Damped Newton from one half of the starts, deflated Newton from the other; (number found, 1 if they agree).
 
     The rows of `out` hold every equilibrium once.
     """

@@ -34,7 +34,7 @@ from bifur.kernels.nodes import DEGENERATE
 from bifur.kernels.parts import engine_at
 from bifur.kernels.pointers import kernels_at
 from bifur.kernels.step import WORK
-from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
+from bifur.kernels.types import F8, I8, INTS, MATRIX, VECTOR
 
 MAX_ARCS = 400
 MAX_TRACES = 60
@@ -250,7 +250,7 @@ def link(system, free, values, p, change, state_a, arc_a, state_b, arc_b, votes,
 
 @kernel(I8(INTS, MATRIX, MATRIX, TENSOR, INT_MATRIX, TENSOR, INT_MATRIX, F8, VECTOR, INTS, WORK))
 def jumps(system, p, q, state_p, sheet_p, state_q, sheet_q, resolved, change, bad, W):
-    """Pairs of nodes, parameters p and q (m, parameters), at which a sheet jumps: another equilibrium is where it leads.
+    """Pairs of nodes, parameters p and q (m, parameters), at which a sheet jumps: another is where it leads.
 
     A member whose step to the other node is longer than `resolved` of the distance to the next equilibrium tells
     nothing. `bad` (m,) becomes 1 at a jump; the number of members that were compared.

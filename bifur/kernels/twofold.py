@@ -1,7 +1,7 @@
 """A program's values at a point in twice the precision, with a bound of the error: where doubles lose an equilibrium.
 
-A number is (h, l, e): the sum h + l, off by at most e. Sums and products of two doubles are known exactly as a sum of
-two doubles (Dekker 1971, A floating-point technique for extending the available precision; Knuth); what is dropped
+A number is (hi, lo, e): the sum hi + lo, off by at most e. Sums and products of two doubles are known exactly as a sum
+of two doubles (Dekker 1971, A floating-point technique for extending the available precision; Knuth); what is dropped
 after that is below 2^-100 of the result and goes into e. Quotients and roots are checked by their residual. Functions
 of the C library have no more digits here than elsewhere.
 """
@@ -90,10 +90,10 @@ def divide(ah, al, ae, bh, bl, be):
     q = ah / bh
     rh, rl, _ = multiply(q, 0.0, 0.0, bh, bl, 0.0)
     rh, rl, _ = add(ah, al, 0.0, -rh, -rl, 0.0)
-    h, l = two_sum(q, rh / bh)
-    rh, rl, error = multiply(h, l, 0.0, bh, bl, be)
+    hi, lo = two_sum(q, rh / bh)
+    rh, rl, error = multiply(hi, lo, 0.0, bh, bl, be)
     rh, rl, error = add(ah, al, ae, -rh, -rl, error)
-    return h, l, (abs(rh) + abs(rl) + error) / least * SLACK + iv.TINY
+    return hi, lo, (abs(rh) + abs(rl) + error) / least * SLACK + iv.TINY
 
 
 @inline
@@ -106,29 +106,29 @@ def root(ah, al, ae):
     s = math.sqrt(ah)
     rh, rl, _ = multiply(s, 0.0, 0.0, s, 0.0, 0.0)
     rh, rl, _ = add(ah, al, 0.0, -rh, -rl, 0.0)
-    h, l = two_sum(s, 0.5 * rh / s)
-    rh, rl, error = multiply(h, l, 0.0, h, l, 0.0)
+    hi, lo = two_sum(s, 0.5 * rh / s)
+    rh, rl, error = multiply(hi, lo, 0.0, hi, lo, 0.0)
     rh, rl, error = add(ah, al, ae, -rh, -rl, error)
-    return h, l, (abs(rh) + abs(rl) + error) / (0.999 * s) * SLACK + iv.TINY
+    return hi, lo, (abs(rh) + abs(rl) + error) / (0.999 * s) * SLACK + iv.TINY
 
 
 @inline
 def power(ah, al, ae, n):
     """a^n for a whole number n."""
-    h, l, e = 1.0, 0.0, 0.0
+    hi, lo, e = 1.0, 0.0, 0.0
     left = abs(n)
     while left > 0:
         if left & 1:
-            h, l, e = multiply(h, l, e, ah, al, ae)
+            hi, lo, e = multiply(hi, lo, e, ah, al, ae)
         left >>= 1
         if left > 0:
             ah, al, ae = multiply(ah, al, ae, ah, al, ae)
-    return divide(1.0, 0.0, 0.0, h, l, e) if n < 0 else (h, l, e)
+    return divide(1.0, 0.0, 0.0, hi, lo, e) if n < 0 else (hi, lo, e)
 
 
 @kernel(types.void(PROGRAM, MATRIX, I8, I8))
 def run_twofold(P, D, first, last):
-    """Operations first .. last - 1; D (slots, 3) holds h, l, e of each slot. An e that is not finite: not known."""
+    """Operations first .. last - 1; D (slots, 3) holds hi, lo, e of each slot. An e that is not finite: not known."""
     base = P.head[BASE]
     for k in range(first, last):
         operation = P.operations[k]
@@ -138,19 +138,19 @@ def run_twofold(P, D, first, last):
             if D[b, 0] == math.floor(D[b, 0]) and abs(D[b, 0]) < 1e6:
                 code, b = POWER, int(D[b, 0])
         if code == MULTIPLY:
-            h, l, e = multiply(ah, al, ae, D[b, 0], D[b, 1], D[b, 2])
+            hi, lo, e = multiply(ah, al, ae, D[b, 0], D[b, 1], D[b, 2])
         elif code == ADD:
-            h, l, e = add(ah, al, ae, D[b, 0], D[b, 1], D[b, 2])
+            hi, lo, e = add(ah, al, ae, D[b, 0], D[b, 1], D[b, 2])
         elif code == SUBTRACT:
-            h, l, e = add(ah, al, ae, -D[b, 0], -D[b, 1], D[b, 2])
+            hi, lo, e = add(ah, al, ae, -D[b, 0], -D[b, 1], D[b, 2])
         elif code == POWER:
-            h, l, e = power(ah, al, ae, b)
+            hi, lo, e = power(ah, al, ae, b)
         elif code == DIVIDE:
-            h, l, e = divide(ah, al, ae, D[b, 0], D[b, 1], D[b, 2])
+            hi, lo, e = divide(ah, al, ae, D[b, 0], D[b, 1], D[b, 2])
         elif code == NEGATE:
-            h, l, e = -ah, -al, ae
+            hi, lo, e = -ah, -al, ae
         elif code == SQRT:
-            h, l, e = root(ah, al, ae)
+            hi, lo, e = root(ah, al, ae)
         else:
             low, high = iv.down(ah - (abs(al) + ae) * SLACK), iv.up(ah + (abs(al) + ae) * SLACK)
             if code == REAL_POWER:
@@ -158,9 +158,9 @@ def run_twofold(P, D, first, last):
                 low, high = real_power(low, high, iv.down(c - d), iv.up(c + d))
             else:
                 low, high = elementary(code, low, high)
-            h, l = 0.5 * (low + high), 0.0
-            e = max(high - h, h - low) * SLACK + iv.TINY if low <= high else math.inf
-        D[target, 0], D[target, 1], D[target, 2] = h, l, e
+            hi, lo = 0.5 * (low + high), 0.0
+            e = max(high - hi, hi - low) * SLACK + iv.TINY if low <= high else math.inf
+        D[target, 0], D[target, 1], D[target, 2] = hi, lo, e
 
 
 @inline
@@ -179,6 +179,5 @@ def at_point_twofold(P, D, u, f):
     run_twofold(P, D, P.head[CONSTANT], len(P.operations))
     for i in range(len(u)):
         result = P.head[RESULTS + i]
-        h, l, e = D[result, 0], D[result, 1], D[result, 2] * SLACK
-        f[2 * i], f[2 * i + 1] = iv.down(h + iv.down(l - e)), iv.up(h + iv.up(l + e))
-
+        hi, lo, e = D[result, 0], D[result, 1], D[result, 2] * SLACK
+        f[2 * i], f[2 * i + 1] = iv.down(hi + iv.down(lo - e)), iv.up(hi + iv.up(lo + e))

@@ -83,8 +83,8 @@ def verify(
     """For m nodes with k slots: all that is known of each equilibrium, and of each node why it is not proved.
 
     `parameters` (m, q), `expected` (m,) proved numbers or codes, `filled` (m, k) 0, 1, or 2 for a degenerate one;
-    `state` (m, k, n) is sharpened. `radius` NaN: not enclosed; `verdict` 0: all is proved, else a code. A kind is proved
-    where the enclosure is; else it follows from the eigenvalues.
+    `state` (m, k, n) is sharpened. `radius` NaN: not enclosed; `verdict` 0: all is proved, else a code. A kind is
+    proved where the enclosure is; else it follows from the eigenvalues.
     """
     K, solvers = kernels_at(system), engine_at(E).parts.solvers
     n, room = state.shape[2], state.shape[1]

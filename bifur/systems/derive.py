@@ -377,7 +377,13 @@ def form_at(system: System, fixed: Mapping[str, float]) -> Form | None:
     try:
         components, denominators = _symbolic(system.expressions, symbols), _symbolic(divisors, symbols)
         found = eliminate(components, u, p, denominators)
-    except (ValueError, TypeError, ZeroDivisionError, AttributeError, sp.PolynomialError):  # a parameter divides by zero
+    except (
+        ValueError,
+        TypeError,
+        ZeroDivisionError,
+        AttributeError,
+        sp.PolynomialError,
+    ):  # a parameter divides by zero
         found = None
     return Form(len(u), len(p), _texts(found, u)) if found is not None else None
 

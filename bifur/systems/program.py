@@ -201,7 +201,7 @@ class Programmed:
 
 
 def twofold(value: Fraction) -> tuple[float, float, float]:
-    """(h, l, e): value = h + l up to e."""
+    """(hi, lo, e): value = hi + lo up to e."""
     try:
         high = float(value)
         low = float(value - Fraction(high))

@@ -103,7 +103,7 @@ class LargeDerived(Derived):
         )
 
     @property
-    def programs(self) -> Programs:  # type: ignore[override]
+    def programs(self) -> Programs:
         """Refused as well."""
         raise ValueError(f"`system`: proofs are for at most {COMPILED} states; {self.system.name} has {self.n}")
 

@@ -28,7 +28,9 @@ def test_version():
     assert run("--version").strip() == f"bifur {bifur.__version__}"
 
 
-@pytest.mark.parametrize("command", ["systems", "equilibria", "trace", "build", "info", "plot", "validate", "gui"])
+@pytest.mark.parametrize(
+    "command", ["systems", "equilibria", "trace", "build", "info", "audit", "plot", "validate", "gui"]
+)
 def test_every_command_explains_itself(command):
     assert run(command, "--help").startswith("Usage: ")
     assert f"  {command} " in run("--help")
@@ -147,3 +149,17 @@ def test_ctrl_c_while_building_leaves_nothing(tmp_path):
 
 def test_a_table_has_straight_columns():
     assert table(["a", "bb"], [["123", "x"], ["", "y"]]).splitlines() == ["a    bb", "---  --", "123  x", "     y"]
+
+
+def test_equilibria_within_bounds():
+    found = json.loads(run("equilibria", "isoloss", "--prove", "--within", "s=0.001:4", "--json"))
+    assert found["completeness"] == "proved"
+    assert [e["state"] for e in found["equilibria"]] == [{"s": 1.0}]
+    found = json.loads(run("equilibria", "l2", "rho=0.1", "sigma2=0", "--within", "p=-1:0.5", "--json"))
+    assert len(found["equilibria"]) == 2
+
+
+def test_sets_of_equilibria_are_told():
+    result = run("equilibria", "l2-full", "sigma2=0.5", "rho=0", "--prove")
+    assert result.count("degenerate, dimension 1") == 2
+    assert "s = 0, p free" in result

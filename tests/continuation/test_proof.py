@@ -1,4 +1,4 @@
-"""`find_equilibria(..., prove=True)` where algebra is not enough: boxes, special parameters, sets of equilibria, stability."""
+"""`find_equilibria(..., prove=True)`: boxes, special parameters, sets of equilibria, stability."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_without_finite_bounds_the_reason_names_what_is_missing():
 
 
 def test_a_multiple_equilibrium_in_a_box_is_no_proof():
-    """tanh x = x has a triple root; the pair of x - exp(x) + 1 is double; and beside these, 1e-6 away, there is a proof."""
+    """tanh x = x has a triple root, x - exp(x) + 1 a double one; beside these, 1e-6 away, there is a proof."""
     for field in (lambda u, p: (tanh(u[0]) - u[0] + p.e,), lambda u, p: (u[0] - exp(u[0]) + 1 + p.e,)):
         s = system(field, ("x",), {"x": (-2, 3)}, e=0.0)
         assert bifur.find_equilibria(s, prove=True).completeness != "proved"

@@ -11,7 +11,6 @@ import pytest
 import bifur
 from bifur.continuation import exact
 from bifur.kernels import enclosure
-
 from bifur.systems.program import Programmed
 from bifur.systems.registry import from_expressions, get_system
 
@@ -131,7 +130,7 @@ def test_a_state_far_off_is_claimed_for_no_other_and_one_beside_is_sharpened():
 
 
 def test_what_doubles_lose_twice_the_digits_enclose():
-    """phinet-full at small rho: a condition number of 1e8, where one rounding of the field moves an equilibrium by 1e-8."""
+    """phinet-full at small rho: a condition number of 1e8, one rounding of the field moves an equilibrium by 1e-8."""
     system = get_system("phinet-full")
     kit = tools(system)
     p = np.array([0.5, 2e-6])

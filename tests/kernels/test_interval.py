@@ -288,16 +288,16 @@ def test_twofold_values_are_within_their_bound_and_sharp():
         u = rng.normal(size=2)
         slots[:2] = np.column_stack([u, np.zeros(2), np.zeros(2)])
         twofold.run_twofold(built.program, slots, 0, len(built.program.operations))
-        h, l, e = slots[built.program.head[programs.RESULTS]]
+        hi, lo, e = slots[built.program.head[programs.RESULTS]]
         ball = exact_ball(trees[0], dict(zip(names, map(Fraction, u.tolist()), strict=True)))
-        if ball is None or not math.isfinite(h + l + e):
+        if ball is None or not math.isfinite(hi + lo + e):
             continue
-        assert not abs(ball - flint.arb(float(h)) - flint.arb(float(l))) > flint.arb(float(e)), expression.text(
+        assert not abs(ball - flint.arb(float(hi)) - flint.arb(float(lo))) > flint.arb(float(e)), expression.text(
             trees[0]
         )
         total += 1
         arithmetic = not any(f"{name}(" in expression.text(trees[0]) for name in FUNCTIONS if name != "sqrt")
-        sharp += arithmetic and e <= 1e-25 * max(abs(h), 1e-3)
+        sharp += arithmetic and e <= 1e-25 * max(abs(hi), 1e-3)
     assert total > 500
     assert sharp > 200
 

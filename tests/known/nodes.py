@@ -72,7 +72,7 @@ def said(system, free, fixed, value):
     kind, unstable, oscillatory = (np.zeros((1, room), np.int64) for _ in range(3))
     residual, radius, verdict = np.empty((1, room)), np.empty((1, room)), np.zeros(1, np.int64)
     verify(
-        engine.PARTS, system.derived.addresses, system.derived.programs.proof(), p[None], found.count[0], low, high,
+        engine.PARTS, system.derived.addresses, system.derived.programs.proof(), p[None], found.number[0], low, high,
         filled, state, re, im, kind, unstable, oscillatory, residual, radius, verdict, step.make_work(n, len(names)),
     )  # fmt: skip
     held = filled[0] > 0
@@ -110,7 +110,9 @@ def judge(rng, name, nodes, tally):
                 tally.wrong.append(f"{call}: {len(states)} equilibria, not {1 + family.copies * len(roots)}")
                 continue
             x = system.states.index(family.x)
-            boxes = [(flint.arb(windows.rational(u[x])), flint.arb(float(r))) for u, r in zip(states, radii, strict=True)]
+            boxes = [
+                (flint.arb(windows.rational(u[x])), flint.arb(float(r))) for u, r in zip(states, radii, strict=True)
+            ]
             for root in roots:
                 inside = sum(bool(abs(root - middle) < radius) for middle, radius in boxes)
                 if inside != family.copies:
