@@ -97,11 +97,11 @@ def _planes(spec: AtlasSpec, progress: Progress | None) -> Iterator[PlaneData]:
         progress(0, total, "loading the kernels, which the first run compiles")
     bundled = sorted({plane.system.name for plane in spec.planes} & set(list_systems()))
     compile_side_by_side(
-        "import bifur.kernels.search, bifur.kernels.engine",
-        # what needs no linear algebra first: the other process has compiled that by then, and the search
-        "from bifur.systems import get_system; import bifur.kernels.roots; "
-        f"[get_system(name).derived.kernels() for name in {bundled!r}]; "
-        "import bifur.kernels.curve_engine, bifur.kernels.sweep",
+        "import bifur.kernels.search, bifur.kernels.engine, bifur.kernels.curve_engine; "
+        f"from bifur.systems import get_system; [get_system(name).derived.kernels() for name in {bundled!r}]",
+        # what needs no search and no engine first: the other process has compiled those by then
+        "import bifur.kernels.proof, bifur.kernels.nodes, bifur.kernels.verify, bifur.kernels.sweep; "
+        f"from bifur.systems import get_system; [get_system(name).derived.programs.proof() for name in {bundled!r}]",
     )
     from bifur.atlas.tile import compute_plane
 
