@@ -51,7 +51,7 @@ class Plane:
         self.x, self.y = np.linspace(0, 2, nodes), np.geomspace(1e-5, 1, nodes)
         p, names = self.system.values(), list(self.system.parameters)
         self.at, self.across = names.index("rho"), names.index("sigma2")
-        self.sweep = slices._Sweep(
+        self.sweep = slices.Sweep(
             self.system, p, "rho", "sigma2", self.x, self.y, (1e-5, 1.0), state_bounds(self.system, None),
             bifur.Settings(scale="log"),
         )  # fmt: skip

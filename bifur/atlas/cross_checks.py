@@ -21,7 +21,7 @@ import numpy as np
 
 from bifur.atlas.plane import DOUBTS, KINDS
 from bifur.continuation.equilibria import state_bounds
-from bifur.kernels import step, sweep
+from bifur.kernels import sheets, step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -205,7 +205,7 @@ def _continuity(system: System, parameters: NDArray[np.float64], maps: Maps, thr
             )
         ):
             bad = failed[axis, iy, : len(p)]
-            compared += sweep.jumps(addresses, p, p2, u, s, u2, s2, RESOLVED, change, bad, work)
+            compared += sheets.jumps(addresses, p, p2, u, s, u2, s2, RESOLVED, change, bad, work)
         return compared
 
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,8 +15,9 @@ from bifur._say import unknown
 from bifur.continuation.equilibria import find_equilibria, prunable, starts, state_bounds
 from bifur.continuation.problem import checked_span
 from bifur.continuation.settings import Settings, checked_settings
+from bifur.continuation.sheets import Arcs, Identities, Members, Seats, identities, seats
 from bifur.continuation.tracer import MAX_SPECIAL, steps
-from bifur.kernels import arrays, engine, nodes, step, sweep
+from bifur.kernels import arrays, engine, nodes, sheets, step, sweep
 from bifur.kernels.count import DEEPEST
 from bifur.kernels.proof import MOST
 from bifur.systems.base import System
@@ -113,9 +114,8 @@ def trace_slices(
         raise ValueError("`over` must hold at least one value, in increasing order")
     y = _nodes(span, points, settings)
     p = system.values(parameters, **more)
-    sweeper = _Sweep(system, p, free, other, x, y, span, state_bounds(system, bounds), settings)
-    slices = sweeper.run(sweeper.chunk, threads or os.cpu_count() or 1, progress)
-    return sweeper.sheets(slices)
+    sweeper = Sweep(system, p, free, other, x, y, span, state_bounds(system, bounds), settings)
+    return sweeper.sheets(sweeper.solve(threads or os.cpu_count() or 1, progress))
 
 
 def count_nodes(
@@ -131,11 +131,11 @@ def count_nodes(
 
     `free` are the parameters of x and y, `parameters` (q,) holds the others.
     """
-    sweeper = _Sweep(
+    sweeper = Sweep(
         system, parameters, free[1], free[0], x, y, (float(y[0]), float(y[-1])), state_bounds(system, None),
         Settings(scale="linear"),
     )  # fmt: skip
-    found = sweeper.run(lambda chunk: [sweeper.nodes(chunk)], threads or os.cpu_count() or 1, progress)
+    found = sweeper.run(sweeper.nodes, threads or os.cpu_count() or 1, progress)
     count = np.concatenate([one.number for one in found]).T
     return count, np.concatenate([one.state for one in found]).transpose(1, 0, 2, 3)
 
@@ -162,14 +162,25 @@ class _Nodes(NamedTuple):
     singular: NDArray[np.bool_]
 
 
-class _Solved(NamedTuple):
-    """A slice, and which of its equilibria (ny, room) are singular."""
+class Solved(NamedTuple):
+    """Slices with their arcs: `number`, `size` (nx, ny), `state` (nx, ny, room, n), `arc`, `singular` (nx, ny, room).
 
-    slice: sweep.Slice
+    `traced` (nx, ny, room): whether a branch passes, filled in by `survey`. Folds met on the way: `fold` (f, 2n + 2)
+    state, null vector and value of the free parameter, `fold_slice` (f,); `info` (5,) sums of `kernels.sweep`.
+    """
+
+    number: NDArray[np.int64]
+    size: NDArray[np.int64]
+    state: NDArray[np.float64]
+    arc: NDArray[np.int64]
     singular: NDArray[np.bool_]
+    traced: NDArray[np.bool_]
+    fold: NDArray[np.float64]
+    fold_slice: NDArray[np.int64]
+    info: NDArray[np.int64]
 
 
-class _Sweep:
+class Sweep:
     def __init__(
         self,
         system: System,
@@ -208,20 +219,30 @@ class _Sweep:
         self.programs = system.derived.programs
         self.starts = starts(n, START_COUNT, *box)
 
-    def run(self, task: Callable[[range], Sequence[Answer]], threads: int, progress: Progress | None) -> list[Answer]:
-        """What `task` says of the slices, in order, whatever the threads."""
+    def run(self, task: Callable[[range], Answer], threads: int, progress: Progress | None = None) -> list[Answer]:
+        """What `task` says of a few slices each, in order, whatever the threads."""
         chunks = [range(i, min(i + CHUNK, len(self.x))) for i in range(0, len(self.x), CHUNK)]
+        if threads == 1 and progress is None:
+            return [task(chunk) for chunk in chunks]
         found: list[Answer] = []
         with ThreadPoolExecutor(max_workers=max(1, min(threads, len(chunks)))) as pool:
             try:
                 for index, part in zip(chunks, pool.map(task, chunks), strict=True):
-                    found += part
+                    found.append(part)
                     if progress is not None:
                         progress(index.stop, len(self.x))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
         return found
+
+    def solve(self, threads: int = 1, progress: Progress | None = None) -> Solved:
+        """All equilibria at every node, the arcs between these, and the folds at the ends of the arcs."""
+        parts = self.run(self.chunk, threads, progress)
+        return Solved(
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in Solved._fields[:-1]},
+            info=sum((part.info for part in parts), np.zeros(5, np.int64)),
+        )
 
     def nodes(self, indices: range) -> _Nodes:
         """All equilibria at the nodes of neighbouring slices."""
@@ -243,23 +264,73 @@ class _Sweep:
                 size[i, j] = np.isfinite(state[i, j]).all(axis=-1).sum()
         return _Nodes(count, size, state, singular)
 
-    def chunk(self, indices: range) -> list[_Solved]:
-        """Neighbouring slices: all equilibria at their nodes, then the arcs between these."""
+    def chunk(self, indices: range) -> Solved:
+        """`solve` for neighbouring slices."""
         n, ny = self.system.dimension, len(self.y)
-        count, size, state, singular = self.nodes(indices)
+        found = self.nodes(indices)
         work = step.make_work(n, len(self.p))
         scratch = arrays.make_scratch(n)
         room = arrays.make_trace(n, self.settings.max_steps + 1, MAX_SPECIAL, 8 * ny)
         axis, parent = np.zeros(n + 1), np.zeros(sweep.MAX_ARCS, np.int64)
         axis[-1] = 1.0
-        found = []
+        slices = []
         for i, x in enumerate(self.x[indices.start : indices.stop]):
-            z = sweep.make_slice(count[i], size[i], state[i])
+            z = sweep.make_slice(found.number[i], found.size[i], found.state[i])
             work.p[:] = self.p
             work.p[self.across] = x
             sweep.arcs(engine.PARTS, self.addresses, axis, parent, self.problem, self.steps, scratch, room, z, work)
-            found.append(_Solved(z, singular[i]))
-        return found
+            slices.append(z)
+        folds = [z.fold[: z.folds[0]] for z in slices]
+        return Solved(
+            *found[:3],
+            arc=np.stack([z.arc for z in slices]),
+            singular=found.singular,
+            traced=np.zeros(found.singular.shape, bool),
+            fold=np.concatenate(folds),
+            fold_slice=np.repeat(np.arange(indices.start, indices.stop), [len(fold) for fold in folds]),
+            info=sum((z.info for z in slices), np.zeros(5, np.int64)),
+        )
+
+    def survey(self, solved: Solved, columns: slice = slice(None), rows: int | None = None) -> Arcs:
+        """Number the arcs (in `solved.arc`), and what is known of those in these columns and the first `rows` rows.
+
+        A column before them and a row above belong to the neighbours.
+        """
+        nx, ny, _, n = solved.state.shape
+        own = ny if rows is None else rows
+        count, number = np.zeros(nx, np.int64), np.zeros(sweep.MAX_ARCS, np.int64)
+        first = np.full((nx, sheets.MOST_ARCS, 3), -1, np.int64)
+        together = np.zeros((nx, sheets.MOST_ARCS, sheets.MOST_ARCS), bool)
+        votes = np.zeros(together.shape, np.int32)
+        traced = np.zeros(solved.arc.shape, bool)
+        work = step.make_work(n, len(self.p))
+        sheets.survey(
+            self.addresses, np.array([self.across, self.at]), own, self.p.copy(), self.x, self.y, solved.size,
+            solved.state, solved.arc, traced, count, first, together, votes, number, np.zeros(len(self.p)), work,
+        )  # fmt: skip
+        solved.traced[:] = traced
+        begin = columns.indices(nx)[0]
+        mine = np.argwhere(first[columns, :, 0] >= 0)
+        i, a = mine.T
+        line = first[i + begin, a]
+
+        def members(index: tuple[Any, ...]) -> Members:
+            return Members(solved.state[index], solved.arc[index])
+
+        v = np.argwhere(votes[columns])
+        return Arcs(
+            shape=(own, nx - begin),
+            count=count[columns],
+            arc=mine,
+            first=line[:, [0, 2]],
+            state=solved.state[i + begin, line[:, 0], line[:, 1]],
+            together=np.argwhere(together[columns]),
+            votes=np.column_stack([v, votes[columns][tuple(v.T)]]).astype(np.int64),
+            before=members((begin - 1, slice(own)) if begin else (0, slice(0))),
+            after=members((nx - 1, slice(own))),
+            above=members((columns, own) if own < ny else (slice(0), 0)),
+            below=members((columns, 0)),
+        )
 
     def _solve_one(self, x: float, y: float, code: int, state: NDArray[np.float64], singular: NDArray[np.bool_]) -> int:
         """Exact arithmetic at a node that rounding left open; what is known of it afterwards, as a number or a code."""
@@ -282,135 +353,52 @@ class _Sweep:
             return len(found)
         return nodes.DEGENERATE if found.degenerate else code
 
-    def sheets(self, solved: list[_Solved]) -> Sheets:
-        """Identities over the plane, and the slices as images."""
-        slices = [one.slice for one in solved]
-        labels = self._labels(slices)
-        n, ny, nx = self.system.dimension, len(self.y), len(self.x)
-        sheet = np.stack([self._sheet_numbers(z, label) for z, label in zip(slices, labels, strict=True)], axis=1)
-        state = np.stack([z.state for z in slices], axis=1)
-        followed = np.stack([z.arc >= 0 for z in slices], axis=1)
-        size = np.stack([z.size for z in slices], axis=1)
-        filled = np.arange(ROOM) < size[..., None]
-        singular = np.stack([one.singular for one in solved], axis=1)
-        state, identity, followed, singular = _in_slots(state, np.where(filled, sheet, -1), followed, singular)
-        folds = [(i, fold.copy()) for i, z in enumerate(slices) for fold in z.fold[: z.folds[0]]]
-        parameters = np.tile(self.p, (len(folds), 1))
-        for row, (i, fold) in zip(parameters, folds, strict=True):
-            row[self.across], row[self.at] = self.x[i], fold[2 * n]
-        info = sum(z.info for z in slices)
+    def sheets(self, solved: Solved) -> Sheets:
+        """Identities over all slices, and the slices as images."""
+        n = self.system.dimension
+        arcs = self.survey(solved)
+        found = identities({(0, 0): arcs}, {(0, 0): (0, 0)})
+        seat, slots = in_slots(solved, found)
+        state, arc = (np.ascontiguousarray(part.swapaxes(0, 1)) for part in (solved.state, solved.arc))
+        sheet = np.full(arc.shape, -1, np.int16)
+        sheet[seat.y, seat.x, seat.k] = seat.sheet
+        names = list(self.system.parameters)
         return Sheets(
             system=self.system,
             free=self.free,
             over=self.other,
             x=self.x,
             y=self.y,
-            parameters={
-                k: float(v)
-                for k, v in zip(self.system.parameters, self.p, strict=True)
-                if k not in (self.free, self.other)
-            },
-            count=np.stack([z.count for z in slices], axis=1).reshape(ny, nx),
-            state=state,
-            sheet=identity,
-            followed=followed,
-            singular=singular,
-            folds=parameters,
-            fold_states=np.array([fold[:n] for _, fold in folds]).reshape(-1, n),
-            fold_vectors=np.array([fold[n : 2 * n] for _, fold in folds]).reshape(-1, n),
-            fold_slice=np.array([i for i, _ in folds], np.int64),
-            stats={
-                "steps": int(info[sweep.STEPS_TAKEN]),
-                "rejected": int(info[sweep.REJECTIONS]),
-                "lost_landings": int(info[sweep.LOST]),
-                "unlocated": int(info[sweep.SIGNS]),
-                "branches": int(info[sweep.TRACES]),
-            },
+            parameters={k: float(v) for k, v in zip(names, self.p, strict=True) if k not in (self.free, self.other)},
+            count=np.ascontiguousarray(solved.number.T),
+            state=seat.put(state, slots, np.nan),
+            sheet=seat.put(sheet, slots, -1),
+            followed=seat.put(solved.traced.swapaxes(0, 1), slots, False),
+            singular=seat.put(solved.singular.swapaxes(0, 1), slots, False),
+            folds=self.fold_parameters(solved),
+            fold_states=solved.fold[:, :n],
+            fold_vectors=solved.fold[:, n : 2 * n],
+            fold_slice=solved.fold_slice,
+            stats=stats_of(solved.info),
         )
 
-    def _labels(self, slices: list[sweep.Slice]) -> list[dict[int, int]]:
-        """For each slice, arc number -> sheet number: arcs of neighbouring slices that vote for each other are one."""
-        work = step.make_work(self.system.dimension, len(self.p))
-        labels: list[dict[int, int]] = []
-        fresh = 0
-        for i, z in enumerate(slices):
-            arcs = np.flatnonzero(np.bincount(z.arc[z.arc >= 0])).tolist()
-            label: dict[int, int] = {}
-            if i:
-                votes = np.zeros((sweep.MAX_ARCS, sweep.MAX_ARCS), np.int64)
-                p = self.p.copy()
-                p[self.across] = self.x[i - 1]
-                before = slices[i - 1]
-                change = np.zeros(len(p))
-                change[self.across] = self.x[i] - self.x[i - 1]
-                sweep.link(
-                    self.addresses, self.at, self.y, p, change, before.state, before.arc, z.state, z.arc, votes, work
-                )
-                for a, number in labels[-1].items():
-                    b = int(votes[a].argmax())
-                    if votes[a, b] and int(votes[:, b].argmax()) == a:
-                        label[b] = number
-            for arc in arcs:
-                if arc not in label:
-                    label[arc] = fresh
-                    fresh += 1
-            labels.append(label)
-        return labels
-
-    def _sheet_numbers(self, z: sweep.Slice, label: dict[int, int]) -> NDArray[np.int64]:
-        table = np.full(sweep.MAX_ARCS + 1, -1, np.int64)
-        for arc, number in label.items():
-            table[arc] = number
-        return table[z.arc]
+    def fold_parameters(self, solved: Solved) -> NDArray[np.float64]:
+        """(f, q) all parameters at the folds."""
+        parameters = np.tile(self.p, (len(solved.fold), 1))
+        parameters[:, self.across] = self.x[solved.fold_slice]
+        parameters[:, self.at] = solved.fold[:, 2 * self.system.dimension]
+        return parameters
 
 
-def _in_slots(
-    state: NDArray[np.float64], sheet: NDArray[np.int64], followed: NDArray[np.bool_], singular: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.int16], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Give every sheet one slot over the whole plane; number sheets by first node in row order, then by state.
-
-    An equilibrium that no branch passes is a sheet of its own.
-    """
-    ny, nx, _, n = state.shape
-    valid = np.isfinite(state).all(axis=-1)
-    alone = valid & (sheet < 0)
-    sheet = sheet.copy()
-    sheet[alone] = sheet.max(initial=-1) + 1 + np.arange(alone.sum())
-    y, x, k = np.nonzero(valid)
-    number = sheet[y, x, k]
-    # a sheet has one member per node: a second one there is a sheet of its own
-    member = (y * nx + x) * (number.max(initial=0) + 1) + number
-    by_member = np.argsort(member, kind="stable")
-    second = by_member[1:][np.diff(member[by_member]) == 0]
-    number[second] = number.max(initial=-1) + 1 + np.arange(len(second))
-    order = np.lexsort((*[state[y, x, k, i] for i in reversed(range(n))], x, y))
-    _, first = np.unique(number[order], return_index=True)
-    names = number[order][np.sort(first)]  # in the order of their first node
-    rank = np.empty(names.max(initial=-1) + 1, np.int64)
-    rank[names] = np.arange(len(names))
-    number = rank[number]
-    slots = _slots(y * nx + x, number, len(names), ny * nx)
-    width = int(slots.max(initial=0)) + 1
-    out_state = np.full((ny, nx, width, n), np.nan)
-    out_sheet = np.full((ny, nx, width), -1, np.int16)
-    out_followed, out_singular = np.zeros((ny, nx, width), bool), np.zeros((ny, nx, width), bool)
-    where = (y, x, slots[number])
-    out_state[where], out_sheet[where] = state[y, x, k], number
-    out_followed[where], out_singular[where] = followed[y, x, k], singular[y, x, k]
-    return out_state, out_sheet, out_followed, out_singular
+def in_slots(solved: Solved, found: Identities) -> tuple[Seats, int]:
+    """Seats of the equilibria of a tile that is alone in `found`, and how many slots they need."""
+    filled = np.arange(solved.arc.shape[2]) < solved.size.T[..., None]
+    ((_, table),) = found.sheet.items()
+    return seats(solved.arc.swapaxes(0, 1), filled, table, found.slot)
 
 
-def _slots(node: NDArray[np.int64], number: NDArray[np.int64], sheets: int, nodes: int) -> NDArray[np.int64]:
-    """Greedy colouring: sheets in order of size take the first slot that is free at all their nodes."""
-    size = np.bincount(number, minlength=sheets)
-    by_sheet = np.split(node[np.argsort(number, kind="stable")], np.cumsum(size)[:-1]) if sheets else []
-    taken: list[NDArray[np.bool_]] = []
-    slots = np.zeros(sheets, np.int64)
-    for sheet in np.argsort(-size, kind="stable"):
-        mine = by_sheet[sheet]
-        slot = next((k for k, occupied in enumerate(taken) if not occupied[mine].any()), len(taken))
-        if slot == len(taken):
-            taken.append(np.zeros(nodes, bool))
-        taken[slot][mine] = True
-        slots[sheet] = slot
-    return slots
+def stats_of(info: NDArray[np.int64]) -> dict[str, int]:
+    """The sums of `Solved.info` by name."""
+    places = (sweep.STEPS_TAKEN, sweep.REJECTIONS, sweep.LOST, sweep.SIGNS, sweep.TRACES)
+    names = ("steps", "rejected", "lost_landings", "unlocated", "branches")
+    return {name: int(info[place]) for name, place in zip(names, places, strict=True)}

@@ -1,4 +1,4 @@
-"""Many slices of a plane: the arcs that connect the equilibria at the nodes along each slice, and from slice to slice.
+"""Many slices of a plane: the arcs that connect the equilibria at the nodes along each slice.
 
 Per slice (one value of x, the free parameter y on its grid):
 1. All equilibria at every node are there already (kernels.nodes).
@@ -16,7 +16,6 @@ import numpy as np
 from numba import types
 
 from bifur._jit import inline, kernel
-from bifur.kernels import linalg
 from bifur.kernels.arrays import (
     LANDED,
     LOST_LANDINGS,
@@ -34,7 +33,7 @@ from bifur.kernels.nodes import DEGENERATE
 from bifur.kernels.parts import engine_at
 from bifur.kernels.pointers import kernels_at
 from bifur.kernels.step import WORK
-from bifur.kernels.types import F8, I8, INTS, MATRIX, VECTOR
+from bifur.kernels.types import I8, INTS, MATRIX, VECTOR
 
 MAX_ARCS = 400
 MAX_TRACES = 60
@@ -43,7 +42,6 @@ STEPS_TAKEN, REJECTIONS, LOST, SIGNS, TRACES = range(5)
 
 TENSOR = types.float64[:, :, ::1]
 INT_MATRIX = types.int64[:, ::1]
-INT_TENSOR = types.int64[:, :, ::1]
 
 
 class Slice(NamedTuple):
@@ -184,109 +182,3 @@ def arcs(engine, system, axis, parent, P, st, S, T, Z, W):
         for c in range(Z.size[j]):
             if Z.arc[j, c] >= 0:
                 Z.arc[j, c] = _find(parent, Z.arc[j, c])
-
-
-@inline
-def _apart(u, v, n):
-    """Distance in the maximum norm."""
-    distance = 0.0
-    for i in range(n):
-        distance = max(distance, abs(u[i] - v[i]))
-    return distance
-
-
-@inline
-def _predict(K, u, change, W):
-    """W.b = -J^-1 f_p change, where an equilibrium u at W.p moves to first order; False where J is singular."""
-    n = len(u)
-    K.jacobian(u, W.p, W.J)
-    K.parameter_jacobian(u, W.p, W.Fp)
-    for i in range(n):
-        W.b[i] = 0.0
-        for k in range(len(W.p)):
-            if change[k] != 0.0:
-                W.b[i] -= W.Fp[i, k] * change[k]
-        for c in range(n):
-            W.A[i, c] = W.J[i, c]
-    if linalg.factor(W.A, n, W.pivots) == 0.0:
-        return False
-    linalg.solve(W.A, n, W.pivots, W.b)
-    return True
-
-
-@kernel(types.void(INTS, I8, VECTOR, VECTOR, VECTOR, TENSOR, INT_MATRIX, TENSOR, INT_MATRIX, INT_MATRIX, WORK))
-def link(system, free, values, p, change, state_a, arc_a, state_b, arc_b, votes, W):
-    """Votes that arc a of one slice and arc b of the next are one sheet.
-
-    At each node the states are predicted across by du = -J^-1 f_p `change`; a pair counts where each is by far the
-    nearest of the other.
-    """
-    K = kernels_at(system)
-    n, room = state_a.shape[2], state_a.shape[1]
-    for j in range(len(values)):
-        for k in range(len(p)):
-            W.p[k] = p[k]
-        W.p[free] = values[j]
-        for a in range(room):
-            if arc_a[j, a] < 0:
-                continue
-            u = state_a[j, a]
-            if not _predict(K, u, change, W):
-                continue
-            best, second, index = math.inf, math.inf, -1
-            for b in range(room):
-                if arc_b[j, b] < 0:
-                    continue
-                distance = 0.0
-                for i in range(n):
-                    distance = max(distance, abs(u[i] + W.b[i] - state_b[j, b, i]))
-                if distance < best:
-                    best, second, index = distance, best, b
-                elif distance < second:
-                    second = distance
-            if index >= 0 and best < 0.3 * second:
-                votes[arc_a[j, a], arc_b[j, index]] += 1
-
-
-@kernel(I8(INTS, MATRIX, MATRIX, TENSOR, INT_MATRIX, TENSOR, INT_MATRIX, F8, VECTOR, INTS, WORK))
-def jumps(system, p, q, state_p, sheet_p, state_q, sheet_q, resolved, change, bad, W):
-    """Pairs of nodes, parameters p and q (m, parameters), at which a sheet jumps: another is where it leads.
-
-    A member whose step to the other node is longer than `resolved` of the distance to the next equilibrium tells
-    nothing. `bad` (m,) becomes 1 at a jump; the number of members that were compared.
-    """
-    K = kernels_at(system)
-    n, room = state_p.shape[2], state_p.shape[1]
-    compared = 0
-    for j in range(len(p)):
-        bad[j] = 0
-        for k in range(p.shape[1]):
-            W.p[k] = p[j, k]
-            change[k] = q[j, k] - p[j, k]
-        for a in range(room):
-            if sheet_p[j, a] < 0:
-                continue
-            u = state_p[j, a]
-            if not _predict(K, u, change, W):
-                continue
-            step, gap = 0.0, math.inf
-            for i in range(n):
-                step = max(step, abs(W.b[i]))
-            for c in range(room):
-                if c != a and sheet_p[j, c] >= 0:
-                    gap = min(gap, _apart(u, state_p[j, c], n))
-            if not step <= resolved * gap:
-                continue
-            for i in range(n):
-                W.u[i] = u[i] + W.b[i]
-            own, other = math.inf, math.inf
-            for c in range(room):
-                if sheet_q[j, c] == sheet_p[j, a]:
-                    own = _apart(W.u, state_q[j, c], n)
-                elif sheet_q[j, c] >= 0:
-                    other = min(other, _apart(W.u, state_q[j, c], n))
-            if own < math.inf:
-                compared += 1
-                if other < resolved * own:
-                    bad[j] = 1
-    return compared

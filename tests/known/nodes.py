@@ -60,7 +60,7 @@ def said(system, free, fixed, value):
     p = system.values({**fixed, free: value})
     names = list(system.parameters)
     low, high = state_bounds(system, None)
-    sweep = slices._Sweep(
+    sweep = slices.Sweep(
         system, p, free, "sigma2", np.array([fixed["sigma2"]]), np.array([value]), (value, value), (low, high),
         bifur.Settings(scale="linear"),
     )  # fmt: skip
