@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import numbers
 from collections.abc import Callable, Iterator, Mapping
@@ -17,8 +16,10 @@ import numpy as np
 
 from bifur import _late
 from bifur._say import unknown
-from bifur.atlas import hdf, tables
+from bifur.atlas import chunks, hdf, schema, tables
 from bifur.atlas.plane import COMPLETENESS, KINDS, LedgerEntry, Region, doubt_sentence
+from bifur.atlas.spec import MAX_NODES, MAX_POINTS, SCALES
+from bifur.atlas.untrusted import json_of, table_of_numbers, text_of, texts_of
 from bifur.continuation.results import Completeness, Curve, Diagram, Equilibrium, SpecialPoint, collapsed
 from bifur.systems.base import merged
 
@@ -77,25 +78,43 @@ class Column:
         return f"Column(x={self.x:.6g}, {len(self.y)} nodes, {int((self.kind > 0).sum())} equilibria)"
 
 
+# codes that a map may hold are below these; -1 is "not computed"
+_CODES = {"completeness": len(COMPLETENESS), "kind": len(KINDS)}
+
+
 class MapArray:
     """One map in the file; indexing reads that part of it."""
 
     def __init__(self, plane: Plane, dataset: h5py.Dataset) -> None:
         self._plane = plane
         self._dataset = dataset
+        self._judged: set[chunks.Corner] = set()
         self.name: str = dataset.name.rpartition("/")[2]
         self.shape: tuple[int, ...] = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
-        self.long_name: str = dataset.attrs.get("long_name", self.name)
-        self.units: str = dataset.attrs.get("units", "1")
+        self.long_name = text_of(dataset.attrs, "long_name") if "long_name" in dataset.attrs else self.name
+        self.units = text_of(dataset.attrs, "units") if "units" in dataset.attrs else "1"
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         with self._plane.reading(f"map {self.name!r}"):
+            chunks.judge(self._dataset, index, self._judged)
             try:
-                return self._dataset[index]
+                values = self._dataset[index]
             except (IndexError, TypeError, ValueError) as error:
                 mistake = error  # in the index, not in the file
+            else:
+                self._check_codes(values)
+                return values
         raise mistake
+
+    def _check_codes(self, values: Any) -> None:
+        """What is looked up in a table must be in it."""
+        most = int(np.max(values, initial=-1)) if self.name in _CODES or self.name == "region" else -1
+        if most < 0:
+            return
+        count = len(self._plane.regions) if self.name == "region" else _CODES[self.name]
+        if most >= count:
+            raise ValueError(f"it holds the code {most}, and there are {count}")
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -121,6 +140,25 @@ class Maps(Mapping[str, MapArray]):
             for name, entry in group.items()
             if isinstance(entry, h5py.Dataset) and not entry.is_scale
         }
+        self._check()
+
+    def _check(self) -> None:
+        """Every map is an image over the plane, of the type and the dimensions that all others have too."""
+        ny, nx = self._plane.shape
+        slots = self._arrays["kind"].shape[2:3] if "kind" in self._arrays else ()
+        sizes = dict(zip(schema.VECTOR, (ny, nx, *slots, self._plane.system.dimension), strict=False))
+        sizes[schema.COMPONENT] = self._plane.system.dimension
+        for name, array in self._arrays.items():
+            if array.shape[:2] != (ny, nx):
+                raise ValueError(f"the map {name[:60]!r} has the shape {array.shape} over a plane of {(ny, nx)}")
+            about = schema.MAPS.get(name)  # a later minor version may have more of them
+            if about is None:
+                continue
+            shape = tuple(sizes.get(dimension, 0) for dimension in about.dimensions)
+            if array.shape != shape or array.dtype.newbyteorder("=") != np.dtype(about.dtype):
+                raise ValueError(
+                    f"the map {name!r} has the shape {array.shape} of {array.dtype}, not {shape} of {about.dtype}"
+                )
 
     def __getitem__(self, name: str) -> MapArray:
         if not isinstance(name, str) or name not in self._arrays:
@@ -152,16 +190,25 @@ class Plane:
         self.atlas = atlas
         self._group = group
         self.name: str = group.name.rpartition("/")[2]
-        self.title: str = group.attrs["title"]
-        self._system_name: str = group.attrs["system"]
-        x, y = group.attrs["free"]
+        self.title = text_of(group.attrs, "title")
+        self._system_name = text_of(group.attrs, "system")
+        x, y = texts_of(group.attrs, "free", 2)
         self.free: tuple[str, str] = (x, y)
-        self.scales: tuple[str, str] = tuple(group.attrs["scales"])
-        self.fixed: Mapping[str, float] = MappingProxyType(json.loads(group.attrs["fixed"]))
-        self.stats: Mapping[str, float] = MappingProxyType(json.loads(group.attrs["stats"]))
+        if x == y or not {x, y} <= self.system.parameters.keys():
+            raise ValueError(f"`free` must be two parameters of {self._system_name}")
+        scales = texts_of(group.attrs, "scales", 2)
+        if not set(scales) <= set(SCALES):
+            raise ValueError(f"`scales` must be two of {', '.join(SCALES)}")
+        self.scales: tuple[str, str] = (scales[0], scales[1])
+        self.fixed: Mapping[str, float] = MappingProxyType(table_of_numbers(group.attrs, "fixed"))
+        if not self.fixed.keys() <= self.system.parameters.keys():
+            raise ValueError(f"`fixed` names what is no parameter of {self._system_name}")
+        self.stats: Mapping[str, float] = MappingProxyType(json_of(group.attrs, "stats"))
         maps = hdf.inside(group, "maps")
-        self.x: NDArray[np.float64] = maps[x][()]
-        self.y: NDArray[np.float64] = maps[y][()]
+        self.x: NDArray[np.float64] = _axis(maps, x, self.scales[0])
+        self.y: NDArray[np.float64] = _axis(maps, y, self.scales[1])
+        if len(self.x) * len(self.y) > MAX_NODES:
+            raise ValueError(f"a plane of {self.shape} nodes is more than {MAX_NODES}")
         self.maps = Maps(self, maps)
 
     @property
@@ -223,8 +270,8 @@ class Plane:
     def curves(self) -> tuple[Curve, ...]:
         """Two-parameter curves of special points."""
         group = hdf.inside(self._group, "curves")
-        names = sorted(group, key=lambda name: int(name.rpartition("-")[2]))
-        return tuple(tables.read_curve(group[name], self.system) for name in names)
+        names = tables.numbered(group)
+        return tuple(tables.read_curve(hdf.inside(group, name), self.system) for name in names)
 
     @cached_property
     @_guarded
@@ -246,27 +293,28 @@ class Plane:
     def slices(self) -> tuple[Diagram, ...]:
         """The one-parameter diagrams that the spec asked for."""
         group = hdf.inside(self._group, "slices")
-        return tuple(tables.read_diagram(group[name], self.system) for name in sorted(group, key=int))
+        names = tables.numbered(group)
+        return tuple(tables.read_diagram(hdf.inside(group, name), self.system) for name in names)
 
     @cached_property
     @_guarded
     def regions(self) -> tuple[Region, ...]:
         """Connected classes of nodes; the map `region` holds indices into them."""
         group = hdf.inside(self._group, "regions")
-        columns = [tables.read_column(group, key) for key in ("label", "signature", "nodes")]
-        return tuple(Region(label, signature, int(nodes)) for label, signature, nodes in zip(*columns, strict=True))
+        label = tables.read_texts(group, "label")
+        signature = tables.read_texts(group, "signature", len(label))
+        nodes = tables.read_numbers(group, "nodes", len(label), kinds="iu").tolist()
+        return tuple(Region(*row) for row in zip(label, signature, nodes, strict=True))
 
     @cached_property
     @_guarded
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """What failed or is doubtful."""
-        keys = ("where", "stage", "code", "message", "worst")
         group = hdf.inside(self._group, "ledger")
-        columns = [tables.read_column(group, key) for key in keys]
-        return tuple(
-            LedgerEntry(where, stage, code, message, float(worst))
-            for where, stage, code, message, worst in zip(*columns, strict=True)
-        )
+        where = tables.read_texts(group, "where")
+        rest = (tables.read_texts(group, key, len(where)) for key in ("stage", "code", "message"))
+        worst = tables.read_numbers(group, "worst", len(where)).astype(np.float64).tolist()
+        return tuple(LedgerEntry(*row) for row in zip(where, *rest, worst, strict=True))
 
     @property
     def validations(self) -> list[Validation]:
@@ -363,6 +411,19 @@ class Plane:
 
     def __repr__(self) -> str:
         return f"Plane({self.name!r}, system={self.system.name!r}, free={self.free}, shape={self.shape})"
+
+
+def _axis(maps: h5py.Group, name: str, scale: str) -> NDArray[np.float64]:
+    """Node values: finite, increasing, above 0 on a log axis."""
+    dataset = hdf.dataset_in(maps, name)
+    if dataset.ndim != 1 or not 2 <= len(dataset) <= MAX_POINTS:
+        raise ValueError(f"the axis {name} must have 2 to {MAX_POINTS} nodes in one dimension")
+    nodes = chunks.numbers_of(dataset, None, kinds="f").astype(np.float64)
+    if not np.isfinite(nodes).all() or not (np.diff(nodes) > 0).all():
+        raise ValueError(f"the nodes of the axis {name} do not increase")
+    if scale == "log" and nodes[0] <= 0:
+        raise ValueError(f"the log axis {name} does not start above 0")
+    return nodes
 
 
 def _complex(real: NDArray[np.float64], imag: NDArray[np.float64]) -> NDArray[np.complex128]:

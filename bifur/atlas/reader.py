@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +13,10 @@ import h5py
 
 from bifur import _late
 from bifur._say import path_of, unknown
-from bifur.atlas import hdf, schema
+from bifur.atlas import guard, hdf, schema, spec_text
 from bifur.atlas.plane_view import Plane
-from bifur.atlas.spec import AtlasSpec
+from bifur.atlas.spec import MAX_PLANES, AtlasSpec
+from bifur.atlas.untrusted import json_of, parse_toml, text_of
 from bifur.systems.base import System
 from bifur.systems.registry import from_description
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Atlas", "Plane", "open_atlas"]
 
+_VERSION = re.compile(r"\d{1,6}(\.\d{1,6})*", re.ASCII)
+
 
 def open_atlas(path: str | Path) -> Atlas:
     """Open an atlas for reading; close it, or use it in a `with` statement.
@@ -31,10 +34,11 @@ def open_atlas(path: str | Path) -> Atlas:
     Raises
     ------
     ValueError
-        There is no such file, it is not an HDF5 file, is damaged or cut off, is no bifur atlas, or needs a newer bifur.
+        There is no such file, it is not an HDF5 file, is damaged or cut off, holds what no atlas holds (`guard`), is no
+        bifur atlas, or needs a newer bifur.
     """
     path = path_of("path", path)
-    file = _open(path)
+    file = guard.opened(path)
     try:
         with hdf.readable(path):
             _check_format(path, file)
@@ -44,31 +48,14 @@ def open_atlas(path: str | Path) -> Atlas:
         raise
 
 
-def _open(path: Path) -> h5py.File:
-    if path.is_dir():
-        raise ValueError(f"{path}: this is a folder, not an atlas")
-    if not path.exists():
-        raise ValueError(f"{path}: no such file")
-    try:
-        if not h5py.is_hdf5(path):
-            with path.open("rb"):
-                raise ValueError(f"{path}: this is not an HDF5 file, so no atlas")
-        return h5py.File(path, "r")
-    except PermissionError:
-        raise ValueError(f"{path}: no permission to read this file") from None
-    except OSError:
-        raise ValueError(f"{path}: this HDF5 file is cut off or damaged; build it again, or copy it again") from None
-
-
 def _check_format(path: Path, file: h5py.File) -> None:
     if file.attrs.get("format") != schema.FORMAT:
         raise ValueError(f"{path}: an HDF5 file, but no bifur atlas (it has no attribute format = {schema.FORMAT!r})")
-    version = str(file.attrs.get("format_version", ""))
-    major = version.partition(".")[0]
-    if not major.isdigit():
-        raise ValueError(f"{path}: the format version {version!r} is no version: the file is damaged")
-    if int(major) > schema.MAJOR:
-        made_by = json.loads(file.attrs.get("software", "{}")).get("bifur", "a newer version")
+    version = text_of(file.attrs, "format_version")
+    if not _VERSION.fullmatch(version):
+        raise ValueError(f"{path}: the format version {version[:40]!r} is no version: the file is damaged")
+    if int(version.partition(".")[0]) > schema.MAJOR:
+        made_by = json_of(file.attrs, "software").get("bifur", "a newer version")
         raise ValueError(
             f"{path}: format version {version} is read by bifur {made_by} and later; "
             f"this version reads up to {schema.VERSION}: upgrade bifur"
@@ -85,10 +72,11 @@ class Atlas:
     def __init__(self, path: Path, file: h5py.File) -> None:
         self.path = path
         self._file = file
-        self.title: str = file.attrs["title"]
-        self.created: str = file.attrs["created"]
-        self.spec_digest: str = file.attrs["spec_sha256"]
-        self.software: Mapping[str, str] = MappingProxyType(json.loads(file.attrs["software"]))
+        self.title = text_of(file.attrs, "title")
+        self.created = text_of(file.attrs, "created")
+        self.spec_digest = text_of(file.attrs, "spec_sha256")
+        software = {key: str(value) for key, value in json_of(file.attrs, "software").items()}
+        self.software: Mapping[str, str] = MappingProxyType(software)
         self._planes: dict[str, Plane] = {}
         self._systems: dict[str, System] = {}
 
@@ -106,11 +94,22 @@ class Atlas:
 
     @cached_property
     def spec(self) -> AtlasSpec:
-        """What the atlas was built from; its systems are those of the file."""
+        """What the atlas was built from; its systems are those of the file, and no other file is looked at."""
         with hdf.readable(self.path, "spec"):
-            names = {name: self._group("planes", name).attrs["system"] for name in self.file["planes"]}
-            text = self.file.attrs["spec"]
-        return AtlasSpec.from_toml(text, systems={plane: self.system(name) for plane, name in names.items()})
+            planes = hdf.inside(self.file, "planes")
+            if len(planes) > MAX_PLANES:
+                raise ValueError(f"there are more than {MAX_PLANES} planes")
+            names = {name: text_of(hdf.inside(planes, name).attrs, "system") for name in planes}
+            table = parse_toml(text_of(self.file.attrs, "spec"), "the spec")
+            written = table.get("plane", [])
+            if not isinstance(written, list) or len(written) > MAX_PLANES:
+                raise ValueError(f"the spec must name at most {MAX_PLANES} planes")
+            # a plane without a system here would take that of another file, and run it
+            for plane in written:
+                if not isinstance(plane, dict) or plane.get("name") not in names:
+                    raise ValueError("the spec names a plane that is not in the file")
+            systems = {plane: self.system(name) for plane, name in names.items()}
+            return spec_text.from_table(table, Path(), systems)
 
     @property
     def planes(self) -> list[str]:
@@ -123,7 +122,7 @@ class Atlas:
             raise ValueError(f"{self.path}: {unknown('plane', name, self.planes)}")
         if name not in self._planes:
             with hdf.readable(self.path, f'plane "{name}"'):
-                self._planes[name] = Plane(self, self._group("planes", name))
+                self._planes[name] = Plane(self, self.file["planes"][name])
         return self._planes[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -135,16 +134,11 @@ class Atlas:
     def __contains__(self, name: object) -> bool:
         return name in self.planes
 
-    def _group(self, parent: str, name: str) -> h5py.Group:
-        hdf.refuse_link(self.file, parent)
-        hdf.refuse_link(self.file[parent], name)
-        return self.file[parent][name]
-
     def system(self, name: str) -> System:
         """A system of this atlas, from its stored expressions: parsed, never executed."""
         if name not in self._systems:
             with hdf.readable(self.path, f'system "{name}"'):
-                attributes = self._group("systems", name).attrs
+                attributes = hdf.inside(hdf.inside(self.file, "systems"), name).attrs
                 self._systems[name] = from_description(schema.system_description(name, attributes))
         return self._systems[name]
 

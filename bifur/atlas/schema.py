@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, NOT_COMPUTED
+from bifur.atlas.untrusted import json_of, text_of, texts_of
 from bifur.systems.base import System
 from bifur.systems.registry import description
 
@@ -16,6 +17,11 @@ FORMAT = "bifur-atlas"
 MAJOR, MINOR = 1, 1
 VERSION = f"{MAJOR}.{MINOR}"
 TILE = 64
+
+# of a system in a stranger's file
+MAX_NAMES = 1000
+MAX_LABEL = 1000
+MAX_WORK = 2**20  # characters of all expressions, times the symmetries that they are held against
 
 # the dimensions of maps: y and x are named after the free parameters
 Y, X, EQUILIBRIUM, COMPONENT = "y", "x", "equilibrium", "component"
@@ -100,31 +106,61 @@ def system_attributes(system: System) -> dict[str, Any]:
 
 
 def system_description(name: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of `system_attributes`, as `bifur.systems.registry.from_description` takes it."""
-    parameters = json.loads(attributes["parameters"])
-    entries = [*json.loads(attributes["state_details"]), *parameters]
+    """The inverse of `system_attributes`, as `bifur.systems.registry.from_description` takes it.
+
+    Raises
+    ------
+    ValueError
+        Something is missing, of another kind, or beyond what is read of a stranger's system.
+    """
+    parameters = [_entry(entry) for entry in json_of(attributes, "parameters", list)]
+    entries = [*(_entry(entry) for entry in json_of(attributes, "state_details", list)), *parameters]
+    states = texts_of(attributes, "states")
+    texts = json_of(attributes, "expressions", list)
+    symmetries = json_of(attributes, "symmetries", list) if "symmetries" in attributes else []
+    if max(len(states), len(parameters)) > MAX_NAMES:
+        raise ValueError(f"a system of more than {MAX_NAMES} states or parameters is not read")
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("`expressions` must be a list of texts")
+    if sum(map(len, texts)) * max(1, len(symmetries)) > MAX_WORK:
+        raise ValueError("the expressions are longer than what is read")
 
     def collect(key: str) -> dict[str, Any]:
         return {entry["name"]: entry[key] for entry in entries if key in entry}
 
-    bounds = {
-        key: [-math.inf if low is None else low, math.inf if high is None else high]
-        for key, (low, high) in collect("bounds").items()
-    }
     return {
         "name": name,
-        "states": list(attributes["states"]),
-        "parameters": {entry["name"]: entry["value"] for entry in parameters},
-        "texts": json.loads(attributes["expressions"]),
+        "states": states,
+        "parameters": {entry["name"]: entry.get("value") for entry in parameters},
+        "texts": texts,
         "labels": collect("label"),
         "tex": collect("tex"),
         "units": collect("unit"),
-        "bounds": bounds,
-        "collapse": list(attributes["collapse"]),
-        "symmetries": json.loads(attributes.get("symmetries", "[]")),
-        "plane": list(attributes["plane"]) or None,
-        "about": attributes["about"],
+        "bounds": {key: _bounds(pair) for key, pair in collect("bounds").items()},
+        "collapse": texts_of(attributes, "collapse"),
+        "symmetries": symmetries,
+        "plane": texts_of(attributes, "plane") or None,
+        "about": text_of(attributes, "about"),
     }
+
+
+def _entry(given: Any) -> Mapping[str, Any]:
+    """What is said of a state or parameter: a table whose labels are texts."""
+    if not isinstance(given, dict) or not isinstance(given.get("name"), str):
+        raise ValueError("what is said of a state or parameter must be a table with a `name`")
+    for key in ("label", "tex", "unit"):
+        if not isinstance(given.get(key, ""), str) or len(given.get(key, "")) > MAX_LABEL:
+            raise ValueError(f"`{key}` of {given['name'][:60]} must be a short text")
+    if not isinstance(given.get("value", 0), int | float):
+        raise ValueError(f"`value` of {given['name'][:60]} must be a number")
+    return given
+
+
+def _bounds(pair: Any) -> tuple[float, float]:
+    if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(end, int | float | None) for end in pair):
+        raise ValueError("`bounds` must be two numbers, or null where there is no bound")
+    low, high = pair
+    return -math.inf if low is None else float(low), math.inf if high is None else float(high)
 
 
 def to_json(value: Any) -> str:

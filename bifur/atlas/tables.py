@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import h5py
 import numpy as np
 
-from bifur.atlas import schema
-from bifur.atlas.hdf import attach, group_of, put, put_attributes, scale
-from bifur.atlas.plane import KINDS
+from bifur.atlas import chunks, schema
+from bifur.atlas.hdf import attach, dataset_in, group_of, inside, put, put_attributes, scale
+from bifur.atlas.plane import COMPLETENESS, KINDS
+from bifur.atlas.untrusted import json_of, parse_json, table_of_numbers, text_of, texts_of
 from bifur.continuation.results import Branch, Curve, Diagram, Equilibrium, SpecialPoint, Stop
 from bifur.systems.base import System
 
@@ -45,10 +45,14 @@ _SECOND = {
 }
 
 
-def read_column(group: h5py.Group, name: str) -> Any:
-    """A column: an array of numbers, or a list of text."""
-    dataset = group[name]
-    return dataset.asstr()[()].tolist() if h5py.check_string_dtype(dataset.dtype) else dataset[()]
+def read_numbers(group: h5py.Group, name: str, *shape: int | None, kinds: str = "fiu") -> np.ndarray:
+    """A column of numbers, of this shape where it is not None."""
+    return chunks.numbers_of(dataset_in(group, name), *shape, kinds=kinds)
+
+
+def read_texts(group: h5py.Group, name: str, length: int | None = None) -> list[str]:
+    """A column of text."""
+    return chunks.texts_of(dataset_in(group, name), length)
 
 
 # ---- special points ---------------------------------------------------------------------
@@ -74,27 +78,31 @@ def write_points(group: h5py.Group, system: System, points: Sequence[SpecialPoin
 
 def read_points(group: h5py.Group, system: System) -> tuple[tuple[SpecialPoint, ...], tuple[str, ...]]:
     """The special points, and what each lies on."""
-    columns = {
-        name: read_column(group, name)
-        for name in ("kind", "parameters", "state", "residual", "normal_form", "null_vector", "branch", "on")
-    }
+    kind = read_texts(group, "kind")
+    m, n = len(kind), system.dimension
+    parameters = read_numbers(group, "parameters", m, len(system.parameters))
+    state = read_numbers(group, "state", m, n)
+    residual = read_numbers(group, "residual", m)
+    normal_form = read_texts(group, "normal_form", m)
+    null_vector = read_numbers(group, "null_vector", m, n)
+    branch = read_numbers(group, "branch", m, kinds="iu")
     # a file may be older than this column
-    curve = read_column(group, "curve") if "curve" in group else [""] * len(columns["kind"])
+    curve = read_texts(group, "curve", m) if "curve" in group else [""] * m
     points = tuple(
         SpecialPoint(
-            kind=columns["kind"][i],
-            parameters=dict(zip(system.parameters, columns["parameters"][i].tolist(), strict=True)),
-            state=columns["state"][i],
-            residual=float(columns["residual"][i]),
-            normal_form=_not_finite(json.loads(columns["normal_form"][i])),
+            kind=kind[i],
+            parameters=dict(zip(system.parameters, parameters[i].tolist(), strict=True)),
+            state=state[i],
+            residual=float(residual[i]),
+            normal_form=_not_finite(parse_json(normal_form[i], dict, "normal_form")),
             system=system,
-            branch=int(columns["branch"][i]),
-            null_vector=None if np.isnan(columns["null_vector"][i]).all() else columns["null_vector"][i],
+            branch=int(branch[i]),
+            null_vector=None if np.isnan(null_vector[i]).all() else null_vector[i],
             curve=curve[i],
         )
-        for i in range(len(columns["kind"]))
+        for i in range(m)
     )
-    return points, tuple(columns["on"])
+    return points, tuple(read_texts(group, "on", m))
 
 
 def _values(system: System, parameters: Mapping[str, float]) -> np.ndarray:
@@ -112,6 +120,8 @@ def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _not_finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    if not all(value is None or isinstance(value, str | int | float) for value in values.values()):
+        raise ValueError("normal_form must hold numbers and texts")
     return {key: float("nan") if value is None else value for key, value in values.items()}
 
 
@@ -154,26 +164,36 @@ def write_curve(parent: h5py.Group, name: str, curve: Curve) -> None:
 
 def read_curve(group: h5py.Group, system: System) -> Curve:
     """The curve as it was traced, without `stats`."""
-    free = tuple(group.attrs["free"])
-    everything = group["parameters"][()]
-    names = list(system.parameters)
-    first, second = group.attrs["stop_reason"]
+    first, second = free = texts_of(group.attrs, "free", 2)
+    names, n = list(system.parameters), system.dimension
+    if first == second or not set(free) <= set(names):
+        raise ValueError(f"{group.name}: `free` must be two parameters of {system.name}")
+    everything = read_numbers(group, "parameters", None, len(names))
+    m = len(everything)
+    if not m:
+        raise ValueError(f"{group.name} has no points")
+    normal_form = dataset_in(group, "normal_form")
     return Curve(
-        kind=group.attrs["kind"],
+        kind=text_of(group.attrs, "kind"),
         system=system,
-        free=free,
+        free=(first, second),
         parameters=everything[:, [names.index(name) for name in free]],
         all_parameters=everything,
-        state=group["state"][()],
-        residual=group["residual"][()],
-        normal_form=group["normal_form"][()],
-        special_points=read_points(group["special_points"], system)[0],
-        stop_reason=(Stop[first], Stop[second]),
-        eigenvalues=group["eigenvalues_real"][()] + 1j * group["eigenvalues_imag"][()]
-        if "eigenvalues_real" in group
-        else None,
-        omega=group["omega"][()] if "omega" in group else None,
+        state=read_numbers(group, "state", m, n),
+        residual=read_numbers(group, "residual", m),
+        normal_form=chunks.numbers_of(normal_form, m, *(None,) * (normal_form.ndim == 2)),
+        special_points=read_points(inside(group, "special_points"), system)[0],
+        stop_reason=_stops(group),
+        eigenvalues=complex_of(group, m, n) if "eigenvalues_real" in group else None,
+        omega=read_numbers(group, "omega", m) if "omega" in group else None,
     )
+
+
+def _stops(group: h5py.Group) -> tuple[Stop, Stop]:
+    first, second = texts_of(group.attrs, "stop_reason", 2)
+    if not {first, second} <= Stop.__members__.keys():
+        raise ValueError(f"{group.name}: `stop_reason` is none that this version knows")
+    return Stop[first], Stop[second]
 
 
 # ---- diagrams ---------------------------------------------------------------------------
@@ -245,70 +265,108 @@ def _write_branch(group: h5py.Group, system: System, branch: Branch) -> None:
 
 def read_diagram(group: h5py.Group, system: System) -> Diagram:
     """The diagram as it was traced, without `stats`."""
-    branches = group["branches"]
+    free, completeness = text_of(group.attrs, "free"), text_of(group.attrs, "completeness")
+    if free not in system.parameters or completeness not in COMPLETENESS:
+        raise ValueError(f"{group.name}: `free` or `completeness` is none that there is")
+    span = group.attrs["span"]
+    if not isinstance(span, np.ndarray) or span.shape != (2,) or span.dtype.kind != "f" or not np.isfinite(span).all():
+        raise ValueError(f"{group.name}: `span` must be two numbers")
+    branches = inside(group, "branches")
     return Diagram(
         system=system,
-        free=group.attrs["free"],
-        span=tuple(group.attrs["span"].tolist()),
-        parameters=json.loads(group.attrs["parameters"]),
-        branches=tuple(_read_branch(branches[name]) for name in sorted(branches, key=int)),
-        special_points=read_points(group["special_points"], system)[0],
-        completeness=group.attrs["completeness"],
-        landed=_read_landed(group["landed"], system),
-        notes=tuple(json.loads(group.attrs["notes"])),
-        orbits=tuple(tuple(orbit) for orbit in json.loads(group.attrs.get("orbits", "[]"))),
+        free=free,
+        span=(float(span[0]), float(span[1])),
+        parameters=table_of_numbers(group.attrs, "parameters"),
+        branches=tuple(_read_branch(inside(branches, name), free, system) for name in numbered(branches)),
+        special_points=read_points(inside(group, "special_points"), system)[0],
+        completeness=completeness,  # type: ignore[arg-type]
+        landed=_read_landed(inside(group, "landed"), system),
+        notes=tuple(str(note) for note in json_of(group.attrs, "notes", list)),
+        orbits=_orbits(group, len(branches)),
     )
 
 
-def _read_branch(group: h5py.Group) -> Branch:
-    first, second = group.attrs["stop_reason"]
+def numbered(group: h5py.Group) -> list[str]:
+    """The names of entries that end in a number (LP-0, LP-1, or 0, 1), in its order."""
+    numbers = {name: name.rpartition("-")[2] for name in group}
+    if not all(end.isascii() and end.isdecimal() and len(end) < 10 for end in numbers.values()):
+        raise ValueError(f"{group.name} has entries that are not numbered")
+    return sorted(numbers, key=lambda name: (int(numbers[name]), name))
+
+
+def _orbits(group: h5py.Group, count: int) -> tuple[tuple[int, ...], ...]:
+    """Numbers of branches that belong together; files of earlier builds lack them."""
+    orbits = json_of(group.attrs, "orbits", list) if "orbits" in group.attrs else []
+    for orbit in orbits:
+        if not isinstance(orbit, list) or not all(isinstance(i, int) and 0 <= i < count for i in orbit):
+            raise ValueError(f"{group.name}: `orbits` must be lists of numbers of branches")
+    return tuple(tuple(orbit) for orbit in orbits)
+
+
+def _read_branch(group: h5py.Group, free: str, system: System) -> Branch:
+    value, n = read_numbers(group, "value", None), system.dimension
+    m = len(value)
+    if text_of(group.attrs, "free") != free or not isinstance(group.attrs["closed"], np.integer):
+        raise ValueError(f"{group.name}: `free` or `closed` is not what a branch has there")
     return Branch(
-        what=group.attrs["what"],
-        free=group.attrs["free"],
-        parameter=group["value"][()],
-        state=group["state"][()],
-        eigenvalues=complex_of(group),
-        stable=group["stable"][()].astype(bool),
-        n_unstable=group["n_unstable"][()].astype(np.int64),
-        tangent=group["tangent"][()],
-        stop_reason=(Stop[first], Stop[second]),
+        what=text_of(group.attrs, "what"),
+        free=free,
+        parameter=value,
+        state=read_numbers(group, "state", m, n),
+        eigenvalues=complex_of(group, m, n),
+        stable=read_numbers(group, "stable", m, kinds="iu").astype(bool),
+        n_unstable=read_numbers(group, "n_unstable", m, kinds="iu").astype(np.int64),
+        tangent=read_numbers(group, "tangent", m, n + 1),
+        stop_reason=_stops(group),
         closed=bool(group.attrs["closed"]),
-        corrections=_pair(group, "corrections", tuple, ()),
-        exponents=_pair(group, "exponents", dict, {}),
+        corrections=_pair(group, "corrections", list, tuple, ()),
+        exponents=_pair(group, "exponents", dict, dict, {}),
     )
 
 
-def _pair(group: h5py.Group, name: str, kind: Any, empty: Any) -> tuple[Any, Any]:
+def _pair(group: h5py.Group, name: str, written: type, kind: Any, empty: Any) -> tuple[Any, Any]:
     """What is kept of both ends of a branch; files of earlier builds lack it."""
-    first, second = json.loads(group.attrs[name]) if name in group.attrs else (empty, empty)
-    return kind(first), kind(second)
+    if name not in group.attrs:
+        return kind(empty), kind(empty)
+    pair = json_of(group.attrs, name, list)
+    if len(pair) != 2 or not all(isinstance(end, written) for end in pair):
+        raise ValueError(f"{group.name}: `{name}` must be one entry for each end")
+    for end in pair:
+        if not all(isinstance(value, int | float) for value in (end.values() if written is dict else end)):
+            raise ValueError(f"{group.name}: `{name}` must hold numbers")
+    return kind(pair[0]), kind(pair[1])
 
 
-def complex_of(group: h5py.Group) -> np.ndarray:
+def complex_of(group: h5py.Group, *shape: int | None) -> np.ndarray:
     """The eigenvalues, put together from their real and imaginary parts."""
-    values = np.empty(group["eigenvalues_real"].shape, dtype=np.complex128)
-    values.real = group["eigenvalues_real"][()]
-    values.imag = group["eigenvalues_imag"][()]
+    real, imag = (read_numbers(group, f"eigenvalues_{part}", *shape) for part in ("real", "imag"))
+    values = np.empty(real.shape, dtype=np.complex128)
+    values.real, values.imag = real, imag
     return values
 
 
 def _read_landed(group: h5py.Group, system: System) -> tuple[tuple[float, Equilibrium], ...]:
-    columns = {name: group[name][()] for name in ("value", "parameters", "state", "kind", "n_unstable", "residual")}
-    columns |= {name: group[name][()] for name in ("collapsed", "radius")}
-    eigenvalues = complex_of(group)
+    value, n = read_numbers(group, "value", None), system.dimension
+    m = len(value)
+    parameters = read_numbers(group, "parameters", m, len(system.parameters))
+    state, eigenvalues = read_numbers(group, "state", m, n), complex_of(group, m, n)
+    kind, n_unstable, gone = (read_numbers(group, key, m, kinds="iu") for key in ("kind", "n_unstable", "collapsed"))
+    residual, radius = (read_numbers(group, key, m) for key in ("residual", "radius"))
+    if m and not 0 <= kind.min() <= kind.max() < len(KINDS):
+        raise ValueError(f"{group.name}: `kind` holds codes that there are not")
     return tuple(
         (
-            float(value),
+            float(value[i]),
             Equilibrium(
-                state=columns["state"][i],
-                parameters=dict(zip(system.parameters, columns["parameters"][i].tolist(), strict=True)),
+                state=state[i],
+                parameters=dict(zip(system.parameters, parameters[i].tolist(), strict=True)),
                 eigenvalues=eigenvalues[i],
-                kind=KINDS[columns["kind"][i]],  # type: ignore[arg-type]
-                n_unstable=int(columns["n_unstable"][i]),
-                residual=float(columns["residual"][i]),
-                collapsed=bool(columns["collapsed"][i]),
-                radius=float(columns["radius"][i]),
+                kind=KINDS[kind[i]],  # type: ignore[arg-type]
+                n_unstable=int(n_unstable[i]),
+                residual=float(residual[i]),
+                collapsed=bool(gone[i]),
+                radius=float(radius[i]),
             ),
         )
-        for i, value in enumerate(columns["value"])
+        for i in range(m)
     )

@@ -6,7 +6,6 @@ It is kept beside the atlas, in `NAME.h5.more/validation-<plane>-<id>.h5`, as th
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -22,7 +21,8 @@ import numpy as np
 
 from bifur import _late
 from bifur._say import unknown
-from bifur.atlas import hdf, schema
+from bifur.atlas import chunks, guard, hdf, schema
+from bifur.atlas.untrusted import json_of, text_of, texts_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -367,45 +367,71 @@ def load_validation(path: str | Path) -> Validation:
         The file is missing, damaged, or holds no validation run that this version reads.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    try:
-        with h5py.File(path, "r") as file:
-            version = str(file.attrs.get("format_version", ""))
-            if file.attrs.get("format") != schema.FORMAT or not re.fullmatch(r"\d+\.\d+", version):
-                raise ValueError(f"{path}: an HDF5 file, but no validation run of bifur")
-            if int(version.partition(".")[0]) > schema.MAJOR:
-                raise ValueError(f"{path}: format version {version}; this version reads up to {schema.VERSION}")
-            return _read(path, file)
-    except (OSError, KeyError, RuntimeError, TypeError, AttributeError, IndexError, json.JSONDecodeError) as error:
-        detail = str(error).strip("'\"").partition("\n")[0]
-        raise ValueError(f"{path}: this validation run is damaged or incomplete ({detail})") from error
+    with guard.opened(path) as file, hdf.readable(path, "validation run"):
+        version = text_of(file.attrs, "format_version") if "format_version" in file.attrs else ""
+        if file.attrs.get("format") != schema.FORMAT or not re.fullmatch(r"[0-9]{1,6}\.[0-9]{1,6}", version):
+            raise ValueError(f"{path}: an HDF5 file, but no validation run of bifur")
+        if int(version.partition(".")[0]) > schema.MAJOR:
+            raise ValueError(f"{path}: format version {version}; this version reads up to {schema.VERSION}")
+        return _read(path, file)
 
 
 def _read(path: Path, file: h5py.File) -> Validation:
     planes = hdf.inside(file, "planes")
     (plane,) = planes
-    ((identity, group),) = planes[plane]["validation"].items()
-    cells, runs = group["cells"], group["runs"]
-    columns: dict[str, NDArray[Any]] = {}
-    for name, dataset in runs.items():
-        if not dataset.is_scale:
-            text = h5py.check_string_dtype(dataset.dtype)
-            columns[name] = np.array(dataset.asstr()[()].tolist(), dtype=str) if text else dataset[()]
-    x, y = group.attrs["free"]
+    runs_of_plane = hdf.inside(hdf.inside(planes, plane), "validation")
+    (identity,) = runs_of_plane
+    group = hdf.inside(runs_of_plane, identity)
+    cells = hdf.inside(group, "cells")
+    states = tuple(texts_of(group.attrs, "states"))
+    x, y = texts_of(group.attrs, "free", 2)
+    points = chunks.numbers_of(hdf.dataset_in(cells, "points"), None, 2)
+    count = len(points)
     return Validation(
         plane=plane,
-        system=group.attrs["system"],
-        states=tuple(group.attrs["states"]),
+        system=text_of(group.attrs, "system"),
+        states=states,
         free=(x, y),
-        settings=json.loads(group.attrs["settings"]),
-        points=cells["points"][()],
-        nodes=cells["nodes"][()],
-        region=cells["region"][()],
-        curve_distance=cells["curve_distance"][()],
-        runs=columns,
+        settings=json_of(group.attrs, "settings"),
+        points=points,
+        nodes=chunks.numbers_of(hdf.dataset_in(cells, "nodes"), count, 2, kinds="iu"),
+        region=chunks.numbers_of(hdf.dataset_in(cells, "region"), count, kinds="iu"),
+        curve_distance=chunks.numbers_of(hdf.dataset_in(cells, "curve_distance"), count),
+        runs=_read_runs(hdf.inside(group, "runs"), count, len(states)),
         id=identity,
-        created=group.attrs["created"],
-        spec_sha256=file.attrs["spec_sha256"],
+        created=text_of(group.attrs, "created"),
+        spec_sha256=text_of(file.attrs, "spec_sha256"),
         path=path,
     )
+
+
+def _read_runs(group: h5py.Group, cells: int, n: int) -> dict[str, NDArray[Any]]:
+    """The columns of runs; codes and places in tables are such that there are."""
+    columns: dict[str, NDArray[Any]] = {}
+    for name, dataset in group.items():
+        if not isinstance(dataset, h5py.Dataset) or dataset.is_scale:
+            continue
+        if h5py.check_string_dtype(dataset.dtype):
+            columns[name] = np.array(chunks.texts_of(dataset), dtype=str)
+        else:
+            columns[name] = chunks.numbers_of(dataset, *(None,) * dataset.ndim)
+    for name in ("cell", "predicted", "observed", "initial", "final", "predicted_final"):
+        if name not in columns:
+            raise ValueError(f"the column {name!r} of the runs is missing")
+    r, h = columns["predicted"].shape
+    shapes = {"cell": (r,), "observed": (r, h), "slot": (r, h), "steps": (r,), "seed": (r,)}
+    shapes |= dict.fromkeys(("initial", "final", "predicted_final"), (r, h, n))
+    shapes |= dict.fromkeys(("learning_rate", "time", "misalignment", "reason"), (r,))
+    if "norm_time" in columns or "norms" in columns or "frozen" in columns:
+        checkpoints = columns["norm_time"].shape[1]
+        shapes |= {"norm_time": (r, checkpoints), "norms": (r, checkpoints, len(NORMS)), "frozen": (r, checkpoints, h)}
+    for name, shape in shapes.items():
+        if name in columns and columns[name].shape != shape:
+            raise ValueError(f"the column {name!r} of the runs has the shape {columns[name].shape}, not {shape}")
+    for name, most in {"cell": cells, **dict.fromkeys(("predicted", "observed", "frozen"), len(CLASSES))}.items():
+        column = columns.get(name, np.zeros(0, np.int8))
+        if column.dtype.kind not in "iu" or (column.size and not 0 <= column.min() <= column.max() < most):
+            raise ValueError(f"the column {name!r} of the runs holds values that are no place in its table")
+    if "slot" in columns and columns["slot"].dtype.kind not in "iu":
+        raise ValueError("the column 'slot' of the runs holds no whole numbers")
+    return columns

@@ -294,8 +294,12 @@ def parse(source: str, names: Sequence[str], trusted: bool = False) -> Expressio
         tree = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError(f"{source[:60]!r} is not an arithmetic expression") from None
-    found = _read(tree, frozenset(names), 0, trusted)
-    if not trusted and _weight(found) > MAX_WEIGHT:
+    try:
+        found = _read(tree, frozenset(names), 0, trusted)
+        weight = 0 if trusted else _weight(found)
+    except RecursionError:  # Python's own limit, where a caller has used much of it
+        raise ValueError("an expression nested so deep is not read") from None
+    if weight > MAX_WEIGHT:
         raise ValueError(f"an expression of degree above {MAX_WEIGHT} is not read")
     return found
 

@@ -245,7 +245,7 @@ def test_a_damaged_result_is_refused(tmp_path, l2):
         load_validation(tmp_path / "none.h5")
     cut = tmp_path / "cut.h5"
     cut.write_bytes(l2.path.read_bytes()[:3000])
-    with pytest.raises(ValueError, match="damaged or incomplete"):
+    with pytest.raises(ValueError, match="cut off or damaged"):
         load_validation(cut)
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1.0
