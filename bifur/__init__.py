@@ -13,6 +13,7 @@ from bifur._version import __version__
 if TYPE_CHECKING:
     from bifur.atlas.audit import Audit, audit_atlas
     from bifur.atlas.build import build_atlas
+    from bifur.atlas.quarantine import scan_atlas
     from bifur.atlas.reader import open_atlas
     from bifur.atlas.spec import AtlasSpec
     from bifur.continuation.curves import trace_curve
@@ -55,6 +56,7 @@ _HOMES = {
     "list_systems": "bifur.systems",
     "load_system": "bifur.systems",
     "open_atlas": "bifur.atlas.reader",
+    "scan_atlas": "bifur.atlas.quarantine",
     "trace": "bifur.continuation.diagram",
     "trace_curve": "bifur.continuation.curves",
     "trace_slices": "bifur.continuation.slices",
@@ -83,6 +85,7 @@ __all__ = [
     "list_systems",
     "load_system",
     "open_atlas",
+    "scan_atlas",
     "trace",
     "trace_curve",
     "trace_slices",

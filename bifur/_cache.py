@@ -14,6 +14,7 @@ from pathlib import Path
 from platformdirs import user_cache_dir
 
 PACKAGE = Path(__file__).parent
+ROOT = Path(os.environ.get("BIFUR_CACHE_DIR") or user_cache_dir("bifur"))
 
 
 def sources_digest(paths: Iterable[Path], *more: str) -> str:
@@ -29,7 +30,7 @@ def folder() -> Path:
     """The cache folder for these kernel sources, made if need be; a temporary one where that cannot be."""
     sources = [PACKAGE / "_jit.py", *sorted((PACKAGE / "kernels").glob("*.py"))]
     key = sources_digest(sources, version("numba"), version("numpy"))
-    root = Path(os.environ.get("BIFUR_CACHE_DIR") or user_cache_dir("bifur")) / key
+    root = ROOT / key
     try:
         root.mkdir(parents=True, exist_ok=True)
         if os.access(root, os.W_OK):

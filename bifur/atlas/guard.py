@@ -21,6 +21,7 @@ from h5py import h5d, h5f, h5g, h5l, h5p, h5t, h5z
 from bifur._say import path_of
 from bifur.atlas import headers
 from bifur.atlas.headers import Attribute, Header
+from bifur.atlas.untrusted import plain
 
 MAX_DEPTH = 12
 MAX_OBJECTS = 100_000
@@ -131,7 +132,7 @@ class _Walk:
         while pending:
             group, place, depth = pending.pop()
             for name, link, address in _links(group, place):
-                where = f"{place}/{name.decode('utf-8', 'replace')[:60]}"
+                where = f"{place}/{_checked_name(place, name)}"
                 header = self._target(where, link, address, depth)
                 if header.is_group:
                     pending.append((h5g.open(group, name), where, depth + 1))
@@ -252,6 +253,13 @@ def _links(group: h5g.GroupID, place: str) -> list[tuple[bytes, int, int]]:
     if len(found) > MAX_OBJECTS:
         raise ValueError(f"{place or '/'} holds more than {MAX_OBJECTS} objects")
     return found
+
+
+def _checked_name(place: str, name: bytes) -> str:
+    try:
+        return plain(name.decode(), "a name")
+    except ValueError:
+        raise ValueError(f"{place or '/'} holds a name that is no text") from None
 
 
 def _allowed(attribute: Attribute) -> bool:

@@ -145,8 +145,10 @@ class Maps(Mapping[str, MapArray]):
     def _check(self) -> None:
         """Every map is an image over the plane, of the type and the dimensions that all others have too."""
         ny, nx = self._plane.shape
-        slots = self._arrays["kind"].shape[2:3] if "kind" in self._arrays else ()
-        sizes = dict(zip(schema.VECTOR, (ny, nx, *slots, self._plane.system.dimension), strict=False))
+        known = {name: array for name, array in self._arrays.items() if name in schema.MAPS}
+        over_slots = [a for name, a in known.items() if schema.EQUILIBRIUM in schema.MAPS[name].dimensions]
+        slots = [array.shape[2] for array in over_slots if len(array.shape) > 2]
+        sizes = {schema.Y: ny, schema.X: nx, schema.EQUILIBRIUM: slots[0] if slots else 0}
         sizes[schema.COMPONENT] = self._plane.system.dimension
         for name, array in self._arrays.items():
             if array.shape[:2] != (ny, nx):
@@ -154,7 +156,7 @@ class Maps(Mapping[str, MapArray]):
             about = schema.MAPS.get(name)  # a later minor version may have more of them
             if about is None:
                 continue
-            shape = tuple(sizes.get(dimension, 0) for dimension in about.dimensions)
+            shape = tuple(sizes[dimension] for dimension in about.dimensions)
             if array.shape != shape or array.dtype.newbyteorder("=") != np.dtype(about.dtype):
                 raise ValueError(
                     f"the map {name!r} has the shape {array.shape} of {array.dtype}, not {shape} of {about.dtype}"

@@ -133,14 +133,14 @@ def texts_of(attributes: Mapping[str, Any], name: str, count: int | None = None)
     if name not in attributes:
         raise ValueError(f"the attribute `{name}` is missing")
     value = attributes[name]
-    if not isinstance(value, np.ndarray) or value.ndim != 1 or not all(isinstance(entry, str) for entry in value):
-        # an empty list of h5py has numbers for its type
-        if isinstance(value, h5py.Empty) or (isinstance(value, np.ndarray) and value.size == 0):
-            return []
+    # h5py gives an empty list the type of numbers
+    empty = isinstance(value, h5py.Empty) or (isinstance(value, np.ndarray) and not value.size)
+    values = [] if empty else value.tolist() if isinstance(value, np.ndarray) else value
+    if not isinstance(values, list) or not all(isinstance(entry, str) for entry in values):
         raise ValueError(f"the attribute `{name}` is no list of texts")
-    if count not in (None, len(value)):
-        raise ValueError(f"the attribute `{name}` has {len(value)} entries, not {count}")
-    return [plain(entry, f"the attribute `{name}`") for entry in value]
+    if count not in (None, len(values)):
+        raise ValueError(f"the attribute `{name}` has {len(values)} entries, not {count}")
+    return [plain(entry, f"the attribute `{name}`") for entry in values]
 
 
 def table_of_numbers(attributes: Mapping[str, Any], name: str) -> dict[str, float]:

@@ -21,7 +21,7 @@ import numpy as np
 
 from bifur import _late
 from bifur._say import unknown
-from bifur.atlas import chunks, guard, hdf, schema
+from bifur.atlas import chunks, guard, hdf, quarantine, schema
 from bifur.atlas.untrusted import json_of, text_of, texts_of
 
 if TYPE_CHECKING:
@@ -293,6 +293,7 @@ def save_validation(result: Validation, atlas: str | Path) -> Validation:
         raise ValueError(f"{folder}: cannot write there: {error.strerror or error}") from None
     finally:
         temporary.unlink(missing_ok=True)
+    quarantine.remember(path)
     return result
 
 

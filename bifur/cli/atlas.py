@@ -12,6 +12,7 @@ import click
 from bifur import _late
 from bifur._say import nearest
 from bifur.cli.base import (
+    ATLAS,
     DONE,
     FILE,
     JSON,
@@ -69,7 +70,7 @@ def spec_path(word: str) -> Path:
 
 
 @click.command(short_help="Print what an atlas holds.")
-@click.argument("atlas", type=FILE)
+@click.argument("atlas", type=ATLAS)
 @JSON
 def info(atlas: Path, as_json: bool) -> None:
     """Print what ATLAS holds: regions, curves, special points, and what failed."""
@@ -142,7 +143,7 @@ def _share(count: int, total: int) -> str:
 
 
 @click.command(short_help="Recompute what an atlas claims.")
-@click.argument("atlas", type=FILE)
+@click.argument("atlas", type=ATLAS)
 @click.option("--sample", type=click.IntRange(0), help="Nodes of each plane in exact arithmetic; 500 by default.")
 @click.option("--all", "everything", is_flag=True, help="All nodes in exact arithmetic, some milliseconds each.")
 @click.option("--rng", type=click.IntRange(0), default=0, show_default=True, help="Seed of the sample.")
@@ -179,7 +180,7 @@ def _told(check: Check) -> str:
 
 
 @click.command(short_help="Draw an atlas.")
-@click.argument("atlas", type=FILE)
+@click.argument("atlas", type=ATLAS)
 @click.option("-o", "--output", type=FILE, help="The picture (png, pdf, svg); ATLAS with .png by default.")
 @click.option("--plane", "planes", multiple=True, metavar="NAME", help="A plane to draw; give it again for more.")
 def plot(atlas: Path, output: Path | None, planes: tuple[str, ...]) -> None:
@@ -201,7 +202,7 @@ def _no_nan(_context: click.Context, _parameter: click.Parameter, value: float) 
 
 
 @click.command(short_help="Check an atlas against training runs.")
-@click.argument("atlas", type=FILE)
+@click.argument("atlas", type=ATLAS)
 @click.option("--plane", required=True, metavar="NAME", help="The plane to check: l2, cosine or phinet.")
 @click.option("--cells", type=click.IntRange(1), default=2000, show_default=True, help="Grid points to train at.")
 @click.option("--seeds", type=click.IntRange(1), default=8, show_default=True, help="Runs at each grid point.")

@@ -21,7 +21,22 @@ if TYPE_CHECKING:
 
 DONE, NOT_AS_CLAIMED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
+
+class AtlasFile(click.Path):
+    """An atlas, which is read in a trial process where it was not written here."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """The path, after its trial."""
+        path = super().convert(value, parameter, context)
+        if context is None or not context.resilient_parsing:
+            from bifur.atlas.quarantine import scan_apart
+
+            scan_apart(path)
+        return path
+
+
 FILE = click.Path(path_type=Path, dir_okay=False)
+ATLAS = AtlasFile(path_type=Path, dir_okay=False)
 JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 Report = Callable[[int, int, str], None]

@@ -19,12 +19,14 @@ import os
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 import bifur
+from bifur.atlas import quarantine
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, NOT_COMPUTED, doubt_sentence
 from bifur_gui.columns import Columns, Strip
 from bifur_gui.maps import REGIONS, MapChoice, choices_of, value_words, values_of, verdict_words
@@ -103,6 +105,7 @@ class Model:
         self._subscribers: list[tuple[object, Callback]] = []
         self.notice = ""
         self.atlas: Atlas | None = None
+        self._wanted: str | Path = ""  # the file that the user chose last
         self.plane: Plane | None = None
         self.node = (0, 0)
         self._stood: tuple[float, float] | None = None  # (x, y) of the cross, kept from plane to plane
@@ -161,7 +164,26 @@ class Model:
     # ---- the file -----------------------------------------------------------------------
 
     def open(self, path: str | Path) -> bool:
-        """Open another atlas; where that fails the present one stays and a sentence says why."""
+        """Open another atlas; where that fails the present one stays and a sentence says why.
+
+        A file that was not written here is read in a trial process first, beside the window. Returns whether the atlas
+        is shown already.
+        """
+        self._wanted = path
+        if quarantine.is_known(path):
+            return self._open(path)
+        shown = False
+
+        def done(_: object) -> None:
+            nonlocal shown
+            shown = path == self._wanted and self._open(path)
+
+        self.say(f"{path}: not written here, so it is read in a trial process first")
+        failed = partial(self.fault, str(path))
+        self.tasks.submit("trial", lambda: quarantine.scan_apart(path), done, failed)
+        return shown
+
+    def _open(self, path: str | Path) -> bool:
         try:
             atlas = bifur.open_atlas(path)
         except (ValueError, OSError) as error:

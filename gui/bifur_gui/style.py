@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,17 +62,20 @@ def special(kind: str) -> tuple[str, str, str]:
 
 
 def html(system: System, name: str) -> str:
-    """A state or parameter for rich text; p_h without a label becomes a p with an index."""
+    """A state or parameter for rich text; p_h without a label becomes a p with an index.
+
+    What a file says is shown as it is: a tag in it, which could name another file, is none.
+    """
     match = _INDEXED.fullmatch(name)
     if name in system.labels or not match:
-        return system.label(name)
+        return escape(system.label(name))
     return f"{match[1]}<sub>{match[2]}</sub>"
 
 
 def axis_label(system: System, name: str) -> str:
     """The same with its unit."""
     unit = system.units.get(name, "")
-    return html(system, name) + (f" ({unit})" if unit and unit != "1" else "")
+    return html(system, name) + (f" ({escape(unit)})" if unit and unit != "1" else "")
 
 
 def number(value: float) -> str:
@@ -91,9 +95,8 @@ def number(value: float) -> str:
 
 def swatch(colour: str, words: str) -> str:
     """An entry of a legend: a field of colour and what it means."""
-    return (
-        f"<span style='background-color:{colour}'>&nbsp;&nbsp;&nbsp;&nbsp;</span>&nbsp;{words.replace(' ', '&nbsp;')}"
-    )
+    shown = escape(words).replace(" ", "&nbsp;")
+    return f"<span style='background-color:{colour}'>&nbsp;&nbsp;&nbsp;&nbsp;</span>&nbsp;{shown}"
 
 
 def region_colours(planes: Iterable[Plane]) -> dict[str, str]:

@@ -104,6 +104,7 @@ class Window(QMainWindow):
         self._rest.setInterval(REST)
         self._rest.timeout.connect(self.model.settle)
         self.readout, self.about = QLabel(), QLabel()
+        self.readout.setTextFormat(Qt.TextFormat.PlainText)
         self.about.setTextFormat(Qt.TextFormat.RichText)
         self.about.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         for label in (self.readout, self.about):  # two lines always, so that a reason moves nothing
@@ -287,6 +288,7 @@ def main(path: str | Path | None = None) -> int:
     if path is not None:
         import bifur
 
+        bifur.scan_atlas(path)
         bifur.open_atlas(path).close()
     app = QApplication.instance() or QApplication(["bifur"])
     assert isinstance(app, QApplication)

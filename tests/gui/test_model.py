@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import bifur
+from bifur.atlas import quarantine
 from bifur.atlas.plane import COMPLETENESS, DOUBTS
 from bifur.atlas.schema import TILE
 from bifur_gui import columns
@@ -332,3 +333,39 @@ def test_an_undecided_stability_is_told_at_the_cross(doubtful_path):
     model.found = replace(model.found, items=(replace(model.found[0], kind="undecided"), *model.found[1:]))
     assert (model.verdict, model.doubt) == ("proved", DOUBTS["stability"])
     model.close()
+
+
+def test_a_file_from_elsewhere_is_read_in_a_trial_process_first(atlas_path, tmp_path, monkeypatch):
+    foreign, bad = tmp_path / "foreign.h5", tmp_path / "bad.h5"
+    shutil.copy(atlas_path, foreign)
+    bad.write_bytes(foreign.read_bytes()[:5000])
+    tried, jobs = [], []
+    monkeypatch.setattr(quarantine, "is_known", lambda path: path in tried)
+    monkeypatch.setattr(quarantine, "scan_apart", lambda path: tried.append(path))
+
+    class Later:
+        def submit(self, kind, job, done, failed):
+            jobs.append((kind, job, done))
+
+    model = Model(Later())
+    assert not model.open(foreign)
+    assert "trial process" in model.notice
+    assert (model.atlas, tried) == (None, [])  # nothing has been read on this thread
+    (kind, job, done), *_ = jobs
+    assert kind == "trial"
+    done(job())
+    assert tried == [foreign]
+    assert model.atlas.path == foreign
+    assert model.notice == ""
+    model.close()
+
+
+def test_a_trial_that_fails_is_a_sentence_and_keeps_the_atlas(model, tmp_path, monkeypatch):
+    before = model.atlas
+    monkeypatch.setattr(quarantine, "is_known", lambda path: False)
+    bad = tmp_path / "bad.h5"
+    bad.write_bytes(before.path.read_bytes()[:5000])
+    assert not model.open(bad)
+    assert model.atlas is before
+    assert model.notice.startswith(f"{bad}: ")
+    assert "cut off" in model.notice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -301,7 +302,7 @@ class PlaneView(View):
         self.scale.setRange(xRange=(0, 1), yRange=(low, high), padding=0)
         axis.picture = None
         units = self.model.plane.maps[self.model.choice.name].units if self.model.plane else "1"
-        axis.setLabel(self.model.choice.words + ("" if units == "1" else f" ({units})"))
+        axis.setLabel(escape(self.model.choice.words + ("" if units == "1" else f" ({units})")))
         self._show_colour_bar(True)
         return [] if there.all() else [style.swatch(style.NOTHING, "none there")]
 
