@@ -47,7 +47,7 @@ def whole(dataset: h5py.Dataset) -> Any:
 def judge(dataset: h5py.Dataset, index: Any, known: set[Corner]) -> None:
     """A ValueError if a chunk that `index` touches does not unpack to its size; those in `known` are passed over."""
     sizes = dataset.chunks
-    if sizes is None or not dataset.size:
+    if sizes is None or not math.prod(dataset.shape):
         return
     if math.prod(-(-n // size) for n, size in zip(dataset.shape, sizes, strict=True)) > MAX_CHUNKS:
         raise ValueError(f"{dataset.name} has more than {MAX_CHUNKS} chunks")

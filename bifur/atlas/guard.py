@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
-import numpy as np
 from h5py import h5d, h5f, h5g, h5l, h5p, h5t, h5z
 
 from bifur._say import path_of
 from bifur.atlas import headers
 from bifur.atlas.headers import Attribute, Header
+from bifur.atlas.heaps import Heaps
 from bifur.atlas.untrusted import plain
 
 MAX_DEPTH = 12
@@ -28,6 +28,7 @@ MAX_OBJECTS = 100_000
 MAX_ATTRIBUTES = 256
 MAX_ATTRIBUTE = 2**24  # bytes
 MAX_RANK = 8
+REFERENCE = 8  # bytes of a reference to an object
 MAX_CHUNK = 2**26  # bytes
 MAX_WORD = 2**16  # bytes of a string of fixed length
 LARGE = 2**32  # bytes that a map may declare whatever is stored of it
@@ -121,6 +122,7 @@ class _Walk:
 
     def run(self) -> None:
         self.size = os.fstat(self.descriptor).st_size
+        self.heaps = Heaps(self._read, self.size)
         plan = self.file.get_create_plist()
         if plan.get_userblock() or plan.get_sizes() != (8, 8):
             raise ValueError("the file is laid out as no atlas is")
@@ -178,16 +180,20 @@ class _Walk:
             if not _allowed(attribute):
                 raise ValueError(f"{where} has an attribute {attribute.name[:60]!r} of a type that no atlas holds")
             if attribute.kind == headers.SEQUENCE:
-                length = attribute.length * (1 if attribute.text else 8)
+                length = self._count_text(where, attribute.value, 1 if attribute.text else REFERENCE)
                 if length > MAX_ATTRIBUTE:
                     raise ValueError(f"{where} has an attribute {attribute.name[:60]!r} of {length} bytes")
-                self._count_text(length)
 
-    def _count_text(self, length: int) -> None:
+    def _count_text(self, where: str, descriptors: bytes, width: int) -> int:
         """Every text has its own place in the file, so that all of them are never larger than the file."""
+        try:
+            length = self.heaps.length(descriptors, width)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
         self.text += length
         if self.text > self.size:
             raise ValueError("the file declares more text than it has bytes")
+        return length
 
     # ---- datasets -----------------------------------------------------------------------
 
@@ -211,7 +217,7 @@ class _Walk:
             raise ValueError(f"{where} is text in chunks, which no atlas has")
         self._check_size(where, dataset, declared, chunks)
         if text and declared:
-            self._count_text(self._text_of(where, dataset, declared))
+            self._count_text(where, self._descriptors(where, dataset, declared), 1)
 
     def _check_place(self, where: str, dataset: h5d.DatasetID, declared: int) -> None:
         offset = dataset.get_offset()
@@ -231,13 +237,13 @@ class _Walk:
             if declared > SPARSE * slots * dataset.get_storage_size():
                 raise ValueError(f"{where} declares {declared} bytes, far more than are stored")
 
-    def _text_of(self, where: str, dataset: h5d.DatasetID, declared: int) -> int:
-        """Bytes of the texts of a dataset, from their descriptors."""
+    def _descriptors(self, where: str, dataset: h5d.DatasetID, declared: int) -> bytes:
+        """Where the texts of a dataset lie; nothing if it was never written."""
         offset = dataset.get_offset()
         raw = self._read(offset, declared) if offset is not None else b""
         if offset is not None and len(raw) < declared:
             raise ValueError(f"{where} reaches beyond the end of the file")
-        return int(np.frombuffer(raw, "<u4")[::4].sum(dtype=np.int64))
+        return raw
 
 
 def _links(group: h5g.GroupID, place: str) -> list[tuple[bytes, int, int]]:

@@ -36,12 +36,6 @@ class Attribute:
     base: int
     value: bytes
 
-    @property
-    def length(self) -> int:
-        """Bytes of the variable-length values together."""
-        lengths = range(0, len(self.value) - DESCRIPTOR + 1, DESCRIPTOR)
-        return sum(struct.unpack_from("<I", self.value, place)[0] for place in lengths)
-
 
 @dataclass
 class Header:

@@ -119,6 +119,10 @@ class MapArray:
     @property
     def dims(self) -> tuple[str, ...]:
         """The names of the dimensions."""
+        if self.name in schema.MAPS:
+            x, y = self._plane.free
+            names = {schema.X: x, schema.Y: y}
+            return tuple(names.get(dimension, dimension) for dimension in schema.MAPS[self.name].dimensions)
         with self._plane.reading(f"map {self.name!r}"):
             return tuple(dimension[0].name.rpartition("/")[2] for dimension in self._dataset.dims)
 
@@ -138,7 +142,7 @@ class Maps(Mapping[str, MapArray]):
         self._arrays = {
             name: MapArray(plane, entry)
             for name, entry in group.items()
-            if isinstance(entry, h5py.Dataset) and not entry.is_scale
+            if isinstance(entry, h5py.Dataset) and not hdf.is_scale(entry)
         }
         self._check()
 

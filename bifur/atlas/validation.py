@@ -410,7 +410,7 @@ def _read_runs(group: h5py.Group, cells: int, n: int) -> dict[str, NDArray[Any]]
     """The columns of runs; codes and places in tables are such that there are."""
     columns: dict[str, NDArray[Any]] = {}
     for name, dataset in group.items():
-        if not isinstance(dataset, h5py.Dataset) or dataset.is_scale:
+        if not isinstance(dataset, h5py.Dataset) or hdf.is_scale(dataset):
             continue
         if h5py.check_string_dtype(dataset.dtype):
             columns[name] = np.array(chunks.texts_of(dataset), dtype=str)
