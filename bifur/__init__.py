@@ -13,6 +13,9 @@ from bifur._version import __version__
 if TYPE_CHECKING:
     from bifur.atlas.audit import Audit, audit_atlas
     from bifur.atlas.build import build_atlas
+    from bifur.atlas.compare import AtlasDifference, diff_atlases
+    from bifur.atlas.export import export_atlas
+    from bifur.atlas.merge import merge_atlases
     from bifur.atlas.quarantine import scan_atlas
     from bifur.atlas.reader import open_atlas
     from bifur.atlas.spec import AtlasSpec
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 
 _HOMES = {
+    "AtlasDifference": "bifur.atlas.compare",
     "AtlasSpec": "bifur.atlas.spec",
     "Audit": "bifur.atlas.audit",
     "Branch": "bifur.continuation.results",
@@ -50,11 +54,14 @@ _HOMES = {
     "System": "bifur.systems",
     "audit_atlas": "bifur.atlas.audit",
     "build_atlas": "bifur.atlas.build",
+    "diff_atlases": "bifur.atlas.compare",
+    "export_atlas": "bifur.atlas.export",
     "find_equilibria": "bifur.continuation.equilibria",
     "get_system": "bifur.systems",
     "integrate": "bifur.dynamics.trajectory",
     "list_systems": "bifur.systems",
     "load_system": "bifur.systems",
+    "merge_atlases": "bifur.atlas.merge",
     "open_atlas": "bifur.atlas.reader",
     "scan_atlas": "bifur.atlas.quarantine",
     "trace": "bifur.continuation.diagram",
@@ -65,6 +72,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AtlasDifference",
     "AtlasSpec",
     "Audit",
     "Branch",
@@ -79,11 +87,14 @@ __all__ = [
     "__version__",
     "audit_atlas",
     "build_atlas",
+    "diff_atlases",
+    "export_atlas",
     "find_equilibria",
     "get_system",
     "integrate",
     "list_systems",
     "load_system",
+    "merge_atlases",
     "open_atlas",
     "scan_atlas",
     "trace",

@@ -8,6 +8,7 @@ import bifur
 from bifur.cli.atlas import audit, build, info, plot, validate
 from bifur.cli.base import Commands
 from bifur.cli.diagrams import trace
+from bifur.cli.exchange import diff, export, merge
 from bifur.cli.systems import equilibria, systems
 from bifur.cli.window import gui
 
@@ -22,5 +23,5 @@ def main() -> None:
     """Equilibria and bifurcations of small ODE systems over a plane of two parameters."""
 
 
-for command in (systems, equilibria, trace, build, info, audit, plot, validate, gui):
+for command in (systems, equilibria, trace, build, info, audit, diff, merge, plot, export, validate, gui):
     main.add_command(command)
