@@ -53,7 +53,7 @@ def export_atlas(
     planes
         Names of planes; all if not given.
     overwrite
-        Replace a file, or a folder that is such an export, at `out`.
+        Replace an older export at `out`.
     progress
         Called as `progress(done, total, message)`, counting nodes.
 
@@ -88,10 +88,17 @@ def _check_place(path: Path, atlas: Path, folder: bool, overwrite: bool) -> None
     saving.check_free(path, overwrite)
     if path.exists() and path.samefile(atlas):
         raise ValueError(f"{path}: this is the atlas itself; give `out` another name")
-    if folder and path.exists() and not (path / ABOUT).is_file():
-        raise ValueError(f"{path}: this is no export of an atlas, so it is left alone; give another name")
-    if not folder and path.is_dir():
-        raise ValueError(f"{path}: this is a folder; a netCDF export is one file")
+    if path.exists() and not ((path / ABOUT).is_file() if folder else _is_netcdf(path)):
+        what = "folder of an export" if folder else "netCDF export of an atlas"
+        raise ValueError(f"{path}: this exists and is no {what}, so it is left alone; give another name")
+
+
+def _is_netcdf(path: Path) -> bool:
+    """Whether this is a file that `_to_netcdf` wrote."""
+    if path.is_dir() or not h5py.is_hdf5(path):
+        return False
+    with h5py.File(path) as file:
+        return str(file.attrs.get("source", "")).startswith("bifur ") and "Conventions" in file.attrs
 
 
 def _counter(planes: Sequence[Plane], progress: Progress | None) -> Step:

@@ -92,8 +92,16 @@ def _check_place(path: Path, paths: Sequence[Path], overwrite: bool) -> None:
         return
     if any(path.samefile(one) for one in paths):
         raise ValueError(f"{path}: this is one of the atlases to join; give `out` another name")
-    if path.is_dir() or not h5py.is_hdf5(path):
+    if not _is_atlas(path):
         raise ValueError(f"{path}: this exists and is no atlas, so it is left alone; give another name")
+
+
+def _is_atlas(path: Path) -> bool:
+    """Whether a file says of itself that it is one."""
+    if path.is_dir() or not h5py.is_hdf5(path):
+        return False
+    with h5py.File(path) as file:
+        return bool(file.attrs.get("format") == schema.FORMAT)
 
 
 # ---- names ------------------------------------------------------------------------------

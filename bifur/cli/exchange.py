@@ -44,7 +44,7 @@ def _options() -> Iterator[None]:
 def export(atlas: Path, kind: str, planes: tuple[str, ...], output: Path | None, force: bool) -> None:
     """Write ATLAS for other programs: one netCDF-4 file, or a folder of CSV tables or of NPZ files.
 
-    What exists is refused, unless --force is given: then a file is replaced, and a folder if it is such an export.
+    What exists is refused, unless --force is given: then an older export is replaced.
     """
     import bifur
 

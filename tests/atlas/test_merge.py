@@ -159,6 +159,10 @@ def test_what_exists_stays(two, tmp_path):
             bifur.merge_atlases(two, place, overwrite=overwrite)
     assert out.read_text() == "text"
     out.unlink()
+    h5py.File(out, "w").close()
+    with pytest.raises(ValueError, match="this exists and is no atlas, so it is left alone"):
+        bifur.merge_atlases(two, out, overwrite=True)
+    out.unlink()
     written(out, "old")
     bifur.merge_atlases(two, out, overwrite=True).close()
     with bifur.open_atlas(out) as atlas:
