@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Step = Callable[[int], None]
 
 FORMATS = {"netcdf": ".nc", "csv": "-csv", "npz": "-npz"}
+PIECE = 1024  # rows of a CSV file that are made at a time
 ABOUT = "export.json"  # what makes a folder an export, which `overwrite` may replace
 
 
@@ -165,9 +166,11 @@ def _table_file(folder: Path, name: str) -> Iterator[Callable[[flat.Table], None
         def write(table: flat.Table) -> None:
             if file.tell() == 0:
                 writer.writerow(table)
-            # repr, which csv uses, gives the digits that read back to the same double
-            columns = [column.tolist() if isinstance(column, np.ndarray) else column for column in table.values()]
-            writer.writerows(zip(*columns, strict=True))
+            # Python's numbers take ten times the room of an array. Their repr, which csv uses, reads back equal
+            for first in range(0, len(next(iter(table.values()))), PIECE):
+                parts = [column[first : first + PIECE] for column in table.values()]
+                rows = [part.tolist() if isinstance(part, np.ndarray) else part for part in parts]
+                writer.writerows(zip(*rows, strict=True))
 
         yield write
 

@@ -182,7 +182,7 @@ def test_blocks_do_not_show(path, tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["csv", "npz", "netcdf"])
 def test_memory_does_not_grow_with_the_plane(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(flat, "BUDGET", 2**18)
-    about = synthetic.plane_spec(40, 1600)
+    about = synthetic.plane_spec(40, 6000)
     data = synthetic.plane_data(about)
     write_atlas(tmp_path / "long.h5", bifur.AtlasSpec("", (about,)), [data])
     tracemalloc.start()
