@@ -278,7 +278,11 @@ class _Pair:
 
     def _block(self, one: NDArray[np.int64], other: NDArray[np.int64], tallies: dict[str, _Tally]) -> None:
         a, b = (
-            {name: array[rows[0] : rows[-1] + 1][rows - rows[0]][:, columns] for name, array in plane.maps.items()}
+            {
+                name: array[rows[0] : rows[-1] + 1][rows - rows[0]][:, columns]
+                for name, array in plane.maps.items()
+                if len(array.shape) == 2 or name in ("state", "kind")
+            }
             for plane, rows, columns in ((self.a, one, self.along_x[0]), (self.b, other, self.along_x[1]))
         )
 
@@ -306,7 +310,7 @@ class _Pair:
         if self.a.system.states == self.b.system.states:
             self._states(a, b, tally("states"), tally("kinds"), place)
         for name in a:
-            if name in b and a[name].dtype.kind == "f" and a[name].ndim == 2:
+            if name in b and name != "state" and a[name].dtype.kind == "f":
                 self._values(a[name], b[name], tally(name), place)
 
     def _regions(
