@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bifur.atlas import audit_curves, tile
+from bifur.atlas import audit_curves, finish, tile
 from bifur.atlas.cross_checks import Check, cross_checks
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS
 from bifur.atlas.reader import open_atlas
@@ -330,7 +330,7 @@ class _PlaneAudit:
             home[numbers[fresh]] = k
             doubled[:, :, k] = np.isin(sheet[:, :, k], numbers[~fresh]) & (sheet[:, :, k] >= 0)
         yield self.check("slots of sheets", doubled, "a sheet changes its slot")
-        region, regions = tile._regions({**maps})
+        region, regions = finish.regions_of(maps)
         yield self.check(
             "regions", region != maps["region"], "the map of regions is not that of the unstable dimensions"
         )
@@ -338,7 +338,9 @@ class _PlaneAudit:
         wrong = sum(a != b for a, b in zip(regions, told, strict=False)) + abs(len(regions) - len(told))
         yield Check("table of regions", len(told), wrong, "", "the table of regions is not that of the nodes")
         again = {name: maps[name] for name in ("eigenvalues_real", "eigenvalues_imag", "kind", "state")}
-        tile._float_maps(self.spec, again, self.plane.curves)
+        tile.float_maps(self.spec, again)
+        if "curve_distance" in self.spec.maps:
+            again["curve_distance"] = finish.CurveDistance(self.spec, self.plane.curves)(0, 0, *self.shape)
         for name in sorted(set(again) & set(self.spec.maps)):
             a, b = again[name], maps.get(name, np.full(again[name].shape, np.nan))
             same = np.isclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
@@ -348,9 +350,7 @@ class _PlaneAudit:
 
     def crosses(self) -> Iterator[Check]:
         """Parity, indices, continuity, curves between nodes, rims."""
-        yield from cross_checks(
-            self.system, self.parameters, self.maps, self.plane.curves, self.plane.free, self.threads
-        )
+        yield from cross_checks(self.system, self.parameters, self.maps, self.plane.curves, self.plane.free)
 
     # ---- exact arithmetic ------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ def whole(dataset: h5py.Dataset) -> Any:
     """
     if not isinstance(dataset, h5py.Dataset):
         raise ValueError(f"{dataset.name} is no dataset")
-    judge(dataset, (), set())
+    Chunks(dataset).judge(())
     if h5py.check_string_dtype(dataset.dtype):
         if dataset.ndim != 1:
             raise ValueError(f"{dataset.name} is no column of text")
@@ -44,18 +44,54 @@ def whole(dataset: h5py.Dataset) -> Any:
     return dataset[()]
 
 
-def judge(dataset: h5py.Dataset, index: Any, known: set[Corner]) -> None:
-    """A ValueError if a chunk that `index` touches does not unpack to its size; those in `known` are passed over."""
-    sizes = dataset.chunks
-    if sizes is None or not math.prod(dataset.shape):
-        return
-    if math.prod(-(-n // size) for n, size in zip(dataset.shape, sizes, strict=True)) > MAX_CHUNKS:
-        raise ValueError(f"{dataset.name} has more than {MAX_CHUNKS} chunks")
-    raw = math.prod(sizes) * dataset.dtype.itemsize
-    for corner in itertools.product(*_corners(dataset.shape, sizes, index)):
-        if corner not in known:
-            _judge_one(dataset, corner, raw)
-            known.add(corner)
+class Chunks:
+    """The chunks of a dataset; each is judged once."""
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self._dataset = dataset
+        self._stored: set[Corner] | None = None  # those that are stored and were not judged yet
+
+    def judge(self, index: Any) -> None:
+        """A ValueError if a chunk that `index` touches does not unpack to its size."""
+        sizes, shape = self._dataset.chunks, self._dataset.shape
+        if sizes is None or not math.prod(shape):
+            return
+        raw = math.prod(sizes) * self._dataset.dtype.itemsize
+        if self._stored is None:
+            self._stored = self._listed(raw)
+        for corner in itertools.product(*_corners(shape, sizes, index)):
+            if corner in self._stored:
+                self._judge_one(corner, raw)
+                self._stored.remove(corner)
+
+    def _listed(self, raw: int) -> set[Corner]:
+        """All chunks that are stored, none of them larger than packing can make it."""
+        most = raw + raw // 1000 + 1024
+        found: list[tuple[Corner, int]] = []
+
+        def take(about: Any) -> bool | None:
+            found.append((about.chunk_offset, about.filter_mask or max(0, about.size - most)))
+            return True if found[-1][1] or len(found) > MAX_CHUNKS else None  # ends the iteration
+
+        if self._dataset.id.get_num_chunks():
+            self._dataset.id.chunk_iter(take)
+        if len(found) > MAX_CHUNKS or (found and found[-1][1]):
+            raise ValueError(f"{self._dataset.name} has chunks that are too many or too large, or skip a filter")
+        stored = {corner for corner, _ in found}
+        if len(stored) < len(found):
+            raise ValueError(f"{self._dataset.name} holds a chunk twice")
+        return stored
+
+    def _judge_one(self, corner: Corner, raw: int) -> None:
+        mask, packed = self._dataset.id.read_direct_chunk(corner)
+        stream = zlib.decompressobj()
+        try:
+            size = len(stream.decompress(packed, raw + 1))
+        except zlib.error as error:
+            raise ValueError(f"{self._dataset.name}: the chunk at {corner} is damaged ({error})") from None
+        if mask or size != raw or not stream.eof:
+            more = "more" if size > raw else "less"
+            raise ValueError(f"{self._dataset.name}: the chunk at {corner} unpacks to {more} than its {raw} bytes")
 
 
 def _corners(shape: tuple[int, ...], sizes: tuple[int, ...], index: Any) -> Iterator[range]:
@@ -82,28 +118,6 @@ def _ends(n: int, entry: Any) -> tuple[int, int]:
             return 0, 0  # refused by h5py as well
         return (low, high) if step > 0 else (0, n)
     return 0, n
-
-
-def _judge_one(dataset: h5py.Dataset, corner: Corner, raw: int) -> None:
-    try:
-        mask, packed = dataset.id.read_direct_chunk(corner)
-    except (RuntimeError, OSError):
-        if not dataset.id.get_num_chunks() or dataset.id.get_chunk_info_by_coord(corner).byte_offset is None:
-            return  # never stored: it reads as the fill value
-        raise
-    if mask:
-        raise ValueError(f"{dataset.name}: the chunk at {corner} skips a filter, which no atlas does")
-    size, ended = len(packed), True
-    if dataset.compression is not None:
-        stream = zlib.decompressobj()
-        try:
-            size = len(stream.decompress(packed, raw + 1))
-        except zlib.error as error:
-            raise ValueError(f"{dataset.name}: the chunk at {corner} is damaged ({error})") from None
-        ended = stream.eof
-    if size != raw or not ended:
-        more = "more" if size > raw else "less"
-        raise ValueError(f"{dataset.name}: the chunk at {corner} unpacks to {more} than its {raw} bytes")
 
 
 def numbers_of(dataset: h5py.Dataset, *shape: int | None, kinds: str = "fiu") -> NDArray[Any]:

@@ -11,10 +11,9 @@ signs at the two ends, or the number of its turns (the Poincare index). That nee
 
 from __future__ import annotations
 
-import os
+import itertools
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,43 +43,107 @@ ASIDE = 1e-3  # of a window: how far a curve may pass beside the nodes that it h
 
 @dataclass(frozen=True)
 class Check:
-    """One check over a plane: how much was compared, how much failed, the place of a first failure, what it means."""
+    """One check over a plane: how much was compared, how much failed, the place of a first failure, what it means.
+
+    `first` is that place as numbers where it is a node or a pair of neighbours: [y, x], after the axis of a pair.
+    """
 
     name: str
     compared: int
     failed: int
     where: str
     message: str
+    first: tuple[int, ...] | None = None
+
+    def moved(self, corner: tuple[int, int]) -> Check:
+        """The same with the node `corner` as the origin of its places."""
+        if self.first is None:
+            return self
+        *axis, iy, ix = self.first
+        first = (*axis, iy + corner[0], ix + corner[1])
+        return replace(self, first=first, where=_where(first))
+
+
+def _where(first: tuple[int, ...]) -> str:
+    return f"[y, x] = {list(first[-2:])}" + (" along x" if len(first) > 2 and first[0] else "")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Which neighbours are compared: nodes of the first `rows` rows and of the columns from `column` on.
+
+    A row above and a column to the left belong to other tiles; pairs that lead there are compared, those within are
+    not. `rims` are the rows and columns at whose nodes the rim of a box is gone round.
+    """
+
+    rows: int
+    column: int
+    rims: tuple[NDArray[np.int64], NDArray[np.int64]]
+
+    def of(self, values: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        """Pairs of neighbours: along y, and along x."""
+        own = values[:, self.column :]
+        return [
+            (own[: min(self.rows, len(values) - 1)], own[1 : self.rows + 1]),
+            (values[: self.rows, :-1], values[: self.rows, 1:]),
+        ]
+
+
+def rims_of(ny: int, nx: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns spread over a plane."""
+    return (
+        np.unique(np.linspace(0, ny - 1, min(ny, RIM_NODES)).round().astype(np.int64)),
+        np.unique(np.linspace(0, nx - 1, min(nx, RIM_NODES)).round().astype(np.int64)),
+    )
 
 
 def cross_checks(
-    system: System,
-    parameters: NDArray[np.float64],
-    maps: Maps,
-    curves: Sequence[Curve],
-    free: tuple[str, str],
-    threads: int | None = None,
+    system: System, parameters: NDArray[np.float64], maps: Maps, curves: Sequence[Curve], free: tuple[str, str]
 ) -> list[Check]:
-    """All checks of a plane: `parameters` (ny, nx, q) at its nodes, `maps` as in `PlaneData`."""
+    """All checks of a whole plane: `parameters` (ny, nx, q) at its nodes, `maps` as in `PlaneData`."""
+    ny, nx = parameters.shape[:2]
+    found, changes, compared = node_checks(system, parameters, maps, Pairs(ny, 0, rims_of(ny, nx)))
+    names = list(system.parameters)
+    x, y = parameters[0, :, names.index(free[0])], parameters[:, 0, names.index(free[1])]
+    return [*found, curves_between(changes, compared, x, y, curves, free)]
+
+
+def node_checks(
+    system: System, parameters: NDArray[np.float64], maps: Maps, pairs: Pairs
+) -> tuple[list[Check], NDArray[np.int64], int]:
+    """The checks that need no curve; nodes (c, 2) above which a fold has to pass, and how many pairs were compared."""
     index, known = _indices(system, maps)
+    number = maps["n_equilibria"].astype(np.int64)
+    both = [a & b for a, b in pairs.of(known)]
+    compared = sum(int(b.sum()) for b in both)
+    odd = [((a - b) % 2 == 1) & k for (a, b), k in zip(pairs.of(number), both, strict=True)]
+    apart = [(a != b) & k for (a, b), k in zip(pairs.of(index), both, strict=True)]
+    changed = [(a != b) & k for (a, b), k in zip(pairs.of(number), both, strict=True)]
+    changed[1] = np.zeros_like(changed[1])  # no fold curve is followed along x
+    explained = _explained(
+        system, parameters, maps, pairs, [a | b | c for a, b, c in zip(odd, apart, changed, strict=True)]
+    )
+    left = [[failed & ~e for failed, e in zip(kind, explained, strict=True)] for kind in (odd, apart, changed)]
     found = [
-        _parity(system, parameters, maps, known),
-        _sum_of_indices(system, parameters, maps, index, known),
-        _continuity(system, parameters, maps, threads),
-        _curves_between(system, parameters, maps, curves, free, known),
-    ]
+        _check(
+            "parity", compared, _over_pairs(pairs, left[0]),
+            "the number of equilibria changes by an odd number from node to node",
+        ),
+        _check(
+            "indices", compared, _over_pairs(pairs, left[1]),
+            "the sum of the indices changes from node to node: an equilibrium without its partner",
+        ),
+        _continuity(system, parameters, maps, pairs),
+    ]  # fmt: skip
     if system.dimension <= 2:
-        found.append(_rims(system, parameters, maps, index, known))
-    return found
+        found.append(_rims(system, parameters, maps, index, known, pairs))
+    return found, np.argwhere(left[2][0]) + np.array([0, pairs.column]), int(both[0].sum())
 
 
-def _check(name: str, compared: Any, failed: NDArray[np.bool_], message: str) -> Check:
-    places = np.argwhere(failed)
-    where = ""
-    if len(places):
-        axes = " along x" if places.shape[1] > 2 and places[0][0] else ""
-        where = f"[y, x] = {places[0][-2:].tolist()}{axes}"
-    return Check(name, int(compared), len(places), where, message)
+def _check(name: str, compared: int, failed: NDArray[np.int64], message: str) -> Check:
+    """From the places (f, 2 or 3) of what failed: [y, x], after the axis of a pair."""
+    first = tuple(failed[0].tolist()) if len(failed) else None
+    return Check(name, compared, len(failed), _where(first) if first else "", message, first)
 
 
 def _indices(system: System, maps: Maps) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -93,61 +156,31 @@ def _indices(system: System, maps: Maps) -> tuple[NDArray[np.int64], NDArray[np.
     return index, (regular | ~there).all(axis=-1) & (maps["completeness"] > 0) & ~multiple
 
 
-def _neighbours(values: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-    """Pairs of neighbours: along y, and along x."""
-    return [(values[:-1], values[1:]), (values[:, :-1], values[:, 1:])]
+def _over_pairs(pairs: Pairs, failed: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:
+    """(f, 3) axis, y and x of failed pairs, each at its first node."""
+    along_y, along_x = (np.argwhere(part) for part in failed)
+    along_y += np.array([0, pairs.column])
+    return np.concatenate([np.insert(along_y, 0, 0, axis=1), np.insert(along_x, 0, 1, axis=1)])
 
 
-def _over_pairs(shape: tuple[int, ...], pairs: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    """(2, ny, nx): pairs along y and along x, each at its first node."""
-    whole = np.zeros((2, *shape), bool)
-    whole[0, :-1], whole[1, :, :-1] = pairs
-    return whole
-
-
-def _parity(system: System, parameters: NDArray[np.float64], maps: Maps, known: NDArray[np.bool_]) -> Check:
-    """Neighbours whose numbers differ by an odd number, though no bound or pole explains it."""
-    number = maps["n_equilibria"].astype(np.int64)
-    odd = [(a - b) % 2 == 1 for a, b in _neighbours(number)]
-    both = [a & b for a, b in _neighbours(known)]
-    failed = _unexplained(system, parameters, maps, [o & b for o, b in zip(odd, both, strict=True)])
-    return _check(
-        "parity", sum(b.sum() for b in both), _over_pairs(number.shape, failed),
-        "the number of equilibria changes by an odd number from node to node",
-    )  # fmt: skip
-
-
-def _sum_of_indices(
-    system: System, parameters: NDArray[np.float64], maps: Maps, index: NDArray[np.int64], known: NDArray[np.bool_]
-) -> Check:
-    """Neighbours whose sums of indices differ, though no bound or pole explains it."""
-    differs = [a != b for a, b in _neighbours(index)]
-    both = [a & b for a, b in _neighbours(known)]
-    failed = _unexplained(system, parameters, maps, [d & b for d, b in zip(differs, both, strict=True)])
-    return _check(
-        "indices", sum(b.sum() for b in both), _over_pairs(index.shape, failed),
-        "the sum of the indices changes from node to node: an equilibrium without its partner",
-    )  # fmt: skip
-
-
-def _unexplained(
-    system: System, parameters: NDArray[np.float64], maps: Maps, failed: list[NDArray[np.bool_]]
+def _explained(
+    system: System, parameters: NDArray[np.float64], maps: Maps, pairs: Pairs, failed: list[NDArray[np.bool_]]
 ) -> list[NDArray[np.bool_]]:
-    """Failed pairs but for those of which one node holds an equilibrium that the other has not, and that leaves.
+    """The pairs of which one node holds an equilibrium that the other has not, and that leaves.
 
     Over a bound, or to infinity.
     """
-    if not any(pairs.any() for pairs in failed):
+    if not any(part.any() for part in failed):
         return failed
     low, high = state_bounds(system, None)
     state, sheet = maps["state"], maps["sheet"]
     sizes = np.abs(state[np.isfinite(state).all(axis=-1)]).max(axis=-1)
     far = FAR * max(float(np.percentile(sizes, 90)), 1e-300) if len(sizes) else np.inf
     found = []
-    for pairs, (p, q), (u, v), (s, t) in zip(failed, *map(_neighbours, (parameters, state, sheet)), strict=False):
-        left = pairs.copy()
-        for place in map(tuple, np.argwhere(pairs)[:MOST_EXPLAINED]):
-            left[place] = not any(
+    for part, (p, q), (u, v), (s, t) in zip(failed, *map(pairs.of, (parameters, state, sheet)), strict=False):
+        explained = np.zeros_like(part)
+        for place in map(tuple, np.argwhere(part)[:MOST_EXPLAINED]):
+            explained[place] = any(
                 _leaves(system, here, member, there - here, low, high, far)
                 for here, there, members, mine, theirs in (
                     (p[place], q[place], u[place], s[place], t[place]),
@@ -155,7 +188,7 @@ def _unexplained(
                 )
                 for member in members[(mine >= 0) & ~np.isin(mine, theirs)]
             )
-        found.append(left)
+        found.append(explained)
     return found
 
 
@@ -183,35 +216,26 @@ def _leaves(
 # ---- continuity of sheets ----------------------------------------------------------------------
 
 
-def _continuity(system: System, parameters: NDArray[np.float64], maps: Maps, threads: int | None) -> Check:
+def _continuity(system: System, parameters: NDArray[np.float64], maps: Maps, pairs: Pairs) -> Check:
     """Members of one sheet at neighbouring nodes, of which another equilibrium is where the first one leads.
 
     du = -J^-1 f_p dp predicts the neighbour from a node. Where the step is short beside the distance to the next
     equilibrium, the nearest to the prediction is the member.
     """
-    ny, nx = maps["sheet"].shape[:2]
-    sheet, state = maps["sheet"].astype(np.int64), np.ascontiguousarray(maps["state"])
-    failed = np.zeros((2, ny, nx), np.int64)
-    addresses, q = system.derived.addresses, parameters.shape[-1]
-
-    def row(iy: int) -> int:
-        work, change = step.make_work(system.dimension, q), np.zeros(q)
-        compared = 0
-        here = parameters[iy], state[iy], sheet[iy]
-        for axis, (p, u, s, p2, u2, s2) in enumerate(
-            (
-                (*here, parameters[min(iy + 1, ny - 1)], state[min(iy + 1, ny - 1)], sheet[min(iy + 1, ny - 1)]),
-                (*(v[:-1] for v in here), *(v[1:] for v in here)),
-            )
-        ):
-            bad = failed[axis, iy, : len(p)]
-            compared += sheets.jumps(addresses, p, p2, u, s, u2, s2, RESOLVED, change, bad, work)
-        return compared
-
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        compared = sum(pool.map(row, range(ny)))
+    q, (k, n) = parameters.shape[-1], maps["state"].shape[-2:]
+    work, change = step.make_work(system.dimension, q), np.zeros(q)
+    compared, failed = 0, []
+    for (p, p2), (u, u2), (s, s2) in zip(
+        *(pairs.of(part) for part in (parameters, maps["state"], maps["sheet"].astype(np.int64))), strict=True
+    ):
+        bad = np.zeros(p.shape[0] * p.shape[1], np.int64)
+        flat = [np.ascontiguousarray(part).reshape(len(bad), *shape) for part, shape in (
+            (p, (q,)), (p2, (q,)), (u, (k, n)), (s, (k,)), (u2, (k, n)), (s2, (k,)),
+        )]  # fmt: skip
+        compared += sheets.jumps(system.derived.addresses, *flat, RESOLVED, change, bad, work)
+        failed.append(bad.reshape(p.shape[:2]) > 0)
     return _check(
-        "continuity", compared, failed > 0,
+        "continuity", compared, _over_pairs(pairs, failed),
         "a sheet does not go on where its slope leads: another equilibrium is there",
     )  # fmt: skip
 
@@ -219,36 +243,33 @@ def _continuity(system: System, parameters: NDArray[np.float64], maps: Maps, thr
 # ---- curves between nodes ----------------------------------------------------------------------
 
 
-def _curves_between(
-    system: System,
-    parameters: NDArray[np.float64],
-    maps: Maps,
+def curves_between(
+    changes: NDArray[np.int64],
+    compared: int,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
     curves: Sequence[Curve],
     free: tuple[str, str],
-    known: NDArray[np.bool_],
 ) -> Check:
-    """Neighbours along y with different numbers of equilibria between which no fold curve passes."""
-    names = list(system.parameters)
-    number = maps["n_equilibria"].astype(np.int64)
-    x, y = parameters[0, :, names.index(free[0])], parameters[:, 0, names.index(free[1])]
-    differs = (number[:-1] != number[1:]) & known[:-1] & known[1:]
-    crossed = np.zeros(differs.shape, bool)
+    """Nodes (c, 2) above which the number of equilibria is another, though no fold curve passes between both."""
+    iy, ix = changes.T
+    crossed = np.zeros(len(changes), bool)
     reach = ASIDE * float(np.ptp(y))
+    order = np.argsort(ix, kind="stable")
     for curve in curves:
         if curve.kind != "LP":
             continue
         a, b = (curve.parameters[:, curve.free.index(name)] for name in free)
-        for i in range(len(x)):
-            sides = np.flatnonzero((np.minimum(a[:-1], a[1:]) <= x[i]) & (x[i] <= np.maximum(a[:-1], a[1:])))
+        for column in np.split(order, np.flatnonzero(np.diff(ix[order])) + 1) if len(order) else ():
+            at_x, row = x[ix[column[0]]], iy[column]
+            sides = np.flatnonzero((np.minimum(a[:-1], a[1:]) <= at_x) & (at_x <= np.maximum(a[:-1], a[1:])))
             for s in sides:
-                share = 0.5 if a[s] == a[s + 1] else (x[i] - a[s]) / (a[s + 1] - a[s])
+                share = 0.5 if a[s] == a[s + 1] else (at_x - a[s]) / (a[s + 1] - a[s])
                 at = (1 - share) * b[s] + share * b[s + 1]
                 slack = min(reach, 0.05 * abs(at)) + abs(b[s + 1] - b[s])
-                crossed[:, i] |= (y[:-1] - slack <= at) & (at <= y[1:] + slack)
-    failed = np.zeros((1, *number.shape), bool)
-    failed[0, :-1] = _unexplained(system, parameters, maps, [differs & ~crossed])[0]
+                crossed[column] |= (y[row] - slack <= at) & (at <= y[row + 1] + slack)
     return _check(
-        "curves", int((known[:-1] & known[1:]).sum()), failed,
+        "curves", compared, changes[~crossed],
         "the number of equilibria changes between two nodes, and no fold curve passes there",
     )  # fmt: skip
 
@@ -257,26 +278,28 @@ def _curves_between(
 
 
 def _rims(
-    system: System, parameters: NDArray[np.float64], maps: Maps, index: NDArray[np.int64], known: NDArray[np.bool_]
+    system: System,
+    parameters: NDArray[np.float64],
+    maps: Maps,
+    index: NDArray[np.int64],
+    known: NDArray[np.bool_],
+    pairs: Pairs,
 ) -> Check:
     """Nodes at which the field on the rim of a box around all equilibria has another index than these have together."""
-    ny, nx = index.shape
-    rows = np.unique(np.linspace(0, ny - 1, min(ny, RIM_NODES)).round().astype(int))
-    columns = np.unique(np.linspace(0, nx - 1, min(nx, RIM_NODES)).round().astype(int))
     low, high = state_bounds(system, None)
-    compared, failed = 0, np.zeros((ny, nx), bool)
-    for iy in rows:
-        for ix in columns:
-            if not known[iy, ix]:
-                continue
-            values = dict(zip(system.parameters, parameters[iy, ix].tolist(), strict=True))
-            held = maps["state"][iy, ix]
-            turns = _turns(system, values, held[np.isfinite(held).all(axis=-1)], low, high)
-            if turns is not None:
-                compared += 1
-                failed[iy, ix] = turns != index[iy, ix]
+    compared, failed = 0, []
+    for iy, ix in itertools.product(*(part.tolist() for part in pairs.rims)):
+        if not known[iy, ix]:
+            continue
+        values = dict(zip(system.parameters, parameters[iy, ix].tolist(), strict=True))
+        held = maps["state"][iy, ix]
+        turns = _turns(system, values, held[np.isfinite(held).all(axis=-1)], low, high)
+        if turns is not None:
+            compared += 1
+            if turns != index[iy, ix]:
+                failed.append((iy, ix))
     return _check(
-        "rims", compared, failed,
+        "rims", compared, np.array(failed, np.int64).reshape(-1, 2),
         "the field on the rim of a box around the equilibria has another index than they have together",
     )  # fmt: skip
 

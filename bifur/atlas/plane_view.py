@@ -88,7 +88,7 @@ class MapArray:
     def __init__(self, plane: Plane, dataset: h5py.Dataset) -> None:
         self._plane = plane
         self._dataset = dataset
-        self._judged: set[chunks.Corner] = set()
+        self._chunks = chunks.Chunks(dataset)
         self.name: str = dataset.name.rpartition("/")[2]
         self.shape: tuple[int, ...] = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
@@ -97,7 +97,7 @@ class MapArray:
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         with self._plane.reading(f"map {self.name!r}"):
-            chunks.judge(self._dataset, index, self._judged)
+            self._chunks.judge(index)
             try:
                 values = self._dataset[index]
             except (IndexError, TypeError, ValueError) as error:

@@ -13,7 +13,7 @@ import h5py
 
 from bifur import _late
 from bifur._say import path_of, unknown
-from bifur.atlas import guard, hdf, schema, spec_text
+from bifur.atlas import guard, hdf, parts, schema, spec_text
 from bifur.atlas.plane_view import Plane
 from bifur.atlas.spec import MAX_PLANES, AtlasSpec
 from bifur.atlas.untrusted import json_of, parse_toml, text_of
@@ -31,6 +31,9 @@ _VERSION = re.compile(r"\d{1,6}(\.\d{1,6})*", re.ASCII)
 def open_atlas(path: str | Path) -> Atlas:
     """Open an atlas for reading; close it, or use it in a `with` statement.
 
+    Of an unfinished build that shows which tiles are there, also while it runs: the other nodes are not computed, and
+    curves and slices come at the end (`Atlas.finished`, `Atlas.is_stale`).
+
     Raises
     ------
     ValueError
@@ -38,7 +41,12 @@ def open_atlas(path: str | Path) -> Atlas:
         bifur atlas, or needs a newer bifur.
     """
     path = path_of("path", path)
-    file = guard.opened(path)
+    if not path.exists() and parts.exists(path):
+        from bifur.atlas.pack import look_into
+
+        file = look_into(path)
+    else:
+        file = guard.opened(path)
     try:
         with hdf.readable(path):
             _check_format(path, file)
@@ -66,7 +74,8 @@ class Atlas:
     """An open atlas: planes by name, read when asked for.
 
     `title`, `planes` (names, in the order of the spec), `spec` (`AtlasSpec`), `software` (versions that
-    made it), `created` (UTC, ISO 8601), `path`. `atlas["phinet"]` is a `Plane`.
+    made it), `created` (UTC, ISO 8601), `path`. `atlas["phinet"]` is a `Plane`. `tiles` (finished, all) counts the
+    parts of an unfinished build; None for an atlas that is complete.
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:
@@ -77,6 +86,10 @@ class Atlas:
         self.spec_digest = text_of(file.attrs, "spec_sha256")
         software = {key: str(value) for key, value in json_of(file.attrs, "software").items()}
         self.software: Mapping[str, str] = MappingProxyType(software)
+        self.tiles: tuple[int, int] | None = None
+        if "unfinished" in file.attrs:
+            told = json_of(file.attrs, "unfinished")
+            self.tiles = int(told["finished"]), int(told["tiles"])
         self._planes: dict[str, Plane] = {}
         self._systems: dict[str, System] = {}
 
@@ -91,6 +104,18 @@ class Atlas:
     def is_open(self) -> bool:
         """Whether the file is still open."""
         return bool(self._file)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every tile is there."""
+        return self.tiles is None
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the build went on since an unfinished atlas was opened: open it again to see more."""
+        if self.tiles is None:
+            return False
+        return self.path.exists() or len(parts.open_parts(self.path).finished()) > self.tiles[0]
 
     @cached_property
     def spec(self) -> AtlasSpec:
@@ -143,15 +168,21 @@ class Atlas:
         return self._systems[name]
 
     def validations(self, plane: str) -> list[Validation]:
-        """The validation runs of a plane kept beside the atlas in `NAME.h5.more/`, oldest first.
+        """The validation runs of a plane in the atlas and beside it in `NAME.h5.more/`, oldest first.
 
         Runs of an atlas of another spec that once had this name are passed over.
         """
-        from bifur.atlas.validation import load_validation
+        from bifur.atlas.validation import load_validation, read_run
 
         folder = self.path.with_name(self.path.name + ".more")
         found = [load_validation(path) for path in sorted(folder.glob(f"validation-{plane}-*.h5"))]
-        return [run for run in found if run.plane == plane and run.spec_sha256 == self.spec_digest]
+        with hdf.readable(self.path, f'plane "{plane}", validation'):
+            group = hdf.inside(hdf.inside(self.file, "planes"), plane)
+            if "validation" in group:
+                runs = hdf.inside(group, "validation")
+                found += [read_run(self.path, plane, hdf.inside(runs, name), self.spec_digest) for name in runs]
+        mine = {run.id: run for run in found if run.plane == plane and run.spec_sha256 == self.spec_digest}
+        return [mine[name] for name in sorted(mine)]
 
     def plot(self, **options: Any) -> Any:
         """Draw the planes with matplotlib (needs the extra `plot`)."""

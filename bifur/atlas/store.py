@@ -1,27 +1,25 @@
 """Writing an atlas: one packed HDF5 file, under a temporary name, renamed when it is whole.
 
-A build in shards will use `NAME.h5.parts/`; nothing here writes there. An atlas under its final
-name is never opened for writing.
+An atlas under its final name is never opened for writing.
 """
 
 from __future__ import annotations
 
-import os
 import platform
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import h5py
 import numpy as np
 
 from bifur._version import __version__
-from bifur.atlas import schema
-from bifur.atlas.hdf import attach, group_of, put, put_attributes, put_chunks
+from bifur.atlas import compress, schema
+from bifur.atlas.disk import replacing
+from bifur.atlas.hdf import attach, group_of, put, put_attributes
 from bifur.atlas.spec import AtlasSpec
 from bifur.atlas.tables import write_curve, write_diagram, write_points, write_table
 
@@ -29,9 +27,12 @@ if TYPE_CHECKING:
     from bifur.atlas.plane import PlaneData
     from bifur.systems.base import System
 
+LIBVER = ("earliest", "v110")
+_FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": compress.LEVEL, "shuffle": True}
+
 
 def write_atlas(path: str | Path, spec: AtlasSpec, planes: Iterable[PlaneData]) -> None:
-    """Write a whole atlas; `planes` may be computed while it is written.
+    """Write a whole atlas of planes that are in memory; `planes` may be computed while it is written.
 
     The file appears under `path` only when it is complete and on the disk; whatever goes wrong
     before, an interrupt included, leaves `path` as it was and no temporary file behind.
@@ -41,57 +42,35 @@ def write_atlas(path: str | Path, spec: AtlasSpec, planes: Iterable[PlaneData]) 
     ValueError
         The folder cannot be written, the disk is full, or the planes are not those of the spec.
     """
-    path = Path(path)
-    with replacing(path) as write:
-        write(_image(spec, planes))
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Callable[[bytes], None]]:
-    """`write(content)` into a new file beside `path`, which takes its name once it is on the disk."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-
-    def write(content: bytes) -> None:
-        with _said_of(path), temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-
-    try:
-        write(b"")  # says at once where the folder takes no file
-        yield write
-        with _said_of(path):
-            temporary.replace(path)
-            _sync_names(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _said_of(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ValueError(f"{path}: cannot write there: {error.strerror or error}") from None
-
-
-def _sync_names(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _image(spec: AtlasSpec, planes: Iterable[PlaneData]) -> bytes:
-    """The file, made in memory: on a full disk HDF5 cannot even close a file of its own."""
-    with h5py.File("atlas", "w", driver="core", backing_store=False, libver=("earliest", "v110")) as file:
-        _write_root(file, spec)
-        written = [_write_plane(file, plane) for plane in planes]
+    with replacing(Path(path)) as target, atlas_file(target, spec) as file, ThreadPoolExecutor() as pool:
+        written = []
+        for plane in planes:
+            check_plane(plane)
+            slots = plane.maps["kind"].shape[2]
+            datasets = write_plane(file, plane, {name: data.shape for name, data in plane.maps.items()}, slots)
+            for name, dataset in datasets.items():
+                if dataset.chunks is None:
+                    dataset[()] = plane.maps[name]
+                    continue
+                rows = range(0, len(plane.y), dataset.chunks[0])
+                parts = [plane.maps[name][row : row + dataset.chunks[0]] for row in rows]
+                packed = pool.map(
+                    compress.chunks, parts, [dataset.chunks] * len(rows), [compress.fill_of(name)] * len(rows)
+                )
+                for row, found in zip(rows, packed, strict=True):
+                    for corner, content in found:
+                        dataset.id.write_direct_chunk((corner[0] + row, *corner[1:]), content)
+            written.append(plane.name)
         if written != [plane.name for plane in spec.planes]:
             raise ValueError(f"the planes written are {written}, not those of the spec")
-        file.flush()
-        return file.id.get_file_image()
+
+
+@contextmanager
+def atlas_file(target: BinaryIO | Any, spec: AtlasSpec, **more: Any) -> Iterator[h5py.File]:
+    """A new atlas of this spec in an open file, without planes; `more` attributes of its root."""
+    with h5py.File(target, "w", libver=LIBVER) as file:
+        write_root(file, spec, **more)
+        yield file
 
 
 def software() -> dict[str, str]:
@@ -107,7 +86,8 @@ def software() -> dict[str, str]:
     }
 
 
-def _write_root(file: h5py.File, spec: AtlasSpec) -> None:
+def write_root(file: h5py.File, spec: AtlasSpec, **more: Any) -> None:
+    """Attributes of the file, and its systems."""
     put_attributes(
         file,
         {
@@ -120,6 +100,7 @@ def _write_root(file: h5py.File, spec: AtlasSpec) -> None:
             "spec_sha256": spec.digest,
             "software": schema.to_json(software()),
             "title": spec.title,
+            **more,
         },
     )
     systems = group_of(file, "systems", "systems")
@@ -133,8 +114,10 @@ def _write_system(systems: h5py.Group, system: System) -> None:
     put_attributes(group_of(systems, system.name, "system"), schema.system_attributes(system))
 
 
-def _write_plane(file: h5py.File, plane: PlaneData) -> str:
-    check_plane(plane)
+def write_plane(
+    file: h5py.File, plane: PlaneData, shapes: Mapping[str, tuple[int, ...]], slots: int
+) -> dict[str, h5py.Dataset]:
+    """A plane but for the content of its maps, whose datasets of these shapes are returned."""
     group = group_of(file["planes"], plane.name, "plane")
     put_attributes(
         group,
@@ -148,8 +131,7 @@ def _write_plane(file: h5py.File, plane: PlaneData) -> str:
             "stats": schema.to_json({key: value for key, value in plane.stats.items() if "second" not in key}),
         },
     )
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        _write_maps(group, plane, pool)
+    datasets = _create_maps(group, plane, shapes, slots)
     curves = group_of(group, "curves", "curves")
     for index, curve in enumerate(plane.curves):
         write_curve(curves, f"{curve.kind}-{index}", curve)
@@ -174,7 +156,7 @@ def _write_plane(file: h5py.File, plane: PlaneData) -> str:
             "worst": np.array([entry.worst for entry in plane.ledger], dtype=np.float64),
         },
     )
-    return plane.name
+    return datasets
 
 
 def check_plane(plane: PlaneData) -> None:
@@ -198,13 +180,14 @@ def check_plane(plane: PlaneData) -> None:
         raise ValueError(f'plane "{plane.name}": `on` has {counts}')
 
 
-def _write_maps(group: h5py.Group, plane: PlaneData, pool: Executor) -> None:
-    """The NXdata group: scales first, then every map on them."""
+def _create_maps(
+    group: h5py.Group, plane: PlaneData, shapes: Mapping[str, tuple[int, ...]], slots: int
+) -> dict[str, h5py.Dataset]:
+    """The NXdata group: scales first, then every map on them, empty."""
     maps = group_of(group, "maps", "maps")
     x_name, y_name = plane.free
     put_attributes(maps, {"NX_class": "NXdata", "signal": "region", "axes": [y_name, x_name]})
     scales: dict[str, h5py.Dataset] = {}
-    slots = plane.maps["kind"].shape[2]
     values: Mapping[str, tuple[str, Sequence[Any] | np.ndarray, dict[str, Any]]] = {
         schema.X: (x_name, plane.x, _about_axis(plane, 0)),
         schema.Y: (y_name, plane.y, _about_axis(plane, 1)),
@@ -215,13 +198,13 @@ def _write_maps(group: h5py.Group, plane: PlaneData, pool: Executor) -> None:
         scales[dimension] = put(maps, name, data)
         scales[dimension].make_scale(name)
         put_attributes(scales[dimension], attributes)
-    for name, data in plane.maps.items():
+    datasets = {}
+    for name, shape in shapes.items():
         about = schema.MAPS[name]
-        if data.size:
-            fill = -1 if about.integer else np.nan
-            dataset = put_chunks(maps, name, data, chunks(about.dimensions, data.shape), fill, pool)
-        else:
-            dataset = put(maps, name, data)
+        chunked: dict[str, Any] = {}
+        if np.prod(shape):
+            chunked = {"chunks": compress.chunk_shape(about.dimensions, shape), **_FILTERS}
+        dataset = maps.create_dataset(name, shape, about.dtype, fillvalue=compress.fill_of(name), **chunked)
         attach(dataset, [scales[dimension] for dimension in about.dimensions])
         put_attributes(dataset, {"long_name": about.long_name, "units": about.units})
         if about.flags:
@@ -232,6 +215,8 @@ def _write_maps(group: h5py.Group, plane: PlaneData, pool: Executor) -> None:
                     "flag_meanings": " ".join(about.flags.values()),
                 },
             )
+        datasets[name] = dataset
+    return datasets
 
 
 def _about_axis(plane: PlaneData, index: int) -> dict[str, Any]:
@@ -241,9 +226,3 @@ def _about_axis(plane: PlaneData, index: int) -> dict[str, Any]:
         "units": plane.system.units.get(name, "1"),
         "scale": plane.scales[index],
     }
-
-
-def chunks(dimensions: Sequence[str], shape: Sequence[int]) -> tuple[int, ...]:
-    """(tile, tile, 1, n), cut to the shape."""
-    sizes = {schema.Y: schema.TILE, schema.X: schema.TILE, schema.EQUILIBRIUM: 1}
-    return tuple(min(sizes.get(dimension, size), size) for dimension, size in zip(dimensions, shape, strict=True))

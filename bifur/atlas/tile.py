@@ -1,35 +1,31 @@
-"""A plane, computed: equilibria and identities at every node, curves, maps, regions, and what is doubtful.
+"""One tile of a plane, computed: equilibria, identities and verdicts at its nodes, and what its neighbours need of it.
 
-The plane is one tile here.
-1. Slices along y give all equilibria at every node, their proved number, and their sheets (continuation.slices).
+1. Slices along y give all equilibria at every node, their proved number, and their arcs (continuation.slices).
 2. Enclosure, stability, spectrum and residual of every equilibrium; what doubles leave open goes to ball arithmetic.
 3. From these the verdict of every node, and why it is none.
-4. The folds that the slices met start fold curves; each fold must lie on one of them.
-5. Regions and the maps that the spec names.
-6. What needs no algebra is compared: indices, continuity, slices and curves (atlas.cross_checks).
-What fails or stays open on the way is an entry of the ledger.
+4. Regions and the maps that the spec names.
+5. What needs no algebra is compared: indices, continuity (atlas.cross_checks).
+The column left of the tile and the row above it are computed too: they belong to the neighbours, and tell how the tile
+goes on there. What concerns the whole plane comes when all tiles are there (atlas.finish).
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bifur.atlas.cross_checks import cross_checks
-from bifur.atlas.plane import DOUBTS, KINDS, LedgerEntry, PlaneData, Region
+from bifur.atlas.cross_checks import Check, Pairs, node_checks, rims_of
+from bifur.atlas.layout import Tile
+from bifur.atlas.plane import DOUBTS, KINDS
 from bifur.continuation import exact
-from bifur.continuation.agreement import fold_gaps
-from bifur.continuation.curves import trace_curve
-from bifur.continuation.diagram import trace
 from bifur.continuation.equilibria import state_bounds
-from bifur.continuation.results import Curve, Diagram, SpecialPoint, collapsed
+from bifur.continuation.results import collapsed
 from bifur.continuation.settings import Settings
-from bifur.continuation.slices import Sheets, trace_slices
+from bifur.continuation.sheets import Arcs, identities
+from bifur.continuation.slices import Solved, Sweep, in_slots, stats_of
 from bifur.kernels import engine, step
 from bifur.kernels.verify import verify
 
@@ -39,121 +35,195 @@ if TYPE_CHECKING:
     from bifur.atlas.spec import PlaneSpec
     from bifur.systems.base import System
 
-Progress = Callable[[int, int, str], None]
+    Maps = dict[str, NDArray[Any]]
 
 UNKNOWN, PROBABLE, PROVED = 0, 1, 2
 SINK, UNDECIDED = KINDS.index("sink"), KINDS.index("undecided")
 CODES = {name: place for place, name in enumerate(DOUBTS)}
-MAX_EXACT = 5000  # equilibria that are enclosed by ball arithmetic, about half a millisecond each
-ROWS = 16  # rows of nodes per task of a thread
-MAX_CURVES = 50
-ON_CURVE = 1e-2  # of the window: the polyline of a curve against the folds of the slices
-AGREED = 1e-8  # how far a fold of a slice may lie from the fold curve
+MAX_EXACT = 5000  # equilibria of a tile that are enclosed by ball arithmetic, about half a millisecond each
+MOST_PIECES = 2**15 - 1
 
 
-def compute_plane(plane: PlaneSpec, progress: Progress | None = None, threads: int | None = None) -> PlaneData:
-    """Everything that the spec asks of one plane."""
-    say = progress or (lambda done, total, message: None)
+class Pieces(NamedTuple):
+    """Connected classes of the nodes of a tile: `label`, `signature` as in `Region`, `nodes` and `first` [iy, ix]."""
+
+    label: tuple[str, ...]
+    signature: tuple[str, ...]
+    nodes: NDArray[np.int64]
+    first: NDArray[np.int64]
+
+
+class Edges(NamedTuple):
+    """The pieces at the first and last row (nx,) and at the first and last column (ny,); -1 where there is none."""
+
+    bottom: NDArray[np.int16]
+    top: NDArray[np.int16]
+    left: NDArray[np.int16]
+    right: NDArray[np.int16]
+
+
+class Folds(NamedTuple):
+    """Folds met by slices: all `parameters` (f, q), `state` and null `vector` (f, n), column `slice` (f,) of each."""
+
+    parameters: NDArray[np.float64]
+    state: NDArray[np.float64]
+    vector: NDArray[np.float64]
+    slice: NDArray[np.int64]
+
+    @classmethod
+    def together(cls, parts: Sequence[Folds]) -> Folds:
+        """Those of several tiles, in the order of their columns."""
+        whole = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        order = np.argsort(whole[3], kind="stable")
+        return cls(*(column[order] for column in whole))
+
+
+@dataclass(frozen=True)
+class TileNotes:
+    """What a tile tells besides its maps, small whatever its size.
+
+    `changes` (c, 2) are nodes [iy, ix] of the plane above which the number of equilibria is another, which a fold has
+    to explain, of so many `pairs`. `doubts` (code: number of nodes, first node), `checks` and `stats` go to the
+    ledger.
+    """
+
+    tile: Tile
+    arcs: Arcs
+    pieces: Pieces
+    edges: Edges
+    folds: Folds
+    changes: NDArray[np.int64]
+    pairs: int
+    most: int
+    doubts: Mapping[int, tuple[int, tuple[int, int]]]
+    checks: tuple[Check, ...]
+    stats: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class TileData:
+    """A computed tile.
+
+    `maps` as in `PlaneData` with slots of its own; `region` counts its pieces, and in place of `sheet` there is `arc`,
+    numbers within a column (see `Arcs`).
+    """
+
+    maps: Maps
+    notes: TileNotes
+
+
+def compute_tile(plane: PlaneSpec, tile: Tile) -> TileData:
+    """Everything that is known of the nodes of a tile from themselves."""
     system, (x_name, y_name) = plane.system, plane.free
-    x, y = plane.x.nodes(), plane.y.nodes()
-    total = len(x) + 20
-    sheets = trace_slices(
-        system,
-        dict(plane.fixed),
-        free=y_name,
-        span=(float(y[0]), float(y[-1])),
-        over=(x_name, x),
-        points=y,
-        settings=Settings(scale=plane.y.scale),
-        threads=threads,
-        progress=lambda done, _: say(done, total, "tracing slices"),
-    )
-    say(len(x), total, "enclosing the equilibria")
-    ledger: list[LedgerEntry] = []
-    maps = _node_maps(plane, sheets, threads)
-    _enclose_exactly(plane, maps)
-    say(len(x) + 5, total, "verdicts")
-    _verdicts(sheets, maps, ledger)
-    say(len(x) + 10, total, "fold curves")
-    curves = _curves(plane, sheets, ledger)
-    say(len(x) + 15, total, "regions and maps")
-    maps["region"], regions = _regions(maps)
-    _float_maps(plane, maps, curves)
-    diagrams = _diagrams(plane)
-    checks = cross_checks(system, _parameters(plane), maps, curves, plane.free, threads)
-    ledger += [
-        LedgerEntry(f"{c.failed} of {c.compared}, first {c.where}", "cross-check", c.name, c.message)
-        for c in checks
-        if c.failed
-    ]
-    special, on = _special_points(curves, diagrams)
-    for diagram in diagrams:
-        ledger += [LedgerEntry(_place(diagram), "slice", "note", note) for note in diagram.notes]
-    say(total, total, "done")
-    return PlaneData(
-        name=plane.name,
-        system=system,
-        free=plane.free,
-        x=x,
-        y=y,
-        scales=(plane.x.scale, plane.y.scale),
-        fixed={name: value for name, value in _fixed(plane).items() if name not in plane.free},
-        title=plane.title,
-        maps={name: data for name, data in maps.items() if name != "expected"},
-        curves=curves,
-        special_points=special,
-        on=on,
-        slices=diagrams,
-        regions=regions,
-        ledger=tuple(ledger),
-        stats={**sheets.stats, **{f"compared_{c.name}": c.compared for c in checks}},
+    left, top = min(tile.ix, 1), int(tile.iy + tile.ny < plane.y.points)
+    rows, columns = slice(tile.iy, tile.iy + tile.ny + top), slice(tile.ix - left, tile.ix + tile.nx)
+    x, y = plane.x.nodes()[columns], plane.y.nodes()[rows]
+    span = (float(y[0]), float(y[-1])) if len(y) > 1 else plane.y.span
+    sweep = Sweep(
+        system, system.values(fixed_values(plane)), y_name, x_name, x, y, span, state_bounds(system, None),
+        Settings(scale=plane.y.scale),
+    )  # fmt: skip
+    solved = sweep.solve()
+    arcs = sweep.survey(solved, slice(left, None), tile.ny)
+    parameters = parameters_of(plane, x, y)
+    maps, followed = _node_maps(system, parameters, sweep, solved)
+    _enclose_exactly(system, parameters, maps)
+    alone = _verdicts(maps, followed)
+    checks, changes, compared = node_checks(system, parameters, maps, _pairs(plane, tile, left))
+    own = (slice(tile.ny), slice(left, None))
+    mine = {name: np.ascontiguousarray(data[own]) for name, data in maps.items() if name not in ("expected", "sheet")}
+    mine["region"], pieces = pieces_of(mine, tile)
+    float_maps(plane, mine)
+    n, inner = system.dimension, solved.fold_slice >= left
+    doubts = {}
+    for code in np.unique(mine["doubt"]).tolist():
+        nodes = np.argwhere(mine["doubt"] == code)
+        doubts[code] = len(nodes), (int(nodes[0][0] + tile.iy), int(nodes[0][1] + tile.ix))
+    return TileData(
+        maps=mine,
+        notes=TileNotes(
+            tile=tile,
+            arcs=arcs,
+            pieces=pieces,
+            edges=edges_of(mine["region"]),
+            folds=Folds(
+                sweep.fold_parameters(solved)[inner],
+                solved.fold[inner, :n],
+                solved.fold[inner, n : 2 * n],
+                solved.fold_slice[inner] + tile.ix - left,
+            ),
+            changes=changes + np.array([tile.iy, tile.ix - left]),
+            pairs=compared,
+            most=int(mine["n_equilibria"].max()),
+            doubts=doubts,
+            checks=tuple(check.moved((tile.iy, tile.ix - left)) for check in checks),
+            stats={**stats_of(solved.info), "not_followed": alone},
+        ),
     )
 
 
-def _fixed(plane: PlaneSpec) -> dict[str, float]:
+def fixed_values(plane: PlaneSpec) -> dict[str, float]:
+    """All parameters; the free ones at values that nothing uses."""
     return {**plane.system.parameters, **plane.fixed}
 
 
-def _parameters(plane: PlaneSpec) -> NDArray[np.float64]:
-    """(ny, nx, q) all parameters at every node."""
+def parameters_of(plane: PlaneSpec, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(ny, nx, q) all parameters at the nodes of x and y."""
     names = list(plane.system.parameters)
-    grid = np.empty((plane.y.points, plane.x.points, len(names)))
-    grid[:] = list(_fixed(plane).values())
-    grid[..., names.index(plane.free[0])] = plane.x.nodes()
-    grid[..., names.index(plane.free[1])] = plane.y.nodes()[:, None]
+    grid = np.empty((len(y), len(x), len(names)))
+    grid[:] = list(fixed_values(plane).values())
+    grid[..., names.index(plane.free[0])] = x
+    grid[..., names.index(plane.free[1])] = y[:, None]
     return grid
+
+
+def _pairs(plane: PlaneSpec, tile: Tile, left: int) -> Pairs:
+    """What a tile compares: its nodes with each other, and with the row above and the column to the left."""
+    rows, columns = rims_of(plane.y.points, plane.x.points)
+    return Pairs(
+        tile.ny,
+        left,
+        (
+            rows[(rows >= tile.iy) & (rows < tile.iy + tile.ny)] - tile.iy,
+            columns[(columns >= tile.ix) & (columns < tile.ix + tile.nx)] - tile.ix + left,
+        ),
+    )
 
 
 # ---- 2. enclosures and spectra --------------------------------------------------------------
 
 
-def _node_maps(plane: PlaneSpec, sheets: Sheets, threads: int | None) -> dict[str, NDArray[Any]]:
-    """What is known and proved of every equilibrium; `doubt` of every node, 0 where all is proved."""
-    system = sheets.system
-    ny, nx, k, n = sheets.state.shape
-    state = np.ascontiguousarray(sheets.state)
-    filled = np.asarray(np.isfinite(state).all(axis=-1), np.int64) + np.asarray(sheets.singular, np.int64)
+def _node_maps(
+    system: System, parameters: NDArray[np.float64], sweep: Sweep, solved: Solved
+) -> tuple[Maps, NDArray[np.bool_]]:
+    """What is known and proved of every equilibrium, `doubt` of every node, 0 where all is proved.
+
+    And whether a traced branch passes each equilibrium.
+    """
+    found = identities({(0, 0): sweep.survey(solved)}, {(0, 0): (0, 0)})
+    seat, slots = in_slots(solved, found)
+    arc = np.ascontiguousarray(solved.arc.swapaxes(0, 1))
+    sheet = np.full(arc.shape, -1, np.int16)
+    sheet[seat.y, seat.x, seat.k] = seat.sheet
+    state = seat.put(solved.state.swapaxes(0, 1), slots, np.nan)
+    singular = seat.put(solved.singular.swapaxes(0, 1), slots, False)
+    ny, nx, k, n = state.shape
+    nodes = ny * nx
+    filled = np.asarray(np.isfinite(state).all(axis=-1), np.int64) + singular
     re, im = np.full(state.shape, np.nan), np.full(state.shape, np.nan)
     kind, unstable, oscillatory = (np.zeros((ny, nx, k), np.int64) for _ in range(3))
     residual, radius = np.full((ny, nx, k), np.nan), np.full((ny, nx, k), np.nan)
-    verdict = np.zeros((ny, nx), np.int64)
-    parameters, expected = _parameters(plane), np.ascontiguousarray(sheets.count)
+    verdict, expected = np.zeros((ny, nx), np.int64), np.ascontiguousarray(solved.number.T)
     low, high = state_bounds(system, None)
-    addresses, programs = system.derived.addresses, system.derived.programs
-
-    def rows(first: int) -> None:
-        work, proof = step.make_work(n, parameters.shape[-1]), programs.proof()
-        for iy in range(first, min(first + ROWS, ny)):
-            verify(
-                engine.PARTS, addresses, proof, parameters[iy], expected[iy], low, high, filled[iy], state[iy], re[iy],
-                im[iy], kind[iy], unstable[iy], oscillatory[iy], residual[iy], radius[iy], verdict[iy], work,
-            )  # fmt: skip
-
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        list(pool.map(rows, range(0, ny, ROWS)))
+    verify(
+        engine.PARTS, system.derived.addresses, system.derived.programs.proof(), parameters.reshape(nodes, -1),
+        expected.reshape(nodes), low, high, filled.reshape(nodes, k), *(part.reshape(nodes, k, n) for part in (
+        state, re, im)), *(part.reshape(nodes, k) for part in (kind, unstable, oscillatory, residual, radius)),
+        verdict.reshape(nodes), step.make_work(n, parameters.shape[-1]),
+    )  # fmt: skip
     unstable[filled == 0] = -1
     oscillatory[filled == 0] = -1
-    return {
+    maps = {
         "n_equilibria": (filled > 0).sum(axis=-1).astype(np.int16),
         "state": state,
         "eigenvalues_real": re,
@@ -161,15 +231,17 @@ def _node_maps(plane: PlaneSpec, sheets: Sheets, threads: int | None) -> dict[st
         "kind": kind.astype(np.int8),
         "n_unstable": unstable.astype(np.int8),
         "oscillatory": oscillatory.astype(np.int8),
-        "sheet": sheets.sheet,
+        "sheet": seat.put(sheet, slots, -1),
+        "arc": seat.put(arc.astype(np.int16), slots, -1),
         "residual": residual.astype(np.float32),
         "radius": radius.astype(np.float32),
         "doubt": (-verdict).astype(np.int8),
         "expected": expected,
     }
+    return maps, seat.put(solved.traced.swapaxes(0, 1), slots, False)
 
 
-def _enclose_exactly(plane: PlaneSpec, maps: dict[str, NDArray[Any]]) -> None:
+def _enclose_exactly(system: System, parameters: NDArray[np.float64], maps: Maps) -> None:
     """By ball arithmetic what doubles could not enclose, or of whose stability they could not tell.
 
     Only where the number is proved: elsewhere an enclosure changes no verdict.
@@ -178,15 +250,14 @@ def _enclose_exactly(plane: PlaneSpec, maps: dict[str, NDArray[Any]]) -> None:
     tried &= (maps["expected"] == maps["n_equilibria"])[..., None] & np.isin(
         maps["doubt"], [CODES["not_enclosed"], CODES["stability"]]
     )[..., None]
-    parameters = _parameters(plane)
     places = np.argwhere(tried)[:MAX_EXACT]
     for iy, ix, k in places:
-        radius, unstable = enclosed_by_balls(plane.system, parameters[iy, ix], maps["state"][iy, ix], k)
+        radius, unstable = enclosed_by_balls(system, parameters[iy, ix], maps["state"][iy, ix], k)
         if np.isnan(radius):
             continue
         maps["radius"][iy, ix, k] = radius
         if unstable is not None:
-            n = plane.system.dimension
+            n = system.dimension
             maps["kind"][iy, ix, k] = KINDS.index("sink" if unstable == 0 else "source" if unstable == n else "saddle")
             maps["n_unstable"][iy, ix, k] = unstable
     for iy, ix in np.unique(places[:, :2], axis=0):
@@ -214,15 +285,15 @@ def enclosed_by_balls(
 # ---- 3. verdicts ----------------------------------------------------------------------------
 
 
-def _verdicts(sheets: Sheets, maps: dict[str, NDArray[Any]], ledger: list[LedgerEntry]) -> None:
-    """`completeness`, and the ledger of what keeps nodes from being proved.
+def _verdicts(maps: Maps, followed: NDArray[np.bool_]) -> int:
+    """`completeness` and `n_stable`; how many equilibria no traced branch passes.
 
     Proved: the number is, and as many disjoint enclosures. Probable: two searches agree, and a traced branch passes
     every equilibrium that they found.
     """
-    filled = np.isfinite(sheets.state).all(axis=-1)
+    filled = maps["kind"] > 0
     doubt = maps["doubt"]
-    everywhere = (sheets.followed | ~filled).all(axis=-1)
+    everywhere = (followed | ~filled).all(axis=-1)
     agreed = np.isin(doubt, [CODES["searched"], CODES["budget"], CODES["cluster"]])
     doubt[agreed & ~everywhere] = CODES["not_followed"]
     completeness = np.full(doubt.shape, UNKNOWN, np.int8)
@@ -230,132 +301,48 @@ def _verdicts(sheets: Sheets, maps: dict[str, NDArray[Any]], ledger: list[Ledger
     completeness[agreed & everywhere] = PROBABLE
     maps["completeness"] = completeness
     maps["n_stable"] = (maps["kind"] == SINK).sum(axis=-1).astype(np.int16)
-    for code, (name, reason) in enumerate(DOUBTS.items()):
-        nodes = np.argwhere(doubt == code)
-        if code and len(nodes):
-            iy, ix = nodes[0].tolist()
-            where = f"{len(nodes)} nodes, first [y, x] = [{iy}, {ix}]"
-            ledger.append(LedgerEntry(where, "stability" if name == "stability" else "count", name, reason))
-    alone = int((filled & ~sheets.followed).sum())
-    if alone:
-        ledger.append(
-            LedgerEntry(
-                f"{alone} equilibria", "tracing", "not_followed", "found at their node, but no traced branch passes"
-            )
-        )
-    if sheets.stats["unlocated"]:
-        ledger.append(
-            LedgerEntry(
-                f"{sheets.stats['unlocated']} steps", "tracing", "unlocated",
-                "a test function changed its sign, but no special point was found there",
-            )
-        )  # fmt: skip
+    return int((filled & ~followed).sum())
 
 
-# ---- 4. curves ------------------------------------------------------------------------------
+# ---- 4. regions and maps --------------------------------------------------------------------
 
 
-def _curves(plane: PlaneSpec, sheets: Sheets, ledger: list[LedgerEntry]) -> tuple[Curve, ...]:
-    """Fold curves through the folds of the slices, until every fold lies on one."""
-    left = list(range(len(sheets.folds)))
-    left.sort(key=lambda f: abs(int(sheets.fold_slice[f]) - len(sheets.x) // 2))
-    curves: list[Curve] = []
-    axes = (plane.x, plane.y)
-    bounds = {axis.parameter: axis.span for axis in axes}
-    names = list(sheets.system.parameters)
-    settings = Settings(ds=0.002, ds_max=0.01, scale=None)
-    while left and len(curves) < MAX_CURVES:
-        f = left.pop(0)
-        point = SpecialPoint(
-            kind="LP",
-            parameters=dict(zip(names, sheets.folds[f].tolist(), strict=True)),
-            state=sheets.fold_states[f],
-            residual=0.0,
-            normal_form={},
-            system=sheets.system,
-            null_vector=sheets.fold_vectors[f],
-        )
-        try:
-            curve = trace_curve(point, free=plane.free, bounds=_widened(bounds, point), settings=settings)
-        except ValueError as error:
-            ledger.append(LedgerEntry(f"fold {_at(point, plane.free)}", "curve", "not_started", str(error)))
-            continue
-        curves.append(curve)
-        for stop in curve.stop_reason:
-            if stop.name not in ("END_OF_SPAN", "BOUND", "CLOSED"):
-                ledger.append(LedgerEntry(f"curve {len(curves) - 1}", "curve", stop.name.lower(), str(stop)))
-        left = [g for g in left if not _lies_on(curve, sheets, g, axes)]
-    for f, gap in enumerate(fold_gaps(sheets, curves)):
-        if gap > AGREED:
-            place = ", ".join(f"{name} = {sheets.folds[f][names.index(name)]:.6g}" for name in plane.free)
-            ledger.append(LedgerEntry(f"fold {place}", "curve", "disagrees", f"the fold curve is {gap:.1e} away"))
-    return tuple(curves)
-
-
-def _widened(bounds: dict[str, tuple[float, float]], point: SpecialPoint) -> dict[str, tuple[float, float]]:
-    """A fold on the rim, rounded out of the window by one unit, is still in it."""
-    return {
-        name: (min(low, point.parameters[name]), max(high, point.parameters[name]))
-        for name, (low, high) in bounds.items()
-    }
-
-
-def _at(point: SpecialPoint, names: tuple[str, str]) -> str:
-    return ", ".join(f"{name} = {point.parameters[name]:.6g}" for name in names)
-
-
-def _scaled(values: NDArray[np.float64], axis: Any) -> NDArray[np.float64]:
-    """Coordinates in which the window is [0, 1], logarithmic where the axis is."""
-    low, high = axis.span
-    if axis.scale == "log":
-        return np.log(values / low) / np.log(high / low)
-    return (values - low) / (high - low)
-
-
-def _lies_on(curve: Curve, sheets: Sheets, f: int, axes: Any) -> bool:
-    """Whether a fold of a slice lies on the curve: at its x the curve passes its y and its state."""
-    names = list(sheets.system.parameters)
-    x = sheets.folds[f][names.index(axes[0].parameter)]
-    cx = curve.parameters[:, 0]
-    for i in np.flatnonzero((np.minimum(cx[:-1], cx[1:]) <= x) & (x <= np.maximum(cx[:-1], cx[1:]))):
-        t = 0.5 if cx[i] == cx[i + 1] else (x - cx[i]) / (cx[i + 1] - cx[i])
-        y = _scaled((1 - t) * curve.parameters[i, 1] + t * curve.parameters[i + 1, 1], axes[1])
-        u = (1 - t) * curve.state[i] + t * curve.state[i + 1]
-        here = _scaled(sheets.folds[f][names.index(axes[1].parameter)], axes[1])
-        state = sheets.fold_states[f]
-        if abs(y - here) <= ON_CURVE and np.abs(u - state).max() <= 0.05 * max(1e-2, np.abs(state).max()):
-            return True
-    return False
-
-
-# ---- 5. regions and maps --------------------------------------------------------------------
-
-
-def _regions(maps: dict[str, NDArray[Any]]) -> tuple[NDArray[np.int16], tuple[Region, ...]]:
-    """Connected classes of nodes with the same multiset of unstable dimensions, largest first."""
+def pieces_of(maps: Mapping[str, NDArray[Any]], tile: Tile) -> tuple[NDArray[np.int16], Pieces]:
+    """Connected classes of nodes with the same multiset of unstable dimensions, by their first node."""
     from scipy import ndimage
 
     unstable = np.sort(maps["n_unstable"].astype(np.int64), axis=-1)
-    kinds = np.sort(maps["kind"].astype(np.int64), axis=-1)
     ny, nx, k = unstable.shape
     rows = np.ascontiguousarray(unstable.reshape(ny * nx, k).astype(np.int8))
     _, signature = np.unique(rows.view(f"V{max(k, 1)}").ravel(), return_inverse=True) if k else (None, rows.sum(axis=1))
     signature = signature.reshape(ny, nx)
-    parts: list[tuple[int, NDArray[np.bool_]]] = []
     # where nothing is known of a node, it belongs to no region
     known = (maps["completeness"] != UNKNOWN) | (maps["n_equilibria"] > 0)
-    for value in np.unique(signature):
+    piece, total = np.zeros((ny, nx), np.int64), 0
+    for value in np.unique(signature).tolist():
         labels, count = ndimage.label((signature == value) & known)
-        parts += [(int((labels == c).sum()), labels == c) for c in range(1, count + 1)]
-    parts.sort(key=lambda part: -part[0])
-    region = np.full((ny, nx), -1, np.int16)
-    regions = []
-    for index, (nodes, mask) in enumerate(parts):
-        region[mask] = index
-        iy, ix = np.argwhere(mask)[0]
-        dimensions = unstable[iy, ix][unstable[iy, ix] >= 0]
-        regions.append(Region(_label(kinds[iy, ix]), " ".join(map(str, dimensions)), nodes))
-    return region, tuple(regions)
+        piece += np.where(labels > 0, labels + total, 0)
+        total += count
+    names, first, inverse, nodes = np.unique(piece, return_index=True, return_inverse=True, return_counts=True)
+    inside = names > 0
+    order = np.argsort(first[inside], kind="stable")
+    rank = np.full(len(names), -1)
+    rank[np.flatnonzero(inside)[order]] = np.arange(len(order))
+    iy, ix = np.unravel_index(first[inside][order], (ny, nx))
+    dimensions = unstable[iy, ix]
+    found = Pieces(
+        label=tuple(_label(kinds) for kinds in np.sort(maps["kind"][iy, ix].astype(np.int64), axis=-1)),
+        signature=tuple(" ".join(map(str, row[row >= 0])) for row in dimensions),
+        nodes=nodes[inside][order],
+        first=np.stack([iy + tile.iy, ix + tile.ix], axis=1).astype(np.int64),
+    )
+    region = rank[inverse].reshape(ny, nx)
+    return np.where(region < MOST_PIECES, region, -1).astype(np.int16), found
+
+
+def edges_of(piece: NDArray[np.int16]) -> Edges:
+    """The pieces at the rim of a tile."""
+    return Edges(*(part.copy() for part in (piece[0], piece[-1], piece[:, 0], piece[:, -1])))
 
 
 def _label(kinds: NDArray[np.int64]) -> str:
@@ -369,8 +356,8 @@ def _label(kinds: NDArray[np.int64]) -> str:
     return ", ".join(parts) or "no equilibrium"
 
 
-def _float_maps(plane: PlaneSpec, maps: dict[str, NDArray[Any]], curves: tuple[Curve, ...]) -> None:
-    """The maps that the spec names, NaN where they have no value.
+def float_maps(plane: PlaneSpec, maps: Maps) -> None:
+    """The maps that the spec names and that need no curves, NaN where they have no value.
 
     The leading sink is, of the sinks that are no collapse, the one that attracts fastest.
     """
@@ -390,71 +377,3 @@ def _float_maps(plane: PlaneSpec, maps: dict[str, NDArray[Any]], curves: tuple[C
         with np.errstate(invalid="ignore", divide="ignore"):
             limit = (-2 * a / (a * a + b * b)).min(axis=-1)
         maps["max_learning_rate"] = np.where(exists, limit, np.nan)
-    if "curve_distance" in plane.maps:
-        maps["curve_distance"] = _curve_distance(plane, curves)
-
-
-def _curve_distance(plane: PlaneSpec, curves: tuple[Curve, ...]) -> NDArray[np.float64]:
-    """Distance to the nearest curve, in windows: coordinates in which the plane is the unit square."""
-    from scipy.spatial import cKDTree
-
-    px, py = np.meshgrid(_scaled(plane.x.nodes(), plane.x), _scaled(plane.y.nodes(), plane.y))
-    points = np.stack([px.ravel(), py.ravel()], axis=1)
-    starts, ends = [], []
-    for curve in curves:
-        line = np.stack([_scaled(curve.parameters[:, 0], plane.x), _scaled(curve.parameters[:, 1], plane.y)], axis=1)
-        a, b = line[:-1], line[1:]
-        pieces = np.maximum(1, np.ceil(np.linalg.norm(b - a, axis=1) / 2e-3).astype(int))
-        index = np.repeat(np.arange(len(a)), pieces)
-        t = np.arange(len(index)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-        step_ = ((b - a) / pieces[:, None])[index]
-        starts.append(a[index] + t[:, None] * step_)
-        ends.append(a[index] + (t[:, None] + 1) * step_)
-    if not starts:
-        return np.full((plane.y.points, plane.x.points), np.nan)
-    a, b = np.concatenate(starts), np.concatenate(ends)
-    # segments are short and of nearly equal length, so that the nearest one is among the nearest few by middle point
-    _, near = cKDTree(0.5 * (a + b)).query(points, k=min(3, len(a)))
-    near = near.reshape(len(points), -1)
-    d = (b - a)[near]
-    r = points[:, None] - a[near]
-    length = np.maximum((d * d).sum(-1), 1e-300)
-    t = np.clip((r * d).sum(-1) / length, 0, 1)
-    distance = np.linalg.norm(r - t[..., None] * d, axis=-1).min(axis=1)
-    return distance.reshape(plane.y.points, plane.x.points)
-
-
-# ---- slices and special points --------------------------------------------------------------
-
-
-def _diagrams(plane: PlaneSpec) -> tuple[Diagram, ...]:
-    found = []
-    axes = {plane.x.parameter: plane.x, plane.y.parameter: plane.y}
-    for wanted in plane.slices:
-        ((name, values),) = wanted.at.items()
-        for value in values:
-            parameters = {**_fixed(plane), name: value}
-            parameters.pop(wanted.free)
-            axis = axes[wanted.free]
-            found.append(
-                trace(plane.system, parameters, free=wanted.free, span=axis.span, settings=Settings(scale=axis.scale))
-            )
-    return tuple(found)
-
-
-def _place(diagram: Diagram) -> str:
-    return f"slice along {diagram.free} at " + ", ".join(f"{k} = {v:g}" for k, v in diagram.parameters.items())
-
-
-def _special_points(
-    curves: tuple[Curve, ...], diagrams: tuple[Diagram, ...]
-) -> tuple[tuple[SpecialPoint, ...], tuple[str, ...]]:
-    special: list[SpecialPoint] = []
-    on: list[str] = []
-    for index, curve in enumerate(curves):
-        special += [replace(point, branch=-1) for point in curve.special_points]
-        on += [f"curve {index}"] * len(curve.special_points)
-    for index, diagram in enumerate(diagrams):
-        special += diagram.special_points
-        on += [f"slice {index}"] * len(diagram.special_points)
-    return tuple(special), tuple(on)

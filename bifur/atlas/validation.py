@@ -382,7 +382,11 @@ def _read(path: Path, file: h5py.File) -> Validation:
     (plane,) = planes
     runs_of_plane = hdf.inside(hdf.inside(planes, plane), "validation")
     (identity,) = runs_of_plane
-    group = hdf.inside(runs_of_plane, identity)
+    return read_run(path, plane, hdf.inside(runs_of_plane, identity), text_of(file.attrs, "spec_sha256"))
+
+
+def read_run(path: Path, plane: str, group: h5py.Group, spec_sha256: str) -> Validation:
+    """A validation run from its group, in a file of its own or in an atlas."""
     cells = hdf.inside(group, "cells")
     states = tuple(texts_of(group.attrs, "states"))
     x, y = texts_of(group.attrs, "free", 2)
@@ -399,9 +403,9 @@ def _read(path: Path, file: h5py.File) -> Validation:
         region=chunks.numbers_of(hdf.dataset_in(cells, "region"), count, kinds="iu"),
         curve_distance=chunks.numbers_of(hdf.dataset_in(cells, "curve_distance"), count),
         runs=_read_runs(hdf.inside(group, "runs"), count, len(states)),
-        id=identity,
+        id=group.name.rpartition("/")[2],
         created=text_of(group.attrs, "created"),
-        spec_sha256=text_of(file.attrs, "spec_sha256"),
+        spec_sha256=spec_sha256,
         path=path,
     )
 

@@ -31,7 +31,7 @@ class AtlasFile(click.Path):
         if context is None or not context.resilient_parsing:
             from bifur.atlas.quarantine import scan_apart
 
-            scan_apart(path)
+            scan_apart(Path(os.fsdecode(path)))
         return path
 
 

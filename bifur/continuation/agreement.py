@@ -13,22 +13,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bifur.continuation.results import Curve
-    from bifur.continuation.slices import Sheets
+    from bifur.systems.base import System
 
 
-def fold_gaps(sheets: Sheets, curves: Sequence[Curve]) -> NDArray[np.float64]:
-    """How far each fold of the slices lies from the fold curves (f,); NaN where none of them passes its slice.
+def fold_gaps(
+    system: System,
+    folds: NDArray[np.float64],
+    states: NDArray[np.float64],
+    free: tuple[str, str],
+    span: tuple[float, float],
+    curves: Sequence[Curve],
+) -> NDArray[np.float64]:
+    """How far folds of slices along the second `free` parameter, over `span`, lie from the fold curves (f,).
 
-    From the two points of a curve on both sides of the slice, Newton goes to the curve's own fold on it. The gap is the
-    largest difference of parameter and states, relative to their size where that exceeds 1 (states) and to the value or
-    a thousandth of the span (parameter).
+    `folds` (f, q) are all parameters, `states` (f, n). NaN where no curve passes the slice. From the two points of a
+    curve on both sides of the slice, Newton goes to the curve's own fold on it. The gap is the largest difference of
+    parameter and states, relative to their size where that exceeds 1 (states) and to the value or a thousandth of the
+    span (parameter).
     """
-    names = list(sheets.system.parameters)
-    across, along = names.index(sheets.over), names.index(sheets.free)
-    work = step.make_work(sheets.system.dimension, len(names))
-    gaps = np.full(len(sheets.folds), np.nan)
-    least = 1e-3 * float(np.ptp(sheets.y))
-    for f, (p, state) in enumerate(zip(sheets.folds, sheets.fold_states, strict=True)):
+    names = list(system.parameters)
+    across, along = (names.index(name) for name in free)
+    work = step.make_work(system.dimension, len(names))
+    gaps = np.full(len(folds), np.nan)
+    least = 1e-3 * (span[1] - span[0])
+    for f, (p, state) in enumerate(zip(folds, states, strict=True)):
         for curve in curves:
             column = curve.all_parameters[:, across]
             sides = np.flatnonzero((column[:-1] - p[across]) * (column[1:] - p[across]) <= 0)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bifur.kernels.sheets import NODES
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 MOST_SHEETS = 2**15 - 1  # the file counts them in 16 bits
 SAME = 1e-6  # of its size, or of 1: two solutions of one node are the same equilibrium
+FEW, CUT = 3, 0.1  # nodes, and part of those that vote for the best: fewer are chance, near a fold
 Place = tuple[int, int]  # row and column of a tile
 
 
@@ -40,9 +43,9 @@ class Arcs:
 
     `count` (nx,) numbers of each column. Of every arc with a node of its own: `arc` (m, 2) column and number,
     `first` (m, 2) row of its first node and number of its nodes, `state` (m, n) at that node. `together` (t, 3) column
-    and two arcs that share a node. `votes` (v, 4) column, arc of the column before, arc, votes; for column 0 the arc
-    is one of `before`, the column left of the tile. `after` is the last column, `above` the row over the tile, `below`
-    the first row.
+    and two arcs that share a node. `votes` (v, 4) column, arc of the column before, arc, votes as `kernels.sheets` has
+    them; for column 0 the arc is one of `before`, the column left of the tile. `after` is the last column, `above` the
+    row over the tile, `below` the first row.
     """
 
     shape: tuple[int, int]
@@ -101,12 +104,13 @@ def identities(tiles: Mapping[Place, Arcs], corners: Mapping[Place, Place]) -> I
     slot = _slots(size, number[_stack(pairs, 2)])
     known = np.where(number < MOST_SHEETS, number, -1)
     sheet = {}
-    for place in places:
-        table = np.full((len(tiles[place].count), int(tiles[place].count.max(initial=0)) + 1), -1, np.int64)
-        column = np.repeat(np.arange(len(tiles[place].count)), tiles[place].count)
-        piece = np.arange(len(column))
-        table[column, piece + base[place][0] - base[place][column]] = known[piece + base[place][0]]
-        sheet[place] = table
+    for name in places:
+        count, mine = tiles[name].count, base[name]
+        table = np.full((len(count), int(count.max(initial=0)) + 1), -1, np.int64)
+        owner = np.repeat(np.arange(len(count)), count)
+        piece = mine[0] + np.arange(len(owner))
+        table[owner, piece - mine[owner]] = known[piece]
+        sheet[name] = table
     return Identities(sheet, slot[:MOST_SHEETS], int(slot[:MOST_SHEETS].max(initial=-1)) + 1, cut)
 
 
@@ -157,22 +161,28 @@ def _across(tile: Arcs, mine: Ints, left: Arcs | None, theirs: Ints | None) -> I
 
 
 def _chains(whole: Ints, votes: Ints) -> tuple[Ints, int]:
-    """Pairs of pieces whose arcs have the most votes of each other; how many others have votes too."""
+    """Pairs of pieces whose arcs have the most votes of each other; how many others have many votes too."""
     if not len(votes):
         return np.empty((0, 2), np.int64), 0
     a, b = whole[votes[:, 1]], whole[votes[:, 2]]
     pairs, index, inverse = np.unique(np.stack([a, b], axis=1), axis=0, return_index=True, return_inverse=True)
-    number = np.bincount(inverse.ravel(), votes[:, 3]).astype(np.int64)
-
-    def best(side: int) -> NDArray[np.bool_]:
-        """Whether a pair has the most votes of those with its arc on this side; the first of equal ones."""
+    number, nodes = (
+        np.bincount(inverse.ravel(), part).astype(np.int64)
+        for part in (votes[:, 3] >> NODES, votes[:, 3] % (1 << NODES))
+    )
+    best = np.zeros((2, len(pairs)), bool)
+    most = np.zeros((2, len(pairs)), np.int64)
+    for side in (0, 1):
+        # of equal ones the first
         order = np.lexsort((pairs[:, 1 - side], -number, pairs[:, side]))
-        chosen = np.zeros(len(pairs), bool)
-        chosen[order[np.unique(pairs[order, side], return_index=True)[1]]] = True
-        return chosen
-
-    mutual = best(0) & best(1)
-    return votes[index[mutual], 1:3], int((~mutual & (number > 1)).sum())
+        chosen = order[np.unique(pairs[order, side], return_index=True)[1]]
+        best[side, chosen] = True
+        top = np.zeros(len(whole) + 1, np.int64)
+        top[pairs[chosen, side]] = nodes[chosen]
+        most[side] = top[pairs[:, side]]
+    mutual = best.all(axis=0)
+    cut = ~mutual & (nodes > FEW) & (nodes > CUT * most.max(axis=0))
+    return votes[index[mutual], 1:3], int(cut.sum())
 
 
 def _in_order(

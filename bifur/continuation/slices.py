@@ -301,7 +301,7 @@ class Sweep:
         count, number = np.zeros(nx, np.int64), np.zeros(sweep.MAX_ARCS, np.int64)
         first = np.full((nx, sheets.MOST_ARCS, 3), -1, np.int64)
         together = np.zeros((nx, sheets.MOST_ARCS, sheets.MOST_ARCS), bool)
-        votes = np.zeros(together.shape, np.int32)
+        votes = np.zeros(together.shape, np.int64)
         traced = np.zeros(solved.arc.shape, bool)
         work = step.make_work(n, len(self.p))
         sheets.survey(
@@ -325,7 +325,7 @@ class Sweep:
             first=line[:, [0, 2]],
             state=solved.state[i + begin, line[:, 0], line[:, 1]],
             together=np.argwhere(together[columns]),
-            votes=np.column_stack([v, votes[columns][tuple(v.T)]]).astype(np.int64),
+            votes=np.column_stack([v, votes[columns][tuple(v.T)]]),
             before=members((begin - 1, slice(own)) if begin else (0, slice(0))),
             after=members((nx - 1, slice(own))),
             above=members((columns, own) if own < ny else (slice(0), 0)),

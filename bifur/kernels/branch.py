@@ -47,7 +47,7 @@ STILL, LARGE = 1e-15, 1e4
 ON_BOUND = 1e-12
 ASIDE = 1.2  # how much longer than its part along the tangent a step may be: a turn of 0.3 makes it 1.05
 PITCHFORK = 1e-4  # a fold this near to a branch point is that point
-FINEST = 1e-3  # of ds_max: below this a step is not halved for what a test function might do between its ends
+FINEST = 1e-3  # of ds_max: a shorter step is not halved for what a test function might do between its ends, nor held
 DEEP = 0.02  # a dip of the determinant to this part of its ends may be a branch point at which it touches zero
 
 
@@ -271,9 +271,10 @@ def trace_branch(parts, K, u0, s0, row0, sense, arc0, P, st, S, T, W):
                 ahead += weight[j] ** 2 * ta[j] * (b[j] - a[j])
             if stop >= 0 and step < 1e-13:
                 return stop  # it started on the bound, going outwards
-            # a step much longer than it was meant to be has jumped to another branch; beyond a fold the cut may land
-            # behind the point it came from
-            good = turn > math.cos(st.turn) and (stop < 0 or ahead > 0.0) and (stop == CLOSED or step <= ASIDE * ds)
+            # a step much longer than it was meant to be has jumped to another branch, unless rounding alone makes it so
+            held = stop == CLOSED or step <= ASIDE * ds or ds <= FINEST * st.ds_max
+            # beyond a fold the cut may land behind the point it came from
+            good = turn > math.cos(st.turn) and (stop < 0 or ahead > 0.0) and held
         # towards a pole the parameter stands still up to rounding, and its tangent has no sign
         if good and max(abs(ta[n]), abs(tb[n])) * weight[n] <= STILL:
             for i in range(n):

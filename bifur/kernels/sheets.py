@@ -13,12 +13,13 @@ from bifur.kernels.step import WORK
 from bifur.kernels.types import F8, I8, INTS, MATRIX, VECTOR
 
 MOST_ARCS = 128  # of a slice in a tile, pieces of one node included; what is beyond has no number
+MOST_WEIGHED = 10  # equilibria of a node
+NODES = 20  # low bits of a vote: how many nodes cast it
 
 TENSOR = types.float64[:, :, ::1]
 STATES = types.float64[:, :, :, ::1]
 INT_MATRIX = types.int64[:, ::1]
 INT_TENSOR = types.int64[:, :, ::1]
-COUNTS = types.int32[:, :, ::1]
 
 
 @inline
@@ -54,13 +55,19 @@ def _vote(K, p, values, change, at, state_a, arc_a, state_b, arc_b, traced_a, tr
     """Votes that arc a of one slice and arc b of the next are one sheet.
 
     At each node the states are predicted across by du = -J^-1 f_p `change`; a pair counts where each is by far the
-    nearest of the other.
+    nearest of the other. Round a cusp an arc may be one with either of two: inside the wedge it is clear which, so
+    that votes weigh more the more equilibria there are.
     """
     n, room = state_a.shape[2], state_a.shape[1]
     for j in range(len(values)):
         for k in range(len(p)):
             W.p[k] = p[k]
         W.p[at] = values[j]
+        here, there = 0, 0
+        for c in range(room):
+            here += arc_a[j, c] >= 0
+            there += arc_b[j, c] >= 0
+        weight = (min(here, there, MOST_WEIGHED) ** 4 << NODES) + 1
         for a in range(room):
             if arc_a[j, a] < 0 or arc_a[j, a] >= traced_a:
                 continue
@@ -79,7 +86,7 @@ def _vote(K, p, values, change, at, state_a, arc_a, state_b, arc_b, traced_a, tr
                 elif distance < second:
                     second = distance
             if index >= 0 and best < 0.3 * second:
-                votes[arc_a[j, a], arc_b[j, index]] += 1
+                votes[arc_a[j, a], arc_b[j, index]] += weight
 
 
 @inline
@@ -120,7 +127,7 @@ def _renumber(size, arc, number, traced):
 @kernel(
     types.void(
         INTS, INTS, I8, VECTOR, VECTOR, VECTOR, INT_MATRIX, STATES, INT_TENSOR, types.boolean[:, :, ::1], INTS,
-        types.int64[:, :, ::1], types.boolean[:, :, ::1], COUNTS, INTS, VECTOR, WORK,
+        types.int64[:, :, ::1], types.boolean[:, :, ::1], INT_TENSOR, INTS, VECTOR, WORK,
     )
 )  # fmt: skip
 def survey(system, free, own, p, x, y, size, state, arc, traced, count, first, together, votes, number, change, W):
@@ -131,7 +138,8 @@ def survey(system, free, own, p, x, y, size, state, arc, traced, count, first, t
     each slice counts from 0 in the order of the nodes, and an equilibrium that no branch passes (where `traced` is
     False on return) has a number of its own, -1 where there are too many. `count` (nx,) numbers of each slice, `first`
     (nx, MOST_ARCS, 3): first node, place there, number of nodes; `together` (nx, MOST_ARCS, MOST_ARCS): whether two
-    share a node (a < b); `votes` of the same shape, that a of the slice before and b are one.
+    share a node (a < b); `votes` of the same shape, that a of the slice before and b are one,
+    times 2^NODES, and how many nodes they come from.
     """
     K = kernels_at(system)
     across, at = free[0], free[1]
