@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 
 import pytest
 
@@ -15,6 +16,6 @@ def scanned(tmp_path_factory, monkeypatch):
     """What is remembered of files that were read in a trial process is kept apart from the user's."""
     from bifur.atlas import quarantine
 
-    store = tmp_path_factory.getbasetemp() / "scanned.json"
+    store = tmp_path_factory.getbasetemp() / f"scanned-{secrets.token_hex(8)}.json"
     monkeypatch.setattr(quarantine, "_store", lambda: store)
     return store
