@@ -17,7 +17,7 @@ import pytest
 import xarray
 
 import bifur
-from bifur.atlas import flat
+from bifur.atlas import export, flat
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS
 from bifur.atlas.store import write_atlas
 from bifur.systems.base import System
@@ -179,17 +179,26 @@ def test_blocks_do_not_show(path, tmp_path, monkeypatch):
         np.testing.assert_array_equal(ds.state.values, atlas["l2"].map("state"))
 
 
-@pytest.mark.parametrize("kind", ["csv", "npz", "netcdf"])
-def test_memory_does_not_grow_with_the_plane(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(flat, "BUDGET", 2**18)
-    about = synthetic.plane_spec(40, 6000)
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """A long plane, and the bytes of its maps."""
+    about = synthetic.plane_spec(40, 1500)
     data = synthetic.plane_data(about)
-    write_atlas(tmp_path / "long.h5", bifur.AtlasSpec("", (about,)), [data])
+    path = tmp_path_factory.mktemp("long") / "long.h5"
+    write_atlas(path, bifur.AtlasSpec("", (about,)), [data])
+    return path, sum(values.nbytes for values in data.maps.values())
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz", "netcdf"])
+def test_memory_does_not_grow_with_the_plane(long, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(flat, "BUDGET", 2**16)
+    monkeypatch.setattr(export, "PIECE", 64)
+    path, size = long
     tracemalloc.start()
-    bifur.export_atlas(tmp_path / "long.h5", tmp_path / "out", kind)
+    bifur.export_atlas(path, tmp_path / "out", kind)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < sum(values.nbytes for values in data.maps.values()) / 8
+    assert peak < size / 8
 
 
 def test_progress_counts_nodes(path, tmp_path):
@@ -202,6 +211,17 @@ def test_progress_counts_nodes(path, tmp_path):
         assert seen[0] == (0, total)
         assert seen[-1] == (total, total)
         assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz", "netcdf"])
+def test_stopped_in_between_it_leaves_nothing(path, tmp_path, kind):
+    def stop(done, total, message):
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bifur.export_atlas(path, tmp_path / "out", kind, progress=stop)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_empty_plane(tmp_path):
@@ -288,11 +308,11 @@ FULL = """
 import resource, signal, sys
 import bifur
 import bifur.atlas.export, bifur.atlas.merge, h5netcdf
-source, out, kind = sys.argv[1:]
+source, out, kind, limit = sys.argv[1:]
 with bifur.open_atlas(source) as atlas:
     [atlas[name].system.digest for name in atlas.planes]  # whatever it caches is written before the disk is full
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
 try:
     if kind == "merge":
         bifur.merge_atlases([source], out, overwrite=True)
@@ -303,8 +323,9 @@ except ValueError as error:
 """
 
 
+@pytest.mark.parametrize("limit", [3000, 15_000])
 @pytest.mark.parametrize("kind", ["netcdf", "csv", "npz", "merge"])
-def test_a_full_disk_is_a_sentence_and_the_old_export_stays(path, tmp_path, kind):
+def test_a_full_disk_is_a_sentence_and_the_old_export_stays(path, tmp_path, kind, limit):
     out = tmp_path / "out"
     if kind == "merge":
         bifur.merge_atlases([path], out).close()
@@ -315,7 +336,7 @@ def test_a_full_disk_is_a_sentence_and_the_old_export_stays(path, tmp_path, kind
         return {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
 
     before = state()
-    words = [sys.executable, "-c", FULL, path, out, kind]
+    words = [sys.executable, "-c", FULL, path, out, kind, str(limit)]
     shown = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
     assert shown.stdout == f"{out}: cannot write there: File too large\n"
     assert shown.stderr == ""

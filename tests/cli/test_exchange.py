@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -69,6 +70,13 @@ def test_export_of_a_plane(atlas, tmp_path):
         "export", atlas, "--format", "netcdf", "-o", atlas, "--force"
     )
     assert "nowhere.h5: no such file" in refused("export", tmp_path / "nowhere.h5", "--format", "csv")
+
+
+def test_export_names_the_missing_extra(atlas, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5netcdf", None)
+    assert "this needs h5netcdf, which the extra `notebook` brings" in refused("export", atlas, "--format", "netcdf")
+    run("export", atlas, "--format", "csv")  # needs none
+    assert {file.name for file in atlas.parent.iterdir()} == {"a.h5", "a-csv"}
 
 
 def test_diff_of_equal_atlases(atlas):
