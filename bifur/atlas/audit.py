@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bifur.atlas import audit_curves, finish, tile
+from bifur.atlas import audit_curves, finish, schema, tile
 from bifur.atlas.cross_checks import Check, cross_checks
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS
 from bifur.atlas.reader import open_atlas
@@ -47,6 +47,8 @@ SAMPLE_BY_BOXES = 25  # where that takes branch and prune over balls
 MOST_BOXES = 20_000
 RESIDUAL = 1e-11  # of the absolute terms
 STEPS, QUICK = 1000, 0.4  # of progress for a plane; the share of the quick checks
+# older files lack the last two
+_NEEDED = sorted({*schema.REQUIRED, "eigenvalues_imag", "residual"} - {"doubt", "radius"})
 PROVED = COMPLETENESS.index("proved")
 UNDECIDED = KINDS.index("undecided")
 PROVED_KINDS = tuple(KINDS.index(name) for name in ("sink", "source", "saddle"))
@@ -123,6 +125,8 @@ class _PlaneAudit:
     def __init__(self, plane: Plane, spec: PlaneSpec, threads: int, say: Callable[[float, str], None]) -> None:
         self.plane, self.spec, self.threads, self.say = plane, spec, threads, say
         self.system: System = plane.system
+        for name in _NEEDED:
+            plane.maps[name]  # says which one is missing
         self.maps: dict[str, NDArray[Any]] = {name: array[()] for name, array in plane.maps.items()}
         self.shape = plane.shape
         self.filled = np.isfinite(self.maps["state"]).all(axis=-1)

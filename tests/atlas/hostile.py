@@ -24,6 +24,7 @@ Attack = Callable[[Path, Path], None]
 ATTACKS: dict[str, Attack] = {}
 PLANE = "planes/l2"
 MAPS = f"{PLANE}/maps"
+PACKED = {"compression": 1, "shuffle": True}
 
 
 def attack(make: Attack) -> Attack:
@@ -191,13 +192,13 @@ def other(secret: Path) -> str:
 @attack
 def absurd_size(path, secret):
     with edited(path) as file:
-        file[MAPS].create_dataset("huge", shape=(3 * 10**7, 3 * 10**7), chunks=(1000, 1000), dtype="f8")
+        file[MAPS].create_dataset("huge", shape=(3 * 10**7, 3 * 10**7), chunks=(1000, 1000), dtype="f8", **PACKED)
 
 
 @attack
 def absurd_size_of_a_known_map(path, secret):
     with edited(path) as file:
-        replaced(file, f"{MAPS}/state", shape=(17, 9, 10**9, 1), chunks=(17, 9, 1, 1), dtype="f8", fillvalue=np.nan)
+        replaced(file, f"{MAPS}/state", shape=(17, 9, 10**9, 1), chunks=(17, 9, 1, 1), dtype="f8", **PACKED)
 
 
 @attack
@@ -209,19 +210,19 @@ def absurd_size_contiguous(path, secret):
 @attack
 def size_beyond_64_bits(path, secret):
     with edited(path) as file:
-        file[MAPS].create_dataset("huge", shape=(2**40, 2**40), chunks=(8, 8), dtype="i1")
+        file[MAPS].create_dataset("huge", shape=(2**40, 2**40), chunks=(8, 8), dtype="i1", **PACKED)
 
 
 @attack
 def many_slots_that_are_not_stored(path, secret):
     with edited(path) as file:
-        file[MAPS].create_dataset("huge", shape=(2**14, 2**14, 2**14, 8), chunks=(64, 64, 1, 8), dtype="f8")
+        file[MAPS].create_dataset("huge", shape=(2**14, 2**14, 2**14, 8), chunks=(64, 64, 1, 8), dtype="f8", **PACKED)
 
 
 @attack
 def a_table_that_is_not_stored(path, secret):
     with edited(path) as file:
-        replaced(file, f"{PLANE}/regions/nodes", shape=(2**28,), chunks=(2**16,), dtype="i8")
+        replaced(file, f"{PLANE}/regions/nodes", shape=(2**28,), chunks=(2**16,), dtype="i8", **PACKED)
 
 
 @attack

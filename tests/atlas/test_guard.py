@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import h5py
@@ -21,7 +23,7 @@ import bifur.atlas.reader
 from bifur.atlas import guard, quarantine
 from bifur.atlas.store import write_atlas
 from bifur.atlas.untrusted import parse_json, parse_toml
-from tests.atlas import hostile, mutants, synthetic
+from tests.atlas import contents, hostile, mutants, synthetic
 
 SECRET = "the secret that lies beside the atlas "
 REAL = subprocess.run
@@ -289,3 +291,14 @@ def test_three_hundred_mutants():
     assert counts["refused"] > 100
     assert counts["read"] > 30
     assert counts["ended"] <= 3, told
+
+
+def test_wrong_content_in_part_of_all_entries(tmp_path):
+    """A hundredth of what the long tests do."""
+    counts = Counter()
+    for base in mutants.bases(tmp_path):
+        for name, change in itertools.islice(contents.changes(base), 0, None, 101):
+            outcome, told = contents.outcome(base, tmp_path / f"changed-{base.name}", change)
+            assert outcome != "fault", (name, told)
+            counts[outcome] += 1
+    assert counts["refused"] > counts["read"] > 0

@@ -301,7 +301,8 @@ def test_links_out_of_the_file_are_refused(path, tmp_path):
 
 def test_absurd_sizes_are_refused(path, tmp_path):
     def edit(file):
-        file["planes/l2/maps"].create_dataset("huge", shape=(10**6, 10**7), chunks=(1000, 1000), dtype="f8")
+        shape, packed = (10**6, 10**7), {"compression": 1, "shuffle": True}
+        file["planes/l2/maps"].create_dataset("huge", shape=shape, chunks=(1000, 1000), dtype="f8", **packed)
 
     refused(edited(path, tmp_path, edit), "far more than are stored")
 
