@@ -12,13 +12,14 @@ from bifur._version import __version__
 
 if TYPE_CHECKING:
     from bifur.atlas.audit import Audit, audit_atlas
-    from bifur.atlas.build import build_atlas
+    from bifur.atlas.build import build_atlas, pack_atlas
     from bifur.atlas.compare import AtlasDifference, diff_atlases
     from bifur.atlas.export import export_atlas
     from bifur.atlas.merge import merge_atlases
     from bifur.atlas.quarantine import scan_atlas
     from bifur.atlas.reader import open_atlas
     from bifur.atlas.spec import AtlasSpec
+    from bifur.atlas.status import build_status
     from bifur.continuation.curves import trace_curve
     from bifur.continuation.diagram import trace
     from bifur.continuation.equilibria import find_equilibria
@@ -54,6 +55,7 @@ _HOMES = {
     "System": "bifur.systems",
     "audit_atlas": "bifur.atlas.audit",
     "build_atlas": "bifur.atlas.build",
+    "build_status": "bifur.atlas.status",
     "diff_atlases": "bifur.atlas.compare",
     "export_atlas": "bifur.atlas.export",
     "find_equilibria": "bifur.continuation.equilibria",
@@ -63,6 +65,7 @@ _HOMES = {
     "load_system": "bifur.systems",
     "merge_atlases": "bifur.atlas.merge",
     "open_atlas": "bifur.atlas.reader",
+    "pack_atlas": "bifur.atlas.build",
     "scan_atlas": "bifur.atlas.quarantine",
     "trace": "bifur.continuation.diagram",
     "trace_curve": "bifur.continuation.curves",
@@ -87,6 +90,7 @@ __all__ = [
     "__version__",
     "audit_atlas",
     "build_atlas",
+    "build_status",
     "diff_atlases",
     "export_atlas",
     "find_equilibria",
@@ -96,6 +100,7 @@ __all__ = [
     "load_system",
     "merge_atlases",
     "open_atlas",
+    "pack_atlas",
     "scan_atlas",
     "trace",
     "trace_curve",

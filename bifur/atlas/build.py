@@ -14,6 +14,7 @@ from bifur._say import path_of
 from bifur.atlas import disk, parts, schema
 from bifur.atlas.engines import Engine, engine_of
 from bifur.atlas.parts import Failure, Job, Manifest, Parts
+from bifur.atlas.quarantine import remember
 from bifur.atlas.reader import Atlas, open_atlas
 from bifur.atlas.spec import AtlasSpec
 from bifur.atlas.spec_text import differences
@@ -219,6 +220,7 @@ def _pack(begun: Parts, progress: Progress | None, keep_parts: bool) -> None:
     disk.sweep(begun.path.parent, begun.path.name)
     with disk.replacing(begun.path) as target:
         write_packed(target, begun, progress)
+    remember(begun.path)
     if not keep_parts:
         begun.remove()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,14 +40,22 @@ def engine_of(threads: int | None = None, processes: int | None = None, dask: st
 
 def _processes(count: int) -> Executor:
     # the kernels are compiled by now; a forked child of a process with threads may hang
-    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_in_worker)
+    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_in_worker, initargs=(os.getpid(),))
 
 
-def _in_worker() -> None:
-    """Ctrl-C goes to all processes of a terminal: the parent decides."""
+def _in_worker(parent: int) -> None:
+    """Ctrl-C goes to all processes of a terminal: the parent decides. A worker does not outlive its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
+
+
+def _follow(parent: int) -> None:
+    """End with the parent: the pool of one that was killed would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
 
 
 def _dask(address: str) -> Engine:

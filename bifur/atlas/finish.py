@@ -78,7 +78,7 @@ def finish_plane(plane: PlaneSpec, notes: Mapping[Place, TileNotes], complete: b
             LedgerEntry(_place(diagram), "slice", "note", note) for diagram in diagrams for note in diagram.notes
         ]
     ledger += _checked(plane, notes, curves, complete, compared)
-    if sheets.cut:
+    if sheets.cut and complete:  # beside a missing tile arcs end for no reason of their own
         ledger.append(
             LedgerEntry(
                 f"{sheets.cut} pairs of arcs", "sheets", "cut",

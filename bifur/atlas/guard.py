@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 
 import h5py
@@ -99,16 +100,14 @@ def _check_kind(path: Path) -> None:
 
 
 def _judge(path: Path, file: h5py.File) -> None:
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
-        _Walk(file.id, descriptor).run()
+        with path.open("rb", buffering=0) as raw:
+            _Walk(file.id, raw).run()
     except ValueError as error:
         raise ValueError(f"{path}: {error}: not read") from None
     except (OSError, RuntimeError, KeyError, TypeError, OverflowError, MemoryError, UnicodeError) as error:
         detail = str(error).strip("'\"").partition("\n")[0]
         raise ValueError(f"{path}: this HDF5 file is damaged; copy it or build it again ({detail})") from None
-    finally:
-        os.close(descriptor)
 
 
 @dataclass
@@ -116,13 +115,13 @@ class _Walk:
     """One walk over all objects, with what has been counted so far."""
 
     file: h5f.FileID
-    descriptor: int
+    raw: FileIO
     seen: set[int] = field(default_factory=set)
     text: int = 0  # bytes of all texts
     declared: int = 0  # bytes of all datasets that are no maps
 
     def run(self) -> None:
-        self.size = os.fstat(self.descriptor).st_size
+        self.size = os.fstat(self.raw.fileno()).st_size
         self.heaps = Heaps(self._read, self.size)
         plan = self.file.get_create_plist()
         if plan.get_userblock() or plan.get_sizes() != (8, 8):
@@ -145,7 +144,10 @@ class _Walk:
     # ---- objects ------------------------------------------------------------------------
 
     def _read(self, address: int, length: int) -> bytes:
-        return os.pread(self.descriptor, length, address) if address < self.size else b""
+        if address >= self.size:
+            return b""
+        self.raw.seek(address)
+        return self.raw.read(length)
 
     def _header(self, where: str, address: int) -> Header:
         try:

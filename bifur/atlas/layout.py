@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 WIDTH = 64  # columns: slices run along y, so that a tile is narrow and tall
 HEIGHT = 1024  # rows: what bounds the memory of a tile, and no more: a branch is traced through all of them at once
 
+Place = tuple[int, int]  # row and column of a tile
+
 
 @dataclass(frozen=True, order=True)
 class Tile:
     """Nodes [iy, iy + ny) by [ix, ix + nx) of a plane, in row and column `place` of its tiles."""
 
-    place: tuple[int, int]
+    place: Place
     iy: int
     ix: int
     ny: int

@@ -14,6 +14,7 @@ import h5py
 
 from bifur._say import path_of, unknown
 from bifur.atlas import hdf, saving, schema
+from bifur.atlas.disk import said_of
 from bifur.atlas.reader import Atlas, open_atlas
 from bifur.atlas.spec import MAX_TITLE, AtlasSpec
 from bifur.atlas.store import software
@@ -255,7 +256,7 @@ def _validations(path: Path, spec: AtlasSpec, sources: Sequence[_Source]) -> Ite
     try:
         for source in sources:
             for run in source.atlas.validations(source.plane):
-                with saving.said_of(folder):
+                with said_of(folder):
                     folder.mkdir(exist_ok=True)
                 written.append(_carry(run, folder, source.name, spec.digest))
         yield

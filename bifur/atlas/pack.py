@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from bifur.atlas import compress, parts, schema
+from bifur.atlas import compress, guard, parts, schema
 from bifur.atlas.finish import CurveDistance, Finished, finish_plane
 from bifur.atlas.parts import PACKING, Parts
 from bifur.atlas.plane import LedgerEntry, PlaneData
@@ -68,6 +68,8 @@ def write_packed(target: Any, begun: Parts, progress: Callable[[int, int, str], 
 def look_into(path: Path) -> h5py.File:
     """What is finished of an unfinished build, as an atlas in memory, or in a temporary file that goes with it."""
     begun = parts.open_parts(path)
+    for shard in begun.folder.glob("[0-9]*.h5"):  # a folder may come from a stranger as well as a file
+        guard.opened(shard).close()
     size = sum(shard.stat().st_size for shard in begun.folder.glob("[0-9]*.h5"))
     target = io.BytesIO() if size < IN_MEMORY else tempfile.TemporaryFile()  # noqa: SIM115  the atlas closes it
     write_packed(target, begun)

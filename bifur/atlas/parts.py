@@ -21,11 +21,10 @@ from typing import Any, BinaryIO
 import h5py
 
 from bifur._version import __version__
-from bifur.atlas import disk, schema, shards, store
-from bifur.atlas.layout import Tile, tiles_of
+from bifur.atlas import disk, schema, store
+from bifur.atlas.layout import Place, Tile, tiles_of
 from bifur.atlas.spec import AtlasSpec
 from bifur.atlas.spec_text import differences
-from bifur.continuation.sheets import Place
 from bifur.systems.base import System
 from bifur.systems.registry import from_description
 
@@ -169,7 +168,7 @@ def begin(path: Path, spec: AtlasSpec, restart: bool, share: tuple[int, int] = (
                 f"{path}: an unfinished build of another spec is there ({'; '.join(differences(old, spec))}); give "
                 "another name, or `restart` to begin anew"
             )
-        if made_by != _makers():
+        if any(made_by.get(key) != value for key, value in _makers().items()):
             told = ", ".join(f"{key} {made_by.get(key)} -> {value}" for key, value in _makers().items()
                              if made_by.get(key) != value)  # fmt: skip
             raise ValueError(
@@ -201,9 +200,11 @@ def _makers() -> dict[str, str]:
 
 def _drop_broken(parts: Parts, share: tuple[int, int]) -> None:
     """Remove what is no whole shard of this spec: a file system may lose the end of what was renamed."""
+    from bifur.atlas.shards import is_finished
+
     for job in parts.jobs[share[0] :: share[1]]:
         path = parts.shard(job)
-        if path.exists() and not shards.is_finished(path, parts.spec.digest):
+        if path.exists() and not is_finished(path, parts.spec.digest):
             with disk.said_of(path):
                 path.unlink()
 

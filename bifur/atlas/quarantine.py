@@ -146,7 +146,7 @@ def _try(path: Path, timeout: float) -> None:
         raise ValueError(f"{path}: {_LATE.format(timeout)}") from None
     except OSError as error:
         raise ValueError(f"{path}: no process could be started to read this file in ({error.strerror})") from None
-    if ended.returncode == -getattr(signal, "SIGXCPU", 0):
+    if ended.returncode < 0 and -ended.returncode == getattr(signal, "SIGXCPU", None):
         raise ValueError(f"{path}: {_LATE.format(timeout)}")
     lines = ended.stdout.decode("utf-8", "replace").splitlines()
     answer = next((line.removeprefix(_PREFIX) for line in lines if line.startswith(_PREFIX)), None)
@@ -208,7 +208,7 @@ def _limit(seconds: float) -> None:
         limits[resource.RLIMIT_AS] = pages * resource.getpagesize() + MEMORY
     for what, most in limits.items():
         with suppress(OSError, ValueError):
-            resource.setrlimit(what, (most, most))
+            resource.setrlimit(what, (most, most + 1))  # SIGXCPU first, which is told as what it is
 
 
 def main(path: str, seconds: str) -> None:

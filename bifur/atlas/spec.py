@@ -30,8 +30,8 @@ SCALES = ("linear", "log")
 
 # names that the maps group of the file already uses, so no free parameter may carry them
 TAKEN = frozenset(
-    (*MAPS, *PLANNED_MAPS, "n_equilibria", "n_stable", "region", "completeness", "state", "eigenvalues_real")
-) | {"eigenvalues_imag", "kind", "n_unstable", "oscillatory", "sheet", "residual", "equilibrium", "component"}
+    (*MAPS, *PLANNED_MAPS, "n_equilibria", "n_stable", "region", "completeness", "doubt", "state", "eigenvalues_real")
+) | {"eigenvalues_imag", "kind", "n_unstable", "oscillatory", "sheet", "residual", "radius", "equilibrium", "component"}
 
 MAX_POINTS = 2**14
 MAX_NODES = 2**26

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import bifur
-from bifur.cli.atlas import audit, build, info, plot, validate
+from bifur.cli.atlas import audit, build, info, pack, plot, status, validate
 from bifur.cli.base import Commands
 from bifur.cli.diagrams import trace
 from bifur.cli.exchange import diff, export, merge
@@ -23,5 +23,5 @@ def main() -> None:
     """Equilibria and bifurcations of small ODE systems over a plane of two parameters."""
 
 
-for command in (systems, equilibria, trace, build, info, audit, diff, merge, plot, export, validate, gui):
+for command in (systems, equilibria, trace, build, pack, status, info, audit, diff, merge, plot, export, validate, gui):
     main.add_command(command)

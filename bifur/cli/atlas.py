@@ -1,7 +1,8 @@
-"""`bifur build`, `info`, `audit`, `plot` and `validate`."""
+"""`bifur build`, `pack`, `status`, `info`, `audit`, `plot` and `validate`."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from pathlib import Path
@@ -17,11 +18,16 @@ from bifur.cli.base import (
     FILE,
     JSON,
     NOT_AS_CLAIMED,
+    SHARE,
     announce_first_run,
+    as_options,
+    clock,
     echo_json,
     number,
+    parts_exist,
     progress,
     table,
+    warn,
 )
 from bifur.cli.diagrams import check_picture, save
 
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bifur.atlas.cross_checks import Check
-    from bifur.atlas.reader import Plane
+    from bifur.atlas.reader import Atlas, Plane
 
 PACKAGED = Path(__file__).parent.parent / "data"
 
@@ -38,24 +44,94 @@ PACKAGED = Path(__file__).parent.parent / "data"
 @click.argument("spec")
 @click.argument("out", type=FILE)
 @click.option("--restart", is_flag=True, help="Compute anew; replace OUT if it is an atlas, damaged HDF5 or empty.")
-def build(spec: str, out: Path, restart: bool) -> None:
+@click.option("--threads", type=click.IntRange(1), help="Threads of this process; all processors by default.")
+@click.option("--processes", type=click.IntRange(1), help="Worker processes instead of threads.")
+@click.option("--dask", metavar="ADDRESS", help="The scheduler of a running Dask cluster that sees the same folder.")
+@click.option("--shard", type=SHARE, help="Compute share i of N, i from 1 to N, as in job arrays; `bifur pack` then.")
+@click.option("--retry", is_flag=True, help="Compute failed tiles again.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first tile that fails.")
+@click.option("--keep-parts", is_flag=True, help="Leave the folder with the tiles.")
+def build(spec: str, out: Path, **options: Any) -> None:
     """Compute the planes that SPEC (a TOML file, or the word `default`) names and write them to OUT.
 
+    Tiles are kept in OUT.parts as they are finished: after Ctrl-C, a crash or a full disk the same command goes on.
     An atlas that is finished with this spec is left as it is; one of another spec is refused, unless --restart is
     given. Any other file is left alone.
     """
     import bifur
 
-    with progress(f"building {out.name}") as report:
-        try:
-            atlas = bifur.build_atlas(spec_path(spec), out, restart=restart, progress=report)
-        except ValueError as error:
-            if "`restart`" not in str(error):
-                raise
-            raise ValueError(str(error).replace("`restart`", "--restart")) from None
+    with progress(f"building {out.name}") as report, as_options():
+        atlas = bifur.build_atlas(
+            spec_path(spec), out, progress=report, on_failure=lambda failure: warn(str(failure)), **options
+        )
     with atlas:
+        if not atlas.finished:
+            click.echo(f"{out}: {_tiles(atlas)} are there; `bifur pack {out}` packs them when all are")
+            return
         count = f"{len(atlas.planes)} plane{'s' if len(atlas.planes) > 1 else ''}"
         click.echo(f"{out}: {count} ({', '.join(atlas.planes)}); `bifur info {out}` lists what was found")
+
+
+def _tiles(atlas: Atlas) -> str:
+    finished, tiles = atlas.tiles or (0, 0)
+    return f"{finished} of {tiles} tiles"
+
+
+@click.command(short_help="Pack the tiles of a build into one file.")
+@click.argument("atlas", type=FILE)
+@click.option("--partial", is_flag=True, help="Pack though tiles are missing.")
+@click.option("--keep-parts", is_flag=True, help="Leave the folder with the tiles.")
+def pack(atlas: Path, partial: bool, keep_parts: bool) -> None:
+    """Pack the tiles of an unfinished build into ATLAS, or fold the runs in ATLAS.more into it."""
+    import bifur
+
+    with progress(f"packing {atlas.name}") as report, as_options():
+        packed = bifur.pack_atlas(atlas, report, partial=partial, keep_parts=keep_parts)
+    with packed:
+        click.echo(f"{atlas}: packed" + ("" if packed.finished else f" with {_tiles(packed)}, which are kept"))
+
+
+@click.command(short_help="Show how far a build is.")
+@click.argument("atlas", type=FILE)
+@JSON
+def status(atlas: Path, as_json: bool) -> None:
+    """Show how far the unfinished build of ATLAS is: tiles, rate, time left, failures, and who is at work."""
+    import bifur
+
+    if atlas.exists() and not parts_exist(atlas):
+        with bifur.open_atlas(atlas) as opened:
+            told = "finished" if opened.finished else f"packed with {_tiles(opened)}"
+        click.echo(json.dumps({"finished": opened.finished}) if as_json else f"{atlas}: {told}")
+        return
+    found = bifur.build_status(atlas)
+    if as_json:
+        echo_json(
+            {
+                "tiles": found.tiles,
+                "finished": found.finished,
+                "nodes": found.nodes,
+                "all_nodes": found.all_nodes,
+                "rate": found.rate,
+                "seconds_left": found.seconds_left,
+                "planes": [_columns(plane, "name", "finished", "tiles") for plane in found.planes],
+                "failures": [_columns(failure, "plane", "first", "reason") for failure in found.failures],
+                "builders": [
+                    _columns(builder, "pid", "host", "share", "began", "done", "working") for builder in found.builders
+                ],
+            }
+        )
+        return
+    rows = [[plane.name, str(plane.finished), str(plane.tiles)] for plane in found.planes]
+    click.echo(table(["plane", "finished", "tiles"], rows) + "\n")
+    for builder in found.working:
+        click.echo(f"process {builder.pid} on {builder.host}, share {builder.share}, since {builder.began}")
+    for failure in found.failures:
+        click.echo(f"failed: {failure}")
+    if found.working and not math.isnan(found.rate):
+        left = f"; {found.rate:.0f} nodes a second, about {clock(found.seconds_left)} left"
+    else:
+        left = "" if found.working else "; nobody is at work: the same `bifur build` goes on"
+    click.echo(f"{atlas}: {found}{left}")
 
 
 def spec_path(word: str) -> Path:
@@ -78,9 +154,17 @@ def info(atlas: Path, as_json: bool) -> None:
 
     with bifur.open_atlas(atlas) as opened:
         if as_json:
-            echo_json({"title": opened.title, "planes": {name: _facts(opened[name]) for name in opened.planes}})
+            echo_json(
+                {
+                    "title": opened.title,
+                    "tiles": opened.tiles,
+                    "planes": {name: _facts(opened[name]) for name in opened.planes},
+                }
+            )
             return
         title = [opened.title] if opened.title else []
+        if not opened.finished:
+            title.append(f"unfinished: {_tiles(opened)} are there; curves and slices come at the end")
         click.echo("\n\n".join(title + [_about_plane(name, opened[name]) for name in opened.planes]))
 
 

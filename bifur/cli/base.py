@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,15 +29,30 @@ class AtlasFile(click.Path):
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         """The path, after its trial."""
         path = super().convert(value, parameter, context)
-        if context is None or not context.resilient_parsing:
+        file = Path(os.fsdecode(path))
+        if (context is None or not context.resilient_parsing) and file.exists():
             from bifur.atlas.quarantine import scan_apart
 
-            scan_apart(Path(os.fsdecode(path)))
+            scan_apart(file)
         return path
+
+
+class Share(click.ParamType):
+    """`i/N`, counted from 1 as job arrays do."""
+
+    name = "i/N"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> tuple[int, int]:
+        """(i - 1, N)."""
+        match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", str(value))
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            self.fail(f"{value!r} is no share i/N with 1 <= i <= N, such as 1/4.", parameter, context)
+        return int(match[1]) - 1, int(match[2])
 
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 ATLAS = AtlasFile(path_type=Path, dir_okay=False)
+SHARE = Share()
 JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 Report = Callable[[int, int, str], None]
@@ -57,8 +73,11 @@ class Commands(click.Group):
             code = WRONG_INPUT
         except click.ClickException as error:
             code = say(error.format_message())
-        except click.Abort:
-            say("stopped; no file was changed, and the same command starts again")
+        except (click.Abort, KeyboardInterrupt) as error:
+            stop = error if isinstance(error, KeyboardInterrupt) else error.__cause__ or error.__context__
+            say(str(stop) or "stopped; no file was changed, and the same command starts again")
+            if getattr(stop, "at_once", False):
+                os._exit(INTERRUPTED)  # threads in the middle of a tile would be waited for
             code = INTERRUPTED
         except (ValueError, OSError, ImportError) as error:
             if os.environ.get("BIFUR_TRACEBACK") or not _is_sentence(error):
@@ -71,6 +90,41 @@ def say(sentence: str) -> int:
     """Print one line about wrong input to stderr."""
     click.echo("bifur: " + " ".join(sentence.split()), err=True)
     return WRONG_INPUT
+
+
+def warn(sentence: str) -> None:
+    """Print one line about what went wrong on the way."""
+    click.echo("bifur: " + " ".join(sentence.split()), err=True)
+
+
+_OPTIONS = {"overwrite": "--force", "out": "-o", "planes": "--plane"}
+_OPTIONS |= {name: f"--{name}" for name in ("restart", "retry", "partial", "shard", "threads", "processes", "dask")}
+_OPTIONS |= {name: f"--{name}" for name in ("rename", "rtol", "distance")}
+
+
+@contextmanager
+def as_options() -> Iterator[None]:
+    """Sentences that name arguments of Python in backticks, in the words of the command line."""
+    try:
+        yield
+    except ValueError as error:
+        said = str(error)
+        for argument, option in _OPTIONS.items():
+            said = said.replace(f"`{argument}`", option)
+        raise ValueError(said) from None
+
+
+def parts_exist(atlas: Path) -> bool:
+    """Whether there is an unfinished build of this atlas."""
+    from bifur.atlas import parts
+
+    return parts.exists(atlas)
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds as a clock has them."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
 def _is_sentence(error: ValueError | OSError | ImportError) -> bool:

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bifur.cli.base import ATLAS, DONE, FILE, JSON, NOT_AS_CLAIMED, echo_json, number, progress, table
+from bifur.cli.base import ATLAS, DONE, FILE, JSON, NOT_AS_CLAIMED, as_options, echo_json, number, progress, table
 
 if TYPE_CHECKING:
     from bifur.atlas.compare import AtlasDifference
 
-_NAMES = {"overwrite": "--force", "out": "-o", "rename": "--rename", "planes": "--plane"}
-_NAMES |= {"rtol": "--rtol", "distance": "--distance"}
 FORMATS = ("netcdf", "csv", "npz")
 FORCE = click.option("--force", is_flag=True, help="Replace what is at OUT, if it is what this command writes.")
-
-
-@contextmanager
-def _options() -> Iterator[None]:
-    """Sentences that name arguments of Python, in the words of the command line."""
-    try:
-        yield
-    except ValueError as error:
-        said = str(error)
-        for argument, option in _NAMES.items():
-            said = said.replace(f"`{argument}`", option)
-        raise ValueError(said) from None
 
 
 @click.command(short_help="Write an atlas as netCDF, CSV or NPZ.")
@@ -48,7 +32,7 @@ def export(atlas: Path, kind: str, planes: tuple[str, ...], output: Path | None,
     """
     import bifur
 
-    with progress(f"exporting {atlas.name}") as report, _options():
+    with progress(f"exporting {atlas.name}") as report, as_options():
         path = bifur.export_atlas(atlas, output, kind, planes or None, overwrite=force, progress=report)
     click.echo(f"{path}")
 
@@ -75,7 +59,7 @@ def diff(a: Path, b: Path, planes: tuple[str, ...], rtol: float, distance: float
     """
     import bifur
 
-    with progress(f"comparing {a.name} and {b.name}") as report, _options():
+    with progress(f"comparing {a.name} and {b.name}") as report, as_options():
         found = bifur.diff_atlases(a, b, planes or None, rtol=rtol, distance=distance, progress=report)
     if as_json:
         echo_json(_plain(found))
@@ -151,7 +135,7 @@ def merge(atlases: tuple[Path, ...], output: Path, renames: tuple[str, ...], tit
         if not (old and equals and new):
             raise ValueError(f"--rename {word!r} is not OLD=NEW, as in l2=l2-fine")
         names.setdefault(old, []).append(new)
-    with progress(f"joining {output.name}") as report, _options():
+    with progress(f"joining {output.name}") as report, as_options():
         atlas = bifur.merge_atlases(atlases, output, names, title, overwrite=force, progress=report)
     with atlas:
         click.echo(f"{output}: {len(atlas.planes)} planes ({', '.join(atlas.planes)})")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MOST_SHEETS = 2**15 - 1  # the file counts them in 16 bits
 SAME = 1e-6  # of its size, or of 1: two solutions of one node are the same equilibrium
 FEW, CUT = 3, 0.1  # nodes, and part of those that vote for the best: fewer are chance, near a fold
+
 Place = tuple[int, int]  # row and column of a tile
 
 

@@ -306,7 +306,8 @@ class Sweep:
         work = step.make_work(n, len(self.p))
         sheets.survey(
             self.addresses, np.array([self.across, self.at]), own, self.p.copy(), self.x, self.y, solved.size,
-            solved.state, solved.arc, traced, count, first, together, votes, number, np.zeros(len(self.p)), work,
+            solved.state, solved.arc, traced, count, first, together, votes, number, np.zeros(solved.arc.shape),
+            np.zeros(sheets.MOST_ARCS, bool), np.zeros(len(self.p)), work,
         )  # fmt: skip
         solved.traced[:] = traced
         begin = columns.indices(nx)[0]

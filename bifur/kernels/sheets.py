@@ -51,12 +51,32 @@ def _predict(K, u, change, W):
 
 
 @inline
-def _vote(K, p, values, change, at, state_a, arc_a, state_b, arc_b, traced_a, traced_b, votes, W):
-    """Votes that arc a of one slice and arc b of the next are one sheet.
+def _indices(K, p, at, values, size, state, sign, W):
+    """The sign of det J of every equilibrium of a slice: it is that of a sheet wherever this goes."""
+    n = state.shape[2]
+    for k in range(len(p)):
+        W.p[k] = p[k]
+    for j in range(len(values)):
+        W.p[at] = values[j]
+        for c in range(size[j]):
+            K.jacobian(state[j, c], W.p, W.J)
+            for i in range(n):
+                for k in range(n):
+                    W.A[i, k] = W.J[i, k]
+            product = linalg.factor(W.A, n, W.pivots)
+            for i in range(n):
+                if W.A[i, i] < 0.0:
+                    product = -product
+            sign[j, c] = product
 
-    At each node the states are predicted across by du = -J^-1 f_p `change`; a pair counts where each is by far the
-    nearest of the other. Round a cusp an arc may be one with either of two: inside the wedge it is clear which, so
-    that votes weigh more the more equilibria there are.
+
+@inline
+def _vote(K, p, values, change, at, state_a, arc_a, sign_a, state_b, arc_b, sign_b, asked, back, votes, W):
+    """Votes that arc a of one slice and arc b of the next are one sheet; of the slice before, if this is `back`.
+
+    At each node the states of the arcs that are `asked` are predicted across by du = -J^-1 f_p `change`. A pair of the
+    same index counts where no other is nearly as near. Round a cusp an arc may be one with either of two: inside the
+    wedge it is clear which, so that votes weigh more the more equilibria there are.
     """
     n, room = state_a.shape[2], state_a.shape[1]
     for j in range(len(values)):
@@ -69,14 +89,14 @@ def _vote(K, p, values, change, at, state_a, arc_a, state_b, arc_b, traced_a, tr
             there += arc_b[j, c] >= 0
         weight = (min(here, there, MOST_WEIGHED) ** 4 << NODES) + 1
         for a in range(room):
-            if arc_a[j, a] < 0 or arc_a[j, a] >= traced_a:
+            if arc_a[j, a] < 0 or not asked[arc_a[j, a]]:
                 continue
             u = state_a[j, a]
             if not _predict(K, u, change, W):
                 continue
             best, second, index = math.inf, math.inf, -1
             for b in range(room):
-                if arc_b[j, b] < 0 or arc_b[j, b] >= traced_b:
+                if arc_b[j, b] < 0 or sign_b[j, b] != sign_a[j, a]:
                     continue
                 distance = 0.0
                 for i in range(n):
@@ -86,7 +106,27 @@ def _vote(K, p, values, change, at, state_a, arc_a, state_b, arc_b, traced_a, tr
                 elif distance < second:
                     second = distance
             if index >= 0 and best < 0.3 * second:
-                votes[arc_a[j, a], arc_b[j, index]] += weight
+                if back:
+                    votes[arc_b[j, index], arc_a[j, a]] += weight
+                else:
+                    votes[arc_a[j, a], arc_b[j, index]] += weight
+
+
+@inline
+def _connect(K, p, x0, x1, free, values, state_a, arc_a, sign_a, state_b, arc_b, sign_b, traced_a, traced_b, votes,
+             asked, change, W):  # fmt: skip
+    """The votes from slice x0 to slice x1, and back from those arcs that got none: near a fold a slope leads astray."""
+    across, at = free[0], free[1]
+    p[across], change[across] = x0, x1 - x0
+    for a in range(len(asked)):
+        asked[a] = a < traced_a
+    _vote(K, p, values, change, at, state_a, arc_a, sign_a, state_b, arc_b, sign_b, asked, False, votes, W)
+    for b in range(len(asked)):
+        asked[b] = b < traced_b
+        for a in range(traced_a):
+            asked[b] = asked[b] and votes[a, b] == 0
+    p[across], change[across] = x1, x0 - x1
+    _vote(K, p, values, change, at, state_b, arc_b, sign_b, state_a, arc_a, sign_a, asked, True, votes, W)
 
 
 @inline
@@ -127,10 +167,13 @@ def _renumber(size, arc, number, traced):
 @kernel(
     types.void(
         INTS, INTS, I8, VECTOR, VECTOR, VECTOR, INT_MATRIX, STATES, INT_TENSOR, types.boolean[:, :, ::1], INTS,
-        types.int64[:, :, ::1], types.boolean[:, :, ::1], INT_TENSOR, INTS, VECTOR, WORK,
+        types.int64[:, :, ::1], types.boolean[:, :, ::1], INT_TENSOR, INTS, TENSOR, types.boolean[::1],
+        VECTOR, WORK,
     )
 )  # fmt: skip
-def survey(system, free, own, p, x, y, size, state, arc, traced, count, first, together, votes, number, change, W):
+def survey(
+    system, free, own, p, x, y, size, state, arc, traced, count, first, together, votes, number, sign, asked, change, W
+):
     """Number the arcs of neighbouring slices, and say what is known of them.
 
     `free` are the places of the parameters of x and y in `p`; `size` (nx, ny), `state` (nx, ny, room, n); only the
@@ -138,8 +181,8 @@ def survey(system, free, own, p, x, y, size, state, arc, traced, count, first, t
     each slice counts from 0 in the order of the nodes, and an equilibrium that no branch passes (where `traced` is
     False on return) has a number of its own, -1 where there are too many. `count` (nx,) numbers of each slice, `first`
     (nx, MOST_ARCS, 3): first node, place there, number of nodes; `together` (nx, MOST_ARCS, MOST_ARCS): whether two
-    share a node (a < b); `votes` of the same shape, that a of the slice before and b are one,
-    times 2^NODES, and how many nodes they come from.
+    share a node (a < b); `votes` of the same shape, that a of the slice before and b are one, times 2^NODES, and how
+    many nodes they come from. `sign` (nx, ny, room) becomes that of det J.
     """
     K = kernels_at(system)
     across, at = free[0], free[1]
@@ -161,10 +204,13 @@ def survey(system, free, own, p, x, y, size, state, arc, traced, count, first, t
                     b = arc[i, j, d]
                     if b > a:
                         together[i, a, b] = True
+        p[across] = x[i]
+        _indices(K, p, at, y[:own], size[i], state[i], sign[i], W)
         if i:
-            change[across] = x[i] - x[i - 1]
-            p[across] = x[i - 1]
-            _vote(K, p, y[:own], change, at, state[i - 1], arc[i - 1], state[i], arc[i], before, branches, votes[i], W)
+            _connect(
+                K, p, x[i - 1], x[i], free, y[:own], state[i - 1], arc[i - 1], sign[i - 1], state[i], arc[i], sign[i],
+                before, branches, votes[i], asked, change, W,
+            )  # fmt: skip
         before = branches
 
 

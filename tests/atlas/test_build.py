@@ -1,43 +1,74 @@
-"""Building: opened when finished, refused when another, replaced only on request, never half-written."""
+"""An atlas is built once, opened when finished, refused when another, replaced only on request, never half-written."""
 
 from __future__ import annotations
 
-import dataclasses
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
 
 import h5py
 import numpy as np
 import pytest
 
 import bifur
-from bifur.atlas import tile
+from bifur.atlas import disk, driver, layout, parts, schema, tile
 from bifur.atlas.build import build_atlas
-from tests.atlas import synthetic
+from tests.atlas import builds, synthetic
+
+SMALL = ((layout, "WIDTH", 8), (layout, "HEIGHT", 16), (schema, "TILE", 8))
 
 
 @pytest.fixture
-def computed(monkeypatch):
-    """`compute_plane` from closed forms; the list of planes it was asked for."""
+def small(monkeypatch):
+    """Tiles of 8 by 16 nodes."""
+    for place in SMALL:
+        monkeypatch.setattr(*place)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The arrays of an undisturbed build in small tiles by one thread."""
+    path = tmp_path_factory.mktemp("whole") / "atlas.h5"
+    with pytest.MonkeyPatch.context() as patch:
+        for place in SMALL:
+            patch.setattr(*place)
+        builds.build(path, threads=1)
+    return builds.arrays(path)
+
+
+def fails_at(monkeypatch, names):
+    """Tiles of these names fail; how often each was asked for."""
     asked = []
+    real = tile.compute_tile
 
-    def compute_plane(about, progress=None):
-        asked.append(about.name)
-        progress(1, 2, "half")
-        return synthetic.plane_data(about)
+    def compute(plane, one):
+        asked.append((plane.name, one.place))
+        if (plane.name, one.place) in names:
+            raise ArithmeticError("it does not work out")
+        return real(plane, one)
 
-    monkeypatch.setattr(tile, "compute_plane", compute_plane)
+    monkeypatch.setattr(driver, "compute_tile", compute)
     return asked
 
 
-def test_built_then_opened(tmp_path, computed):
+# ---- what is at the path -------------------------------------------------------------------
+
+
+def test_built_then_opened(tmp_path, monkeypatch):
     path = tmp_path / "atlas.h5"
+    asked = fails_at(monkeypatch, ())
     for _ in range(2):
         with build_atlas(synthetic.spec(), path) as atlas:
             assert atlas["l2"].at(sigma2=0.5, rho=0.01).completeness == "proved"
-    assert computed == ["l2"]
+            assert atlas.finished
+    assert asked == [("l2", (0, 0))]
     assert [entry.name for entry in tmp_path.iterdir()] == ["atlas.h5"]
 
 
-def test_from_text_and_from_a_file(tmp_path, computed):
+def test_from_text_and_from_a_file(tmp_path):
     spec = synthetic.spec()
     (tmp_path / "atlas.toml").write_text(spec.to_toml())
     for source, name in ((spec.to_toml(), "a.h5"), (tmp_path / "atlas.toml", "b.h5")):
@@ -45,7 +76,7 @@ def test_from_text_and_from_a_file(tmp_path, computed):
             assert atlas.spec_digest == spec.digest
 
 
-def test_another_spec_is_refused_and_named(tmp_path, computed):
+def test_another_spec_is_refused_and_named(tmp_path):
     path = tmp_path / "atlas.h5"
     build_atlas(synthetic.spec(), path).close()
     before = path.read_bytes()
@@ -93,7 +124,7 @@ def test_a_computed_atlas_says_what_the_solver_says(tmp_path):
 
 
 @pytest.mark.parametrize("restart", [False, True])
-def test_what_is_no_atlas_is_left_alone(tmp_path, computed, restart):
+def test_what_is_no_atlas_is_left_alone(tmp_path, restart):
     path = tmp_path / "notes.txt"
     path.write_text("precious")
     with pytest.raises(ValueError, match="no atlas, so it is left alone"):
@@ -106,10 +137,9 @@ def test_what_is_no_atlas_is_left_alone(tmp_path, computed, restart):
         build_atlas(synthetic.spec(), other, restart=restart)
     with h5py.File(other) as file:
         assert file["x"][()] == 1
-    assert computed == []
 
 
-def test_a_damaged_atlas_is_replaced_only_on_request(tmp_path, computed):
+def test_a_damaged_atlas_is_replaced_only_on_request(tmp_path):
     path = tmp_path / "atlas.h5"
     build_atlas(synthetic.spec(), path).close()
     path.write_bytes(path.read_bytes()[:5000])
@@ -119,47 +149,310 @@ def test_a_damaged_atlas_is_replaced_only_on_request(tmp_path, computed):
         assert atlas.planes == ["l2"]
 
 
-@pytest.mark.parametrize("error", [RuntimeError("power cut"), KeyboardInterrupt()])
-def test_a_failure_in_the_middle_leaves_nothing(tmp_path, monkeypatch, error):
-    """Two planes, the second fails: no file where there was none, the old one where there was one."""
-    first = synthetic.plane_spec()
-    spec = bifur.AtlasSpec("two", (first, dataclasses.replace(first, name="second")))
-
-    def compute_plane(about, progress=None):
-        if about.name == "second":
-            raise error
-        return synthetic.plane_data(about)
-
-    monkeypatch.setattr(tile, "compute_plane", compute_plane)
-    path = tmp_path / "atlas.h5"
-    with pytest.raises(type(error)):
-        build_atlas(spec, path)
-    assert list(tmp_path.iterdir()) == []
-    build_atlas(bifur.AtlasSpec("one", (first,)), path).close()
-    before = path.read_bytes()
-    with pytest.raises(type(error)):
-        build_atlas(spec, path, restart=True)
-    assert path.read_bytes() == before
-    assert [entry.name for entry in tmp_path.iterdir()] == ["atlas.h5"]
-
-
-def test_the_folder_is_looked_at_before_computing(tmp_path, computed):
+def test_the_folder_is_looked_at_before_computing(tmp_path, monkeypatch):
+    asked = fails_at(monkeypatch, ())
     with pytest.raises(ValueError, match="there is no folder"):
         build_atlas(synthetic.spec(), tmp_path / "nowhere" / "atlas.h5")
     with pytest.raises(ValueError, match="this exists and is no atlas"):
         build_atlas(synthetic.spec(), tmp_path)
     with pytest.raises(ValueError, match="cannot write there"):
         build_atlas(synthetic.spec(), "/proc/atlas.h5")
-    assert computed == []
+    assert asked == []
 
 
-def test_progress_counts_the_nodes_of_all_planes(tmp_path, computed):
-    first = synthetic.plane_spec()
-    spec = bifur.AtlasSpec("two", (first, dataclasses.replace(first, name="second")))
+def test_wrong_arguments_are_named(tmp_path):
+    path = tmp_path / "a.h5"
+    for options, said in (
+        ({"threads": 0}, "`threads` must be a whole number from 1"),
+        ({"processes": True}, "`processes` must be"),
+        ({"threads": 1, "processes": 1}, "exclude each other"),
+        ({"shard": (2, 2)}, r"`shard` must be \(i, N\)"),
+        ({"shard": (0, 2), "restart": True}, "`restart` and `shard` exclude each other"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            build_atlas(synthetic.spec(), path, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- tiles ---------------------------------------------------------------------------------
+
+
+def test_tiles_change_nothing(tmp_path, small, whole):
+    """Arrays of one tile and of many: identities and regions are joined, values differ by rounding at most."""
+    many = tmp_path / "many.h5"
+    builds.build(many)
+    builds.assert_equal(many, whole)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout, "WIDTH", 64)
+        patch.setattr(layout, "HEIGHT", 1024)
+        one = tmp_path / "one.h5"
+        builds.build(one)
+    with bifur.open_atlas(one) as a, bifur.open_atlas(many) as b:
+        for name in a.planes:
+            assert a[name].regions == b[name].regions
+            assert a[name].ledger == b[name].ledger == ()
+            for key in a[name].maps:
+                x, y = a[name].map(key), b[name].map(key)
+                if x.dtype.kind != "f":
+                    np.testing.assert_array_equal(x, y, err_msg=key)
+                elif key not in ("residual", "radius"):
+                    np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12, err_msg=key)
+
+
+def test_a_cusp_is_cut_away_from_its_wedge(tmp_path, small):
+    """x' = mu + lam x - x^3: two sheets meet left of the wedge, a third lies in it; the ledger says so."""
+    text = """
+[[plane]]
+name = "cusp"
+system = "data/systems/cusp.py"
+x = {parameter = "mu", span = [-1, 1], points = 40}
+y = {parameter = "lam", span = [-1, 1], points = 41}
+"""
+    with build_atlas(text, tmp_path / "a.h5") as atlas:
+        plane = atlas["cusp"]
+        sheet, state = plane.map("sheet"), plane.map("state")[..., 0]
+        mu, lam = np.meshgrid(plane.x, plane.y)
+        inside = 4 * lam**3 > 27 * mu**2
+        assert sheet.max() == 2
+        np.testing.assert_array_equal((sheet >= 0).sum(axis=-1), np.where(inside, 3, 1))
+        middle = [int(np.median(sheet[iy, ix][np.argsort(state[iy, ix])][1])) for iy, ix in np.argwhere(inside)]
+        assert set(middle) == {2}
+        # neighbours in the wedge: a sheet goes on where it is
+        for k in range(3):
+            x = np.where(sheet == k, state, 0.0).sum(axis=-1)
+            both = inside[:, :-1] & inside[:, 1:]
+            assert np.abs(np.diff(x, axis=1))[both].max() < 0.6
+        assert [entry.code for entry in plane.ledger] == ["cut"]
+
+
+def test_progress_counts_the_nodes_of_all_planes(tmp_path, small):
     told = []
-    build_atlas(spec, tmp_path / "a.h5", progress=lambda *args: told.append(args)).close()
+    builds.build(tmp_path / "a.h5", progress=lambda *args: told.append(args))
     done = [entry[0] for entry in told]
+    nodes = 40 * 50 + 33 * 20
     assert done == sorted(done)
-    assert {entry[1] for entry in told} == {2 * 153}
-    assert done[-1] == 2 * 153
-    assert (76, 306, "half") in told
+    assert {entry[1] for entry in told} == {nodes + nodes // 8}
+    assert done[-1] == nodes + nodes // 8
+    assert any(message == "phinet: packing" for _, _, message in told)
+
+
+# ---- stops ---------------------------------------------------------------------------------
+
+
+def test_a_failing_tile_is_recorded_and_the_rest_goes_on(tmp_path, small, whole, monkeypatch):
+    path = tmp_path / "atlas.h5"
+    bad = ("phinet", (1, 2))
+    told = []
+    with monkeypatch.context() as patch:
+        asked = fails_at(patch, {bad})
+        with pytest.raises(ValueError, match=r'1 of 30 tiles failed.*"phinet", tile from \[y, x\] = \[16, 16\]: Arith'):
+            builds.build(path, on_failure=told.append)
+        assert len(asked) == 30
+        assert [failure.reason for failure in told] == ["ArithmeticError: it does not work out"]
+        asked.clear()
+        with pytest.raises(ValueError, match=r"`retry` computes them again"):
+            builds.build(path)  # nothing is left to do, and it says so again
+        assert asked == []
+        with pytest.raises(ValueError, match="1 of 30 tiles failed"):
+            builds.build(path, retry=True)
+        assert asked == [bad]
+    assert not path.exists()
+    with bifur.open_atlas(path) as atlas:
+        assert atlas.tiles == (29, 30)
+        plane = atlas["phinet"]
+        missing = plane.map("completeness") == -1
+        assert missing.sum() == 8 * 16
+        assert missing[16:32, 16:24].all()
+        assert [entry.code for entry in plane.ledger] == ["missing", "failed"]
+        assert plane.at(sigma2=0.7, rho=1e-2).completeness in ("proved", None)
+    with bifur.pack_atlas(path, partial=True) as atlas:
+        assert atlas.tiles == (29, 30)
+    assert path.exists()
+    builds.build(path, retry=True)
+    builds.assert_equal(path, whole)
+    assert builds.computed_again(path) == 0
+    assert [entry.name for entry in tmp_path.iterdir()] == ["atlas.h5"]
+
+
+def test_fail_fast_stops_at_the_first(tmp_path, small, monkeypatch):
+    path = tmp_path / "atlas.h5"
+    asked = fails_at(monkeypatch, {("phinet", (0, 0))})
+    with pytest.raises(ValueError, match="does not work out; the finished tiles are kept"):
+        builds.build(path, fail_fast=True, threads=1)
+    assert len(asked) < 10
+
+
+def test_another_spec_does_not_go_on(tmp_path, small, monkeypatch):
+    path = tmp_path / "atlas.h5"
+    with monkeypatch.context() as patch:
+        fails_at(patch, {("l2", (0, 0))})
+        with pytest.raises(ValueError, match="failed"):
+            builds.build(path)
+    other = builds.SPEC.replace("points = 33", "points = 34")
+    with pytest.raises(
+        ValueError, match=r'unfinished build of another spec.*plane "l2", x.points: 33 -> 34.*`restart`'
+    ):
+        build_atlas(other, path)
+    with build_atlas(other, path, restart=True) as atlas:
+        assert atlas["l2"].shape == (20, 34)
+
+
+def test_two_builds_of_one_file(tmp_path, small):
+    path = tmp_path / "atlas.h5"
+    with parts.locked(path), pytest.raises(ValueError, match="is building this atlas"):
+        builds.build(path)
+    with parts.locked(path, (0, 2)), pytest.raises(ValueError, match="is building this atlas"):
+        builds.build(path)
+    with parts.locked(path, (0, 2)), pytest.raises(ValueError, match="is building this atlas"):
+        builds.build(path, shard=(0, 2))
+    builds.build(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["atlas.h5"]
+
+
+def test_what_is_no_whole_tile_is_computed_again(tmp_path, small, whole, monkeypatch):
+    """A tile cut off, as a file system may leave it, another's tile, and a manifest of nonsense."""
+    path = tmp_path / "atlas.h5"
+    with monkeypatch.context() as patch:
+        fails_at(patch, {("l2", (0, 0))})
+        with pytest.raises(ValueError, match="failed"):
+            builds.build(path)
+    folder = parts.folder_of(path)
+    one, other, manifest = folder / "00-0000-0000.h5", folder / "00-0001-0001.h5", folder / "builder-0-of-1.json"
+    one.write_bytes(one.read_bytes()[:-500])
+    with h5py.File(other, "r+") as file:
+        file.attrs["spec_sha256"] = "0" * 64
+    manifest.write_text("[")
+    (folder / ".00-0000-0001.h5.12345678.part").write_text("left")
+    builds.build(path, retry=True)
+    builds.assert_equal(path, whole)
+
+
+# ---- disks that refuse ---------------------------------------------------------------------
+
+
+class FullDisk:
+    """Lets the k-th write and all later ones fail; counts them."""
+
+    def __init__(self, monkeypatch, fails_from=None, code=errno.ENOSPC, once=False):
+        self.count, real = 0, disk.write
+
+        def write(file, data):
+            self.count += 1
+            due = fails_from is not None and (self.count == fails_from if once else self.count >= fails_from)
+            if due:
+                real(file, data[: len(data) // 2])
+                raise OSError(code, os.strerror(code))
+            real(file, data)
+
+        monkeypatch.setattr(disk, "write", write)
+
+
+def refused_at(path, whole, k, code, once):
+    """A build whose k-th write fails ends in one sentence, and goes on when the disk takes files again."""
+    with pytest.MonkeyPatch.context() as patch:
+        FullDisk(patch, k, code, once)
+        with pytest.raises(ValueError, match=r"cannot write there: (No space left on device|Input/output error)"):
+            builds.build(path, threads=2)
+    assert not path.exists()
+    builds.build(path, threads=2)
+    builds.assert_equal(path, whole)
+    assert builds.computed_again(path) == 0
+    path.unlink()
+
+
+def writes_of(path):
+    with pytest.MonkeyPatch.context() as patch:
+        count = FullDisk(patch)
+        builds.build(path, threads=2)
+    path.unlink()
+    return count.count
+
+
+def test_a_full_disk_costs_nothing_that_is_finished(tmp_path, small, whole):
+    path = tmp_path / "atlas.h5"
+    total = writes_of(path)
+    rng = np.random.default_rng(1)
+    for k in {1, 2, total // 2, *rng.integers(1, total // 2, 8).tolist()}:
+        refused_at(path, whole, int(k), errno.ENOSPC, once=False)
+
+
+@pytest.mark.long
+def test_every_write_may_fail(tmp_path, small, whole):
+    path = tmp_path / "atlas.h5"
+    total = writes_of(path)
+    failed = 0
+    for k in range(1, total - 40):
+        refused_at(path, whole, k, (errno.ENOSPC, errno.EIO)[k % 2], once=False)
+        failed += 1
+    print(f"{failed} of {total} writes of a build of 30 tiles failed, packing included: each build went on afterwards")
+
+
+@pytest.mark.parametrize("name", ["settle", "sync_names"])
+def test_a_disk_that_does_not_settle(tmp_path, small, whole, name):
+    path = tmp_path / "atlas.h5"
+    with pytest.MonkeyPatch.context() as patch:
+
+        def refuse(_file):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        patch.setattr(disk, name, refuse)
+        with pytest.raises(ValueError, match="cannot write there: Input/output error"):
+            builds.build(path)
+    builds.build(path)
+    builds.assert_equal(path, whole)
+
+
+# ---- watching ------------------------------------------------------------------------------
+
+
+def test_an_unfinished_build_is_read_from_another_process(tmp_path, monkeypatch):
+    path = tmp_path / "atlas.h5"
+    spec = builds.SPEC.replace("points = 33", "points = 130")
+    with monkeypatch.context() as patch:
+        fails_at(patch, {("l2", (0, 1))})
+        with pytest.raises(ValueError, match="1 of 4"):
+            build_atlas(spec, path)
+    found = bifur.build_status(path)
+    assert (found.finished, found.tiles, len(found.failures)) == (3, 4, 1)
+    assert [(plane.name, plane.finished, plane.tiles) for plane in found.planes] == [("phinet", 1, 1), ("l2", 2, 3)]
+    assert found.working == ()
+
+    def told(command):
+        done = subprocess.run(
+            [sys.executable, "-m", "bifur", command, str(path)], capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    assert "unfinished: 3 of 4 tiles are there" in told("info")
+    assert "3 of 4 tiles, 1 failed; nobody is at work" in told("status")
+    with bifur.open_atlas(path) as atlas:
+        assert not atlas.is_stale
+        first = atlas["phinet"].map("n_equilibria")
+        assert (first > 0).all()
+        assert ((atlas["l2"].map("region") == -1).sum(axis=0) == 20).sum() == 64
+        build_atlas(spec, path, retry=True).close()
+        assert atlas.is_stale
+    with bifur.open_atlas(path) as atlas:
+        assert atlas.finished
+        np.testing.assert_array_equal(atlas["phinet"].map("n_equilibria"), first)
+    assert told("status").endswith("finished\n")
+    with pytest.raises(ValueError, match="no unfinished build"):
+        bifur.build_status(path)
+
+
+def test_clocks_that_jump_do_not_matter(tmp_path, small, monkeypatch):
+    """Rates come from a clock that runs on; a wall clock that goes back ten years changes nothing."""
+    path = tmp_path / "atlas.h5"
+    real, calls = time.time, []
+
+    def jumping():
+        calls.append(0)
+        return real() - 3e8 * (len(calls) % 2)
+
+    monkeypatch.setattr(time, "time", jumping)
+    told = []
+    builds.build(path, progress=lambda *args: told.append(args[0]), keep_parts=True)
+    assert told == sorted(told)
+    manifest = json.loads((parts.folder_of(path) / "builder-0-of-1.json").read_text())
+    assert 0 <= manifest["seconds"] < 100
+    assert manifest["done"] == 30
