@@ -893,9 +893,10 @@ def a_link_to_itself(path, secret):
 
 
 @attack
-def a_link_to_the_secret(path, secret):
+def a_link_to_a_file_of_another_kind(path, secret):
+    path.with_name("other.txt").write_text("no atlas\n" * 100)
     path.unlink()
-    path.symlink_to(secret)
+    path.symlink_to("other.txt")
 
 
 @attack
