@@ -39,8 +39,10 @@ IN_MEMORY = 2**29  # bytes of shards from which on a look at an unfinished build
 LOCAL = ("region", "curve_distance")  # maps of a node that a shard holds not, or with numbers of its own
 
 
-def write_packed(target: Any, begun: Parts, progress: Callable[[int, int, str], None] | None = None) -> None:
-    """Pack what is there into an open file."""
+def write_packed(
+    target: Any, begun: Parts, progress: Callable[[int, int, str], None] | None = None, unfinished: bool = False
+) -> None:
+    """Pack what is there into an open file, which says of itself if it is a look at an `unfinished` build."""
     there, failed = begun.finished(), begun.failed()
     complete = len(there) == len(begun.jobs)
     nodes = sum(job.tile.nodes for job in begun.jobs)
@@ -60,8 +62,9 @@ def write_packed(target: Any, begun: Parts, progress: Callable[[int, int, str], 
             LedgerEntry(f"tile from [y, x] = {list(cause.first)}", "build", "failed", cause.reason) for cause in causes
         ]
 
-    told = {} if complete else {"unfinished": schema.to_json({"tiles": len(begun.jobs), "finished": len(there)})}
-    with atlas_file(target, begun.spec, **told) as file:
+    told = schema.to_json({"tiles": len(begun.jobs), "finished": len(there)})
+    mark = {"unfinished": told} if unfinished or not complete else {}
+    with atlas_file(target, begun.spec, **mark) as file:
         pack_planes(file, begun.spec, begun.shards_of, os.cpu_count() or 1, report, missing)
 
 
@@ -72,7 +75,7 @@ def look_into(path: Path) -> h5py.File:
         guard.opened(shard).close()
     size = sum(shard.stat().st_size for shard in begun.folder.glob("[0-9]*.h5"))
     target = io.BytesIO() if size < IN_MEMORY else tempfile.TemporaryFile()  # noqa: SIM115  the atlas closes it
-    write_packed(target, begun)
+    write_packed(target, begun, unfinished=True)
     return h5py.File(target, "r")
 
 

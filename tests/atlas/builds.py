@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 
 import bifur
+from bifur.atlas.spec import PlaneSpec
+
+ROOT = Path(__file__).parents[2]
 
 SPEC = """
 title = "small"
@@ -63,3 +68,17 @@ def computed_again(path: Path) -> int:
 def build(path: Path, **options: object) -> None:
     """The small atlas at `path`."""
     bifur.build_atlas(SPEC, path, **options).close()  # type: ignore[arg-type]
+
+
+def computed(plane: PlaneSpec, threads: int | None = None) -> SimpleNamespace:
+    """An atlas of this plane alone, built and read back: `maps` as arrays, curves, regions, ledger and the rest."""
+    with TemporaryDirectory() as folder:
+        spec = bifur.AtlasSpec("", (plane,))
+        with bifur.build_atlas(spec, Path(folder) / "plane.h5", threads=threads) as atlas:
+            found = atlas[plane.name]
+            names = ("curves", "special_points", "on", "slices", "regions", "ledger", "stats", "x", "y", "free")
+            return SimpleNamespace(
+                maps={name: found.map(name) for name in found.maps},
+                system=plane.system,
+                **{name: getattr(found, name) for name in names},
+            )

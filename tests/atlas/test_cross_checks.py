@@ -10,6 +10,7 @@ from bifur.atlas import cross_checks, plane, tile
 from bifur.atlas.spec import Axis, PlaneSpec
 from bifur.continuation import slices
 from bifur.kernels import count, nodes, proof, prune, roots, verify
+from tests.atlas import builds
 from tests.known.families import system
 
 BOTH = {"parity", "indices", "continuity", "curves"}
@@ -21,10 +22,12 @@ def computed(name, x, y, **more):
 
 def checked(spec, change=lambda maps: None):
     """{name: Check} of a computed plane, changed before it is checked."""
-    data = tile.compute_plane(spec)
+    data = builds.computed(spec)
     maps = {name: np.array(values) for name, values in data.maps.items()}
     change(maps)
-    found = cross_checks.cross_checks(data.system, tile._parameters(spec), maps, data.curves, data.free)
+    found = cross_checks.cross_checks(
+        data.system, tile.parameters_of(spec, data.x, data.y), maps, data.curves, data.free
+    )
     return {check.name: check for check in found}
 
 
@@ -61,7 +64,7 @@ def test_an_equilibrium_that_leaves_over_a_bound_is_no_fault():
         bounds={"x": (-1, 1)},
     )
     spec = PlaneSpec(name="p", system=s, x=Axis("b", (0.0, 1.0), 4), y=Axis("a", (0.0, 2.0), 12))
-    data = tile.compute_plane(spec)
+    data = builds.computed(spec)
     assert set(np.unique(data.maps["n_equilibria"])) == {0, 1}
     assert not [entry for entry in data.ledger if entry.stage == "cross-check"]
 

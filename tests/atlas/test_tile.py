@@ -8,7 +8,7 @@ import pytest
 import bifur
 from bifur.atlas.plane import COMPLETENESS, KINDS
 from bifur.atlas.spec import Axis, PlaneSpec, SliceSpec
-from bifur.atlas.tile import compute_plane
+from tests.atlas.builds import computed
 from tests.known import ssl
 from tests.known.families import system
 
@@ -24,13 +24,13 @@ def spec(name="l2", nx=24, ny=32, x=("sigma2", (0.0, 2.0)), y=("rho", (1e-3, 1.0
 @pytest.fixture(scope="module")
 def l2():
     plane = spec(slices=(SliceSpec("rho", {"sigma2": (0.5,)}),))
-    return plane, compute_plane(plane)
+    return plane, computed(plane)
 
 
 @pytest.fixture(scope="module")
 def phinet():
     plane = spec("phinet", y=("rho", (1e-5, 1.0)), nx=32, ny=48)
-    return plane, compute_plane(plane)
+    return plane, computed(plane)
 
 
 def closed_forms(data):
@@ -143,7 +143,7 @@ def test_spectra_are_those_of_numpy(phinet):
 
 def test_a_node_on_a_fold_is_not_called_proved_wrongly():
     """l2 at (sigma2, rho) = (0, 1/4) and (1, 1/8): double equilibria exactly at nodes."""
-    data = compute_plane(spec(x=("sigma2", (0.0, 1.0)), y=("rho", (0.125, 0.25)), nx=2, ny=2, scale="linear"))
+    data = computed(spec(x=("sigma2", (0.0, 1.0)), y=("rho", (0.125, 0.25)), nx=2, ny=2, scale="linear"))
     completeness = data.maps["completeness"]
     assert completeness[1, 0] != PROVED
     assert completeness[0, 1] != PROVED
@@ -157,7 +157,7 @@ def test_a_node_on_a_fold_is_not_called_proved_wrongly():
 
 def test_a_plane_without_decay_is_told_as_it_is():
     """Its lowest row is rho = 0, where equilibria are not isolated."""
-    data = compute_plane(spec("phinet", y=("rho", (0.0, 0.2)), scale="linear", nx=6, ny=9))
+    data = computed(spec("phinet", y=("rho", (0.0, 0.2)), scale="linear", nx=6, ny=9))
     assert np.all(data.maps["completeness"][0] != PROVED)
     assert np.all(data.maps["completeness"][1:] == PROVED)
     assert any(entry.stage == "count" for entry in data.ledger)
@@ -174,7 +174,7 @@ def test_a_system_that_is_not_polynomial():
         y=Axis("q", (0.05, 1.2), 24),
         maps=("relaxation_rate",),
     )
-    data = compute_plane(plane)
+    data = computed(plane)
     branch_point = np.isclose(data.y, 0.6, atol=1e-12)  # two equilibria are one there
     assert branch_point.sum() == 1
     assert np.all(data.maps["completeness"][~branch_point] == PROVED)
@@ -193,8 +193,8 @@ def test_a_system_that_is_not_polynomial():
 
 def test_the_order_of_the_axes_is_free():
     """rho along x and sigma2 along y: the same plane, transposed."""
-    one = compute_plane(spec(nx=8, ny=12))
-    two = compute_plane(
+    one = computed(spec(nx=8, ny=12))
+    two = computed(
         PlaneSpec(
             name="l2", system=system("l2"), x=Axis("rho", (1e-3, 1.0), 12, "log"), y=Axis("sigma2", (0.0, 2.0), 8)
         )
@@ -204,17 +204,8 @@ def test_the_order_of_the_axes_is_free():
     np.testing.assert_allclose(two.maps["curve_distance"], one.maps["curve_distance"].T, atol=2e-4)
 
 
-def test_progress_goes_from_nothing_to_done():
-    told = []
-    compute_plane(spec(nx=8, ny=8), progress=lambda done, total, message: told.append((done, total, message)))
-    done = [entry[0] for entry in told]
-    assert done == sorted(done)
-    assert told[-1][0] == told[-1][1]
-    assert told[-1][2] == "done"
-
-
 def test_threads_change_nothing():
-    one, two = (compute_plane(spec("phinet", y=("rho", (1e-4, 1.0)), nx=20, ny=16), threads=n) for n in (1, 2))
+    one, two = (computed(spec("phinet", y=("rho", (1e-4, 1.0)), nx=20, ny=16), threads=n) for n in (1, 2))
     for name, values in one.maps.items():
         np.testing.assert_array_equal(values, two.maps[name])
     for a, b in zip(one.curves, two.curves, strict=True):
