@@ -222,7 +222,7 @@ def _pack(begun: Parts, progress: Progress | None, keep_parts: bool) -> None:
         write_packed(target, begun, progress)
     remember(begun.path)
     if not keep_parts:
-        begun.remove()
+        parts.remove(begun.path)
 
 
 def _look_at(spec: AtlasSpec, path: Path, restart: bool) -> Atlas | None:
@@ -263,7 +263,7 @@ def _tidy(path: Path) -> None:
     if parts.folder_of(path).is_dir():
         try:
             with parts.locked(path):
-                Parts(path, AtlasSpec("", ())).remove()
+                parts.remove(path)
         except (parts.BusyError, disk.DiskError):
             pass
 

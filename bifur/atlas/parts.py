@@ -134,12 +134,14 @@ class Parts:
             with disk.said_of(path):
                 path.unlink(missing_ok=True)
 
-    def remove(self) -> None:
-        """The whole folder: the atlas is packed, or is computed anew."""
-        with disk.said_of(self.folder):
-            # the spec first: what is left of a removal that is cut short is then no unfinished build
-            (self.folder / SPEC).unlink(missing_ok=True)
-            shutil.rmtree(self.folder)
+
+def remove(path: Path) -> None:
+    """The whole folder of a build: the atlas is packed."""
+    folder = folder_of(path)
+    with disk.said_of(folder):
+        # the spec first: what is left of a removal that is cut short is then no unfinished build
+        (folder / SPEC).unlink(missing_ok=True)
+        shutil.rmtree(folder)
 
 
 def folder_of(path: Path) -> Path:
