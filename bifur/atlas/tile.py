@@ -25,7 +25,7 @@ from bifur.continuation.equilibria import state_bounds
 from bifur.continuation.results import collapsed
 from bifur.continuation.settings import Settings
 from bifur.continuation.sheets import Arcs, identities
-from bifur.continuation.slices import Solved, Sweep, in_slots, stats_of
+from bifur.continuation.slices import Solved, Survey, Sweep, in_slots, stats_of
 from bifur.kernels import engine, step
 from bifur.kernels.verify import verify
 
@@ -124,9 +124,9 @@ def compute_tile(plane: PlaneSpec, tile: Tile) -> TileData:
         Settings(scale=plane.y.scale),
     )  # fmt: skip
     solved = sweep.solve()
-    arcs = sweep.survey(solved, slice(left, None), tile.ny)
+    survey = sweep.survey(solved)
     parameters = parameters_of(plane, x, y)
-    maps, followed = _node_maps(system, parameters, sweep, solved)
+    maps, followed = _node_maps(system, parameters, survey, solved)
     _enclose_exactly(system, parameters, maps)
     alone = _verdicts(maps, followed)
     checks, changes, compared = node_checks(system, parameters, maps, _pairs(plane, tile, left))
@@ -143,7 +143,7 @@ def compute_tile(plane: PlaneSpec, tile: Tile) -> TileData:
         maps=mine,
         notes=TileNotes(
             tile=tile,
-            arcs=arcs,
+            arcs=survey.arcs(solved, left, tile.ny),
             pieces=pieces,
             edges=edges_of(mine["region"]),
             folds=Folds(
@@ -194,13 +194,13 @@ def _pairs(plane: PlaneSpec, tile: Tile, left: int) -> Pairs:
 
 
 def _node_maps(
-    system: System, parameters: NDArray[np.float64], sweep: Sweep, solved: Solved
+    system: System, parameters: NDArray[np.float64], survey: Survey, solved: Solved
 ) -> tuple[Maps, NDArray[np.bool_]]:
     """What is known and proved of every equilibrium, `doubt` of every node, 0 where all is proved.
 
     And whether a traced branch passes each equilibrium.
     """
-    found = identities({(0, 0): sweep.survey(solved)}, {(0, 0): (0, 0)})
+    found = identities({(0, 0): survey.arcs(solved)}, {(0, 0): (0, 0)})
     seat, slots = in_slots(solved, found)
     arc = np.ascontiguousarray(solved.arc.swapaxes(0, 1))
     sheet = np.full(arc.shape, -1, np.int16)

@@ -180,6 +180,46 @@ class Solved(NamedTuple):
     info: NDArray[np.int64]
 
 
+class Survey(NamedTuple):
+    """Of the arcs of each slice: `number` (nx,) of them, `first` node, place there and number of nodes (nx, arcs, 3).
+
+    `together` (nx, arcs, arcs): whether two share a node; `votes` of the same shape, that one of the slice before and
+    one of this are one (see `kernels.sheets`).
+    """
+
+    number: NDArray[np.int64]
+    first: NDArray[np.int64]
+    together: NDArray[np.bool_]
+    votes: NDArray[np.int64]
+
+    def arcs(self, solved: Solved, left: int = 0, rows: int | None = None) -> Arcs:
+        """What a tile of the first `rows` rows tells, without the column `left` of it and the row above."""
+        nx, ny, *_ = solved.state.shape
+        own = ny if rows is None else rows
+        line = self.first[left:, :, 0]
+        mine = np.argwhere((line >= 0) & (line < own))
+        i, a = mine.T
+        first = self.first[i + left, a]
+        v = np.argwhere(self.votes[left:])
+
+        def members(index: tuple[Any, ...]) -> Members:
+            return Members(solved.state[index], solved.arc[index])
+
+        return Arcs(
+            shape=(own, nx - left),
+            count=self.number[left:],
+            arc=mine,
+            first=first[:, [0, 2]],
+            state=solved.state[i + left, first[:, 0], first[:, 1]],
+            together=np.argwhere(self.together[left:]),
+            votes=np.column_stack([v, self.votes[left:][tuple(v.T)]]),
+            before=members((left - 1, slice(own)) if left else (0, slice(0))),
+            after=members((nx - 1, slice(own))),
+            above=members((slice(left, None), own) if own < ny else (slice(0), 0)),
+            below=members((slice(left, None), 0)),
+        )
+
+
 class Sweep:
     def __init__(
         self,
@@ -291,47 +331,21 @@ class Sweep:
             info=sum((z.info for z in slices), np.zeros(5, np.int64)),
         )
 
-    def survey(self, solved: Solved, columns: slice = slice(None), rows: int | None = None) -> Arcs:
-        """Number the arcs (in `solved.arc`), and what is known of those in these columns and the first `rows` rows.
-
-        A column before them and a row above belong to the neighbours.
-        """
-        nx, ny, _, n = solved.state.shape
-        own = ny if rows is None else rows
-        count, number = np.zeros(nx, np.int64), np.zeros(sweep.MAX_ARCS, np.int64)
-        first = np.full((nx, sheets.MOST_ARCS, 3), -1, np.int64)
-        together = np.zeros((nx, sheets.MOST_ARCS, sheets.MOST_ARCS), bool)
-        votes = np.zeros(together.shape, np.int64)
-        traced = np.zeros(solved.arc.shape, bool)
-        work = step.make_work(n, len(self.p))
-        sheets.survey(
-            self.addresses, np.array([self.across, self.at]), own, self.p.copy(), self.x, self.y, solved.size,
-            solved.state, solved.arc, traced, count, first, together, votes, number, np.zeros(solved.arc.shape),
-            np.zeros(sheets.MOST_ARCS, bool), np.zeros(len(self.p)), work,
-        )  # fmt: skip
-        solved.traced[:] = traced
-        begin = columns.indices(nx)[0]
-        mine = np.argwhere(first[columns, :, 0] >= 0)
-        i, a = mine.T
-        line = first[i + begin, a]
-
-        def members(index: tuple[Any, ...]) -> Members:
-            return Members(solved.state[index], solved.arc[index])
-
-        v = np.argwhere(votes[columns])
-        return Arcs(
-            shape=(own, nx - begin),
-            count=count[columns],
-            arc=mine,
-            first=line[:, [0, 2]],
-            state=solved.state[i + begin, line[:, 0], line[:, 1]],
-            together=np.argwhere(together[columns]),
-            votes=np.column_stack([v, votes[columns][tuple(v.T)]]),
-            before=members((begin - 1, slice(own)) if begin else (0, slice(0))),
-            after=members((nx - 1, slice(own))),
-            above=members((columns, own) if own < ny else (slice(0), 0)),
-            below=members((columns, 0)),
+    def survey(self, solved: Solved) -> Survey:
+        """Number the arcs (in `solved.arc`), and what is known of them."""
+        nx, n = len(self.x), self.system.dimension
+        found = Survey(
+            number=np.zeros(nx, np.int64),
+            first=np.full((nx, sheets.MOST_ARCS, 3), -1, np.int64),
+            together=np.zeros((nx, sheets.MOST_ARCS, sheets.MOST_ARCS), bool),
+            votes=np.zeros((nx, sheets.MOST_ARCS, sheets.MOST_ARCS), np.int64),
         )
+        sheets.survey(
+            self.addresses, np.array([self.across, self.at]), self.p.copy(), self.x, self.y, solved.size, solved.state,
+            solved.arc, solved.traced, *found, np.zeros(sweep.MAX_ARCS, np.int64), np.zeros(solved.arc.shape),
+            np.zeros(sheets.MOST_ARCS, bool), np.zeros(len(self.p)), step.make_work(n, len(self.p)),
+        )  # fmt: skip
+        return found
 
     def _solve_one(self, x: float, y: float, code: int, state: NDArray[np.float64], singular: NDArray[np.bool_]) -> int:
         """Exact arithmetic at a node that rounding left open; what is known of it afterwards, as a number or a code."""
@@ -357,8 +371,7 @@ class Sweep:
     def sheets(self, solved: Solved) -> Sheets:
         """Identities over all slices, and the slices as images."""
         n = self.system.dimension
-        arcs = self.survey(solved)
-        found = identities({(0, 0): arcs}, {(0, 0): (0, 0)})
+        found = identities({(0, 0): self.survey(solved).arcs(solved)}, {(0, 0): (0, 0)})
         seat, slots = in_slots(solved, found)
         state, arc = (np.ascontiguousarray(part.swapaxes(0, 1)) for part in (solved.state, solved.arc))
         sheet = np.full(arc.shape, -1, np.int16)

@@ -166,23 +166,23 @@ def _renumber(size, arc, number, traced):
 
 @kernel(
     types.void(
-        INTS, INTS, I8, VECTOR, VECTOR, VECTOR, INT_MATRIX, STATES, INT_TENSOR, types.boolean[:, :, ::1], INTS,
+        INTS, INTS, VECTOR, VECTOR, VECTOR, INT_MATRIX, STATES, INT_TENSOR, types.boolean[:, :, ::1], INTS,
         types.int64[:, :, ::1], types.boolean[:, :, ::1], INT_TENSOR, INTS, TENSOR, types.boolean[::1],
         VECTOR, WORK,
     )
 )  # fmt: skip
 def survey(
-    system, free, own, p, x, y, size, state, arc, traced, count, first, together, votes, number, sign, asked, change, W
+    system, free, p, x, y, size, state, arc, traced, count, first, together, votes, number, sign, asked, change, W
 ):
     """Number the arcs of neighbouring slices, and say what is known of them.
 
-    `free` are the places of the parameters of x and y in `p`; `size` (nx, ny), `state` (nx, ny, room, n); only the
-    first `own` nodes of a slice count. `arc` (nx, ny, room) holds numbers of any size below len(number); on return
-    each slice counts from 0 in the order of the nodes, and an equilibrium that no branch passes (where `traced` is
-    False on return) has a number of its own, -1 where there are too many. `count` (nx,) numbers of each slice, `first`
-    (nx, MOST_ARCS, 3): first node, place there, number of nodes; `together` (nx, MOST_ARCS, MOST_ARCS): whether two
-    share a node (a < b); `votes` of the same shape, that a of the slice before and b are one, times 2^NODES, and how
-    many nodes they come from. `sign` (nx, ny, room) becomes that of det J.
+    `free` are the places of the parameters of x and y in `p`; `size` (nx, ny), `state` (nx, ny, room, n). `arc`
+    (nx, ny, room) holds numbers of any size below len(number); on return each slice counts from 0 in the order of the
+    nodes, and an equilibrium that no branch passes (where `traced` is False on return) has a number of its own, -1
+    where there are too many. `count` (nx,) numbers of each slice, `first` (nx, MOST_ARCS, 3): first node, place there,
+    number of nodes; `together` (nx, MOST_ARCS, MOST_ARCS): whether two share a node (a < b); `votes` of the same
+    shape, that a of the slice before and b are one, times 2^NODES, and how many nodes they come from. `sign`
+    (nx, ny, room) becomes that of det J.
     """
     K = kernels_at(system)
     across, at = free[0], free[1]
@@ -192,7 +192,7 @@ def survey(
         for a in range(count[i]):
             first[i, a, 0] = -1
             first[i, a, 2] = 0
-        for j in range(own):
+        for j in range(len(y)):
             for c in range(size[i, j]):
                 a = arc[i, j, c]
                 if a < 0:
@@ -205,10 +205,10 @@ def survey(
                     if b > a:
                         together[i, a, b] = True
         p[across] = x[i]
-        _indices(K, p, at, y[:own], size[i], state[i], sign[i], W)
+        _indices(K, p, at, y, size[i], state[i], sign[i], W)
         if i:
             _connect(
-                K, p, x[i - 1], x[i], free, y[:own], state[i - 1], arc[i - 1], sign[i - 1], state[i], arc[i], sign[i],
+                K, p, x[i - 1], x[i], free, y, state[i - 1], arc[i - 1], sign[i - 1], state[i], arc[i], sign[i],
                 before, branches, votes[i], asked, change, W,
             )  # fmt: skip
         before = branches
