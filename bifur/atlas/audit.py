@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bifur.atlas import audit_curves, finish, schema, tile
+from bifur.atlas import audit_curves, audit_refined, finish, schema, tile
 from bifur.atlas.cross_checks import Check, cross_checks
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS
 from bifur.atlas.reader import open_atlas
@@ -150,6 +150,7 @@ class _PlaneAudit:
             ("numbers", self.numbers),
             ("sheets and regions", self.sheets),
             ("curves and diagrams", lambda: audit_curves.curves(self.plane, self.spec)),
+            ("nodes near curves", lambda: audit_refined.refined(self.plane, self.spec, self.threads)),
             ("cross-checks", self.crosses),
             ("exact arithmetic", lambda: self.exactly(sample, everything, rng)),
         ]

@@ -90,10 +90,15 @@ def build_atlas(
         begun = parts.begin(path, spec, restart, share)
         if retry:
             begun.forget_failures()
-        _compute(begun, share, engine, progress, fail_fast, on_failure)
-        if share == (0, 1):
-            _refuse_failed(begun)
-            _pack(begun, progress, keep_parts)
+        try:
+            _compute(begun, share, engine, progress, fail_fast, on_failure)
+            if share == (0, 1):
+                _refuse_failed(begun)
+                _pack(begun, progress, keep_parts)
+        except parts.Stopped:
+            raise
+        except KeyboardInterrupt:
+            raise parts.stopped(begun) from None
     return open_atlas(path)
 
 

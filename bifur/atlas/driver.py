@@ -17,19 +17,11 @@ from pathlib import Path
 from bifur.atlas import disk, shards
 from bifur.atlas import parts as parts_of
 from bifur.atlas.engines import Engine
-from bifur.atlas.parts import Failure, Job, Parts
+from bifur.atlas.parts import Failure, Job, Parts, Stopped, stopped
 from bifur.atlas.tile import compute_tile
 
 ATTEMPTS = 3  # a tile that takes its worker with it is given out so often
 TURN = 0.5  # seconds between two looks at Ctrl-C
-
-
-class Stopped(KeyboardInterrupt):
-    """Ctrl-C: what was in flight is finished, or was given up (`at_once`). The sentence says how to go on."""
-
-    def __init__(self, sentence: str, at_once: bool = False) -> None:
-        super().__init__(sentence)
-        self.at_once = at_once
 
 
 # ---- in a worker ----------------------------------------------------------------------------
@@ -130,7 +122,7 @@ def run(
                     if fail_fast:
                         raise ValueError(f"{parts.path}: {failure}; the finished tiles are kept")
         if stopping():
-            raise Stopped(_how_to_go_on(parts))
+            raise stopped(parts)
     except Stopped as stop:
         executor.shutdown(wait=not stop.at_once, cancel_futures=True)
         raise
@@ -162,8 +154,3 @@ def _graceful(running: dict[Future[str | None], Job]) -> Iterator[Callable[[], b
         yield lambda: pressed
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _how_to_go_on(parts: Parts) -> str:
-    done = len(parts.finished())
-    return f"stopped; {done} of {len(parts.jobs)} tiles are kept, and the same command goes on"

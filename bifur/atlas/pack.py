@@ -20,11 +20,14 @@ import numpy as np
 
 from bifur.atlas import compress, guard, parts, schema
 from bifur.atlas.finish import CurveDistance, Finished, finish_plane
+from bifur.atlas.hdf import group_of
 from bifur.atlas.parts import PACKING, Parts
 from bifur.atlas.plane import LedgerEntry, PlaneData
+from bifur.atlas.refine import RefinedNodes, cells_of, refine, region_of
 from bifur.atlas.shards import ARC, Shard
 from bifur.atlas.spec import MAPS as OPTIONAL
 from bifur.atlas.store import atlas_file, write_plane
+from bifur.atlas.tables import write_refined
 from bifur.atlas.tile import fixed_values
 from bifur.continuation.sheets import Place, seats
 
@@ -64,7 +67,7 @@ def write_packed(
 
     told = schema.to_json({"tiles": len(begun.jobs), "finished": len(there)})
     mark = {"unfinished": told} if unfinished or not complete else {}
-    with atlas_file(target, begun.spec, **mark) as file:
+    with atlas_file(target, begun.spec, begun.folder / parts.SPEC, **mark) as file:
         pack_planes(file, begun.spec, begun.shards_of, os.cpu_count() or 1, report, missing)
 
 
@@ -146,10 +149,29 @@ def _pack_plane(
         with Shard(paths[place]) as shard:
             return shard.tile.nodes, list(_chunks(shard, place, finished, datasets, slots, distance))
 
-    for nodes, chunks in _in_order(pool, tile, list(notes), threads + 1):
+    for packed, chunks in _in_order(pool, tile, list(notes), threads + 1):
         for name, corner, content in chunks:
             datasets[name].id.write_direct_chunk(corner, content)
-        progress(nodes, f"{plane.name}: packing")
+        progress(packed, f"{plane.name}: packing")
+    if plane.refine and complete:
+        progress(0, f"{plane.name}: nodes near curves")
+        cells = cells_of(plane, [note.mixed for note in notes.values()], finished.curves)
+        nodes = refine(plane, cells, pool)
+        region = _region_of(plane, nodes, datasets["region"], [region.signature for region in finished.regions])
+        write_refined(group_of(file[f"planes/{plane.name}"], "refined", "refined"), plane, nodes, region)
+
+
+def _region_of(
+    plane: PlaneSpec, nodes: RefinedNodes, regions: h5py.Dataset, signatures: list[str]
+) -> NDArray[np.int16]:
+    """The regions of refined nodes, from the map of those, read row by row of cells."""
+    corner = np.minimum(nodes.place // plane.refine, [plane.y.points - 2, plane.x.points - 2])
+    corners = np.full((len(nodes.place), 4), -1, np.int16)
+    for iy in np.unique(corner[:, 0]).tolist():
+        rows, mine = regions[iy : iy + 2], np.flatnonzero(corner[:, 0] == iy)
+        ix = corner[mine, 1]
+        corners[mine] = np.stack([rows[0, ix], rows[0, ix + 1], rows[1, ix], rows[1, ix + 1]], axis=1)
+    return region_of(nodes.place, nodes.signature, corners, signatures)
 
 
 def _in_order(

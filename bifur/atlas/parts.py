@@ -45,6 +45,14 @@ class BusyError(ValueError):
     """Another process is building this atlas."""
 
 
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C: what was in flight is finished, or was given up (`at_once`). The sentence says how to go on."""
+
+    def __init__(self, sentence: str, at_once: bool = False) -> None:
+        super().__init__(sentence)
+        self.at_once = at_once
+
+
 @dataclass(frozen=True, order=True)
 class Job:
     """One tile of one plane."""
@@ -237,6 +245,12 @@ def _read_spec(path: Path) -> tuple[AtlasSpec, dict[str, str]]:
             return AtlasSpec.from_toml(file.attrs["spec"], systems=of), software
     except (OSError, KeyError) as error:
         raise ValueError(f"{folder_of(path) / SPEC}: damaged ({error}); `restart` begins anew") from None
+
+
+def stopped(parts: Parts) -> Stopped:
+    """Ctrl-C, and how to go on."""
+    done = len(parts.finished())
+    return Stopped(f"stopped; {done} of {len(parts.jobs)} tiles are kept, and the same command goes on")
 
 
 # ---- locks ----------------------------------------------------------------------------------

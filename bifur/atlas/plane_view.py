@@ -322,6 +322,14 @@ class Plane:
         worst = tables.read_numbers(group, "worst", len(where)).astype(np.float64).tolist()
         return tuple(LedgerEntry(*row) for row in zip(where, *rest, worst, strict=True))
 
+    @cached_property
+    @_guarded
+    def refined(self) -> tables.Refined | None:
+        """Nodes near curves, where the spec asks for them."""
+        if "refined" not in self._group:
+            return None
+        return tables.read_refined(hdf.inside(self._group, "refined"), self.free, self.system)
+
     @property
     def validations(self) -> list[Validation]:
         """Validation runs kept beside the atlas."""

@@ -92,7 +92,7 @@ def _write_notes(group: h5py.Group, notes: TileNotes) -> None:
         members: Members = getattr(notes.arcs, name)
         group[f"{name}.state"], group[f"{name}.arc"] = members.state, members.arc
     group["pieces.nodes"], group["pieces.first"] = notes.pieces.nodes, notes.pieces.first
-    group["changes"] = notes.changes
+    group["changes"], group["mixed"] = notes.changes, notes.mixed
     told = {
         "label": notes.pieces.label,
         "signature": notes.pieces.signature,
@@ -152,6 +152,7 @@ class Shard:
             folds=Folds(**parts["folds"]),
             changes=group["changes"][()],
             pairs=told["pairs"],
+            mixed=group["mixed"][()],
             most=told["most"],
             doubts={code: (number, (first[0], first[1])) for code, number, first in told["doubts"]},
             checks=tuple(Check(**{key: _plain(value) for key, value in check.items()}) for check in told["checks"]),

@@ -38,6 +38,7 @@ MAX_NODES = 2**26
 MAX_PLANES = 64
 MAX_SLICES = 1000
 MAX_TITLE = 1000
+REFINE = range(2, 65)
 MAX_SPEC = 2**20
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
@@ -140,6 +141,8 @@ class PlaneSpec:
         The maps to compute beside the equilibria: relaxation_rate, curve_distance, max_learning_rate, leading_state.
     slices
         Diagrams to keep whole.
+    refine
+        Steps into which a cell near a special curve is divided, 2 ... 64; 0 for none.
     title
         For people; the plane's name where empty.
     source
@@ -158,6 +161,7 @@ class PlaneSpec:
     fixed: Mapping[str, float] = field(default_factory=dict)
     maps: tuple[str, ...] = MAPS
     slices: tuple[SliceSpec, ...] = ()
+    refine: int = 0
     title: str = ""
     source: str = ""
 
@@ -172,6 +176,11 @@ class PlaneSpec:
         self._check_fixed()
         self._check_maps()
         self._check_slices()
+        if isinstance(self.refine, bool) or not isinstance(self.refine, int) or self.refine not in (0, *REFINE):
+            steps = f"from {REFINE[0]} to {REFINE[-1]}"
+            raise ValueError(
+                f"{self.place}: `refine` must be a whole number {steps}, or 0 for none, not {self.refine!r}"
+            )
         with placed(self.place):
             check_title(self.title)
         object.__setattr__(self, "title", self.title or self.name)

@@ -13,7 +13,7 @@ from bifur.systems.base import System
 from bifur.systems.registry import get_system, load_system
 
 _TOP = ("format", "title", "plane")
-_PLANE = ("name", "system", "system_digest", "x", "y", "fixed", "maps", "slices", "title")
+_PLANE = ("name", "system", "system_digest", "x", "y", "fixed", "maps", "slices", "refine", "title")
 _AXIS = ("parameter", "span", "points", "scale")
 _SLICE = ("free", "at")
 
@@ -69,6 +69,7 @@ def _plane(index: int, table: Any, folder: Path, systems: Mapping[str, System]) 
         fixed=table.get("fixed", {}),
         maps=table.get("maps", MAPS),
         slices=tuple(_slice(f"{place}, slices", entry) for entry in slices),
+        refine=table.get("refine", 0),
         title=table.get("title", ""),
         source=table["system"],
     )
@@ -133,6 +134,8 @@ def tables(spec: AtlasSpec) -> dict[str, dict[str, Any]]:
             "fixed": plane.fixed,
             "maps": plane.maps,
             "slices": [{"free": piece.free, "at": piece.at} for piece in plane.slices],
+            # left out where there is none: the texts of older specs stay as they are
+            **({"refine": plane.refine} if plane.refine else {}),
             "title": plane.title,
         }
     return everything

@@ -66,10 +66,25 @@ def write_atlas(path: str | Path, spec: AtlasSpec, planes: Iterable[PlaneData]) 
 
 
 @contextmanager
-def atlas_file(target: BinaryIO | Any, spec: AtlasSpec, **more: Any) -> Iterator[h5py.File]:
-    """A new atlas of this spec in an open file, without planes; `more` attributes of its root."""
+def atlas_file(
+    target: BinaryIO | Any, spec: AtlasSpec, systems: Path | None = None, **more: Any
+) -> Iterator[h5py.File]:
+    """A new atlas of this spec in an open file, without planes; `more` attributes of its root.
+
+    What it says of its systems is copied from the file `systems`, if there is one: a system that was read back has
+    another text than its author's.
+    """
     with h5py.File(target, "w", libver=LIBVER) as file:
         write_root(file, spec, **more)
+        if systems is None:
+            group = group_of(file, "systems", "systems")
+            for plane in spec.planes:
+                if plane.system.name not in group:
+                    _write_system(group, plane.system)
+        else:
+            with h5py.File(systems, "r") as source:
+                source.copy("systems", file)
+        group_of(file, "planes", "planes")
         yield file
 
 
@@ -87,7 +102,7 @@ def software() -> dict[str, str]:
 
 
 def write_root(file: h5py.File, spec: AtlasSpec, **more: Any) -> None:
-    """Attributes of the file, and its systems."""
+    """Attributes of the file."""
     put_attributes(
         file,
         {
@@ -103,11 +118,6 @@ def write_root(file: h5py.File, spec: AtlasSpec, **more: Any) -> None:
             **more,
         },
     )
-    systems = group_of(file, "systems", "systems")
-    group_of(file, "planes", "planes")
-    for plane in spec.planes:
-        if plane.system.name not in systems:
-            _write_system(systems, plane.system)
 
 
 def _write_system(systems: h5py.Group, system: System) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -14,6 +15,10 @@ from bifur.atlas.plane import COMPLETENESS, KINDS
 from bifur.atlas.untrusted import json_of, parse_json, table_of_numbers, text_of, texts_of
 from bifur.continuation.results import Branch, Curve, Diagram, Equilibrium, SpecialPoint, Stop
 from bifur.systems.base import System
+
+if TYPE_CHECKING:
+    from bifur.atlas.refine import RefinedNodes
+    from bifur.atlas.spec import PlaneSpec
 
 # text or numbers; scales by the name of their dimension
 Columns = Mapping[str, Sequence[str] | np.ndarray]
@@ -53,6 +58,75 @@ def read_numbers(group: h5py.Group, name: str, *shape: int | None, kinds: str = 
 def read_texts(group: h5py.Group, name: str, length: int | None = None) -> list[str]:
     """A column of text."""
     return chunks.texts_of(dataset_in(group, name), length)
+
+
+# ---- refined nodes ----------------------------------------------------------------------
+
+
+def write_refined(group: h5py.Group, plane: PlaneSpec, nodes: RefinedNodes, region: np.ndarray) -> None:
+    """Nodes of a finer grid, with coordinates of their own."""
+    put_attributes(group, {"steps": plane.refine})
+    row = scale(group, "node", np.arange(len(nodes.x), dtype=np.int32))
+    slot = scale(group, "equilibrium", np.arange(nodes.kind.shape[1], dtype=np.int32))
+    component = scale(group, "component", plane.system.states)
+    columns = {
+        **dict(zip(plane.free, (nodes.x, nodes.y), strict=True)),
+        **{name: getattr(nodes, name) for name in ("n_equilibria", "n_stable", "completeness", "doubt")},
+        "region": region,
+        **{name: getattr(nodes, name) for name in ("kind", "n_unstable", "state")},
+    }
+    for name, values in columns.items():
+        dataset = put(group, name, values)
+        attach(dataset, [row, slot, component][: values.ndim])
+        if name in schema.MAPS and schema.MAPS[name].flags:
+            about = schema.MAPS[name]
+            meanings = {"flag_meanings": " ".join(about.flags.values())}
+            put_attributes(dataset, {"flag_values": np.array(list(about.flags), about.dtype), **meanings})
+
+
+@dataclass(frozen=True)
+class Refined:
+    """Nodes near curves, from a grid of `steps` steps to a cell, in the order of x, then y.
+
+    `x`, `y` (m,) values of the free parameters; `n_equilibria`, `n_stable`, `completeness`, `doubt`, `region` (m,) as
+    the maps of the plane; `kind`, `n_unstable` (m, k), `state` (m, k, n), increasing, NaN where empty.
+    """
+
+    steps: int
+    x: np.ndarray
+    y: np.ndarray
+    n_equilibria: np.ndarray
+    n_stable: np.ndarray
+    completeness: np.ndarray
+    doubt: np.ndarray
+    region: np.ndarray
+    kind: np.ndarray
+    n_unstable: np.ndarray
+    state: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        return f"Refined({len(self)} nodes, {self.steps} steps to a cell)"
+
+
+def read_refined(group: h5py.Group, free: tuple[str, str], system: System) -> Refined:
+    """The inverse of `write_refined`."""
+    steps = int(group.attrs["steps"])
+    x = read_numbers(group, free[0], None)
+    y = read_numbers(group, free[1], len(x))
+    integers = ("n_equilibria", "n_stable", "completeness", "doubt", "region")
+    kind = read_numbers(group, "kind", len(x), None, kinds="iu")
+    return Refined(
+        steps=steps,
+        x=x,
+        y=y,
+        **{name: read_numbers(group, name, len(x), kinds="iu") for name in integers},
+        kind=kind,
+        n_unstable=read_numbers(group, "n_unstable", *kind.shape, kinds="iu"),
+        state=read_numbers(group, "state", *kind.shape, system.dimension),
+    )
 
 
 # ---- special points ---------------------------------------------------------------------

@@ -83,8 +83,9 @@ class TileNotes:
     """What a tile tells besides its maps, small whatever its size.
 
     `changes` (c, 2) are nodes [iy, ix] of the plane above which the number of equilibria is another, which a fold has
-    to explain, of so many `pairs`. `doubts` (code: number of nodes, first node), `checks` and `stats` go to the
-    ledger.
+    to explain, of so many `pairs`; `mixed` (c, 2) cells, by their lower node, whose corners have different portraits.
+    `most` is the largest number of equilibria at a node. `doubts` (code: number of nodes, first node), `checks` and
+    `stats` go to the ledger.
     """
 
     tile: Tile
@@ -94,6 +95,7 @@ class TileNotes:
     folds: Folds
     changes: NDArray[np.int64]
     pairs: int
+    mixed: NDArray[np.int64]
     most: int
     doubts: Mapping[int, tuple[int, tuple[int, int]]]
     checks: tuple[Check, ...]
@@ -154,6 +156,7 @@ def compute_tile(plane: PlaneSpec, tile: Tile) -> TileData:
             ),
             changes=changes + np.array([tile.iy, tile.ix - left]),
             pairs=compared,
+            mixed=_mixed(maps["n_unstable"]) + np.array([tile.iy, tile.ix - left]),
             most=int(mine["n_equilibria"].max()),
             doubts=doubts,
             checks=tuple(check.moved((tile.iy, tile.ix - left)) for check in checks),
@@ -338,6 +341,14 @@ def pieces_of(maps: Mapping[str, NDArray[Any]], tile: Tile) -> tuple[NDArray[np.
     )
     region = rank[inverse].reshape(ny, nx)
     return np.where(region < MOST_PIECES, region, -1).astype(np.int16), found
+
+
+def _mixed(unstable: NDArray[np.int8]) -> NDArray[np.int64]:
+    """Cells (c, 2) of a block of nodes whose corners have different portraits."""
+    rows = np.sort(unstable, axis=-1)
+    differs = (rows[:-1] != rows[1:]).any(axis=-1), (rows[:, :-1] != rows[:, 1:]).any(axis=-1)
+    along_y, along_x = differs
+    return np.argwhere(along_y[:, :-1] | along_y[:, 1:] | along_x[:-1] | along_x[1:])
 
 
 def edges_of(piece: NDArray[np.int16]) -> Edges:

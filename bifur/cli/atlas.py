@@ -199,6 +199,8 @@ def _about_plane(name: str, plane: Plane) -> str:
         rows.append(
             ["curve", curve["kind"], ", ".join(f"{n} {number(low)} to {number(high)}" for n, low, high in spans)]
         )
+    if plane.refined is not None:
+        rows.append(["refined", f"{len(plane.refined)} nodes near curves", f"{plane.refined.steps} steps to a cell"])
     kinds = Counter(point["kind"] for point in facts["special_points"])
     rows += [["points", kind, f"{count} on the slices and curves"] for kind, count in sorted(kinds.items())]
     rows += [["doubt", entry["where"], entry["message"]] for entry in facts["ledger"]]

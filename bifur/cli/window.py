@@ -31,10 +31,13 @@ X11 = {
 
 
 @click.command(short_help="Browse an atlas in a window.")
-@click.argument("atlas", required=False, type=click.Path(path_type=Path, exists=True))
+@click.argument("atlas", required=False, type=click.Path(path_type=Path))
 @click.option("--check", is_flag=True, help="Only look for the system libraries that Qt needs without a screen.")
 def gui(atlas: Path | None, check: bool) -> int:
-    """Open the window, on ATLAS if one is given."""
+    """Open the window, on ATLAS if one is given.
+
+    ATLAS may be an unfinished build, by its name or its folder: the window shows what is there, and more as it goes on.
+    """
     if check:
         refuse_without_libraries(x11=False)
         return DONE

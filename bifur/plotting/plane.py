@@ -59,8 +59,9 @@ def plot_atlas(atlas: Atlas, planes: Iterable[str] | None = None, *, map: str = 
             draw_plane(ax, plane, map, colours=colours)
         for ax in axes[len(chosen) :]:
             ax.remove()
-        if atlas.title:
-            figure.suptitle(textwrap.fill(atlas.title, 36 * columns), fontsize=12)
+        title = "\n".join(filter(None, [textwrap.fill(atlas.title, 36 * columns), _unfinished(atlas)]))
+        if title:
+            figure.suptitle(title, fontsize=12)
     return figure
 
 
@@ -77,7 +78,13 @@ def plot_plane(plane: Plane, map: str = "region", *, component: str | None = Non
     with style.styled():
         figure, ax = style.own_or(ax, 4.8, 4.4)
         draw_plane(ax, plane, map, component=component)
+        ax.set_title("\n".join(filter(None, [ax.get_title(), _unfinished(plane.atlas)])))
     return figure
+
+
+def _unfinished(atlas: Atlas) -> str:
+    """What a title says of an atlas that lacks tiles."""
+    return "" if atlas.tiles is None else "unfinished: {} of {} tiles".format(*atlas.tiles)
 
 
 def draw_plane(
@@ -100,11 +107,21 @@ def draw_plane(
         handles = _draw_integers(ax, plane, name)
     else:
         handles = _draw_values(ax, plane, name, component)
+    handles += _draw_missing(ax, plane)
     handles += draw_curves(ax, plane)
     handles += _hatch_doubt(ax, plane)
     if legend and handles:
         ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, columnspacing=1.2)
     return handles
+
+
+def _draw_missing(ax: Axes, plane: Plane) -> list[Any]:
+    """Grey over the nodes that are not computed."""
+    missing = plane.map("completeness") < 0
+    if not missing.any():
+        return []
+    _draw_flat(ax, plane, np.where(missing, 0, -1), [style.MISSING])
+    return [Patch(color=style.MISSING, label="not computed" if plane.atlas.finished else "not computed yet")]
 
 
 def _set_axes(ax: Axes, plane: Plane) -> None:
@@ -151,8 +168,31 @@ def _draw_flat(ax: Axes, plane: Plane, values: NDArray[np.integer], colours: Seq
 def _draw_regions(ax: Axes, plane: Plane, colours: Mapping[str, str]) -> list[Any]:
     regions = plane.regions
     _draw_flat(ax, plane, plane.map("region"), [colours[region.signature] for region in regions] or [style.EMPTY])
+    _draw_refined(ax, plane, colours)
     labels = {region.signature: region.label for region in regions}
     return [Patch(color=colour, label=labels[key]) for key, colour in colours.items() if key in labels]
+
+
+def _draw_refined(ax: Axes, plane: Plane, colours: Mapping[str, str]) -> None:
+    """Nodes between the nodes, each as its part of a cell."""
+    nodes = plane.refined
+    if nodes is None or not len(nodes):
+        return
+    from matplotlib.collections import PolyCollection
+
+    sides = []
+    for axis, values, scale in zip((plane.x, plane.y), (nodes.x, nodes.y), plane.scales, strict=True):
+        fine = np.log(axis) if scale == "log" else axis
+        half = 0.5 * (fine[1] - fine[0]) / nodes.steps
+        middle = np.log(values) if scale == "log" else values
+        low, high = np.maximum(middle - half, fine[0]), np.minimum(middle + half, fine[-1])
+        sides.append((np.exp(low), np.exp(high)) if scale == "log" else (low, high))
+    (left, right), (bottom, top) = sides
+    corners = [np.stack([x, y], axis=1) for x, y in ((left, bottom), (right, bottom), (right, top), (left, top))]
+    known = nodes.region >= 0
+    faces = [colours[plane.regions[index].signature] for index in nodes.region[known].tolist()]
+    boxes = np.stack(corners, axis=1)[known]
+    ax.add_collection(PolyCollection(list(boxes), facecolors=faces, linewidths=0, rasterized=True, zorder=0.1))
 
 
 def _draw_integers(ax: Axes, plane: Plane, name: str) -> list[Any]:
@@ -198,7 +238,8 @@ def _draw_values(ax: Axes, plane: Plane, name: str, component: str | None) -> li
     colourbar = ax.figure.colorbar(image, ax=ax, pad=0.02)
     colourbar.set_label(text)
     colourbar.outline.set_linewidth(0.6)
-    return [Patch(color=style.AREAS[0], label="none there")] if finite.size < values.size else []
+    none = ~np.isfinite(values) & (plane.map("completeness") >= 0)
+    return [Patch(color=style.AREAS[0], label="none there")] if none.any() else []
 
 
 def draw_curves(ax: Axes, plane: Plane) -> list[Any]:

@@ -54,6 +54,7 @@ AREAS = ("#DDDDDD", "#77AADD", "#EEDD88", "#99DDFF", "#FFAABB", "#BBCC33", "#EE8
 REASONS = (*AREAS[1:], BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 _INDEXED = re.compile(r"[^\W\d_]_[\w×]+")
 EMPTY = "#FFFFFF"
+MISSING = "#B3B3B3"  # nodes that are not computed
 
 # kind of a special point or curve -> its name, marker, colour and line
 SPECIAL: dict[str, tuple[str, str, str, str]] = {
