@@ -62,7 +62,7 @@ class Chunks:
         for corner in itertools.product(*_corners(shape, sizes, index)):
             if corner in self._stored:
                 self._judge_one(corner, raw)
-                self._stored.remove(corner)
+                self._stored.discard(corner)  # another thread may have judged it meanwhile
 
     def _listed(self, raw: int) -> set[Corner]:
         """All chunks that are stored, none of them larger than packing can make it."""

@@ -74,8 +74,8 @@ def write_packed(
 def look_into(path: Path) -> h5py.File:
     """What is finished of an unfinished build, as an atlas in memory, or in a temporary file that goes with it."""
     begun = parts.open_parts(path)
-    for shard in begun.folder.glob("[0-9]*.h5"):  # a folder may come from a stranger as well as a file
-        guard.opened(shard).close()
+    for file in (begun.folder / parts.SPEC, *begun.folder.glob("[0-9]*.h5")):
+        guard.opened(file).close()  # a folder may come from a stranger as well as a file
     size = sum(shard.stat().st_size for shard in begun.folder.glob("[0-9]*.h5"))
     target = io.BytesIO() if size < IN_MEMORY else tempfile.TemporaryFile()  # noqa: SIM115  the atlas closes it
     write_packed(target, begun, unfinished=True)

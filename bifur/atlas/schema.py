@@ -14,7 +14,7 @@ from bifur.systems.base import System
 from bifur.systems.registry import description
 
 FORMAT = "bifur-atlas"
-MAJOR, MINOR = 1, 1
+MAJOR, MINOR = 1, 2
 VERSION = f"{MAJOR}.{MINOR}"
 TILE = 64
 

@@ -101,13 +101,14 @@ def draw_plane(
     if name not in shown:
         raise ValueError(f'plane "{plane.name}": {unknown("map to draw", name, shown)}')
     _set_axes(ax, plane)
+    missing = _missing(plane, name)
     if name == "region":
         handles = _draw_regions(ax, plane, colours or region_colours([plane]))
     elif name in ("completeness", "doubt") or name in _COUNTS:
         handles = _draw_integers(ax, plane, name)
     else:
-        handles = _draw_values(ax, plane, name, component)
-    handles += _draw_missing(ax, plane)
+        handles = _draw_values(ax, plane, name, component, missing)
+    handles += _draw_missing(ax, plane, missing)
     handles += draw_curves(ax, plane)
     handles += _hatch_doubt(ax, plane)
     if legend and handles:
@@ -115,9 +116,16 @@ def draw_plane(
     return handles
 
 
-def _draw_missing(ax: Axes, plane: Plane) -> list[Any]:
-    """Grey over the nodes that are not computed."""
+def _missing(plane: Plane, name: str) -> NDArray[np.bool_]:
+    """The nodes for which a map is not computed."""
     missing = plane.map("completeness") < 0
+    if name == "curve_distance" and not plane.atlas.finished:
+        missing |= np.isnan(plane.map(name))  # curves come when all tiles are there
+    return missing
+
+
+def _draw_missing(ax: Axes, plane: Plane, missing: NDArray[np.bool_]) -> list[Any]:
+    """Grey over these nodes."""
     if not missing.any():
         return []
     _draw_flat(ax, plane, np.where(missing, 0, -1), [style.MISSING])
@@ -219,7 +227,7 @@ def _words(name: str, value: int) -> str:
     return COMPLETENESS[value] if name == "completeness" else f"{value} {_COUNTS[name]}"
 
 
-def _draw_values(ax: Axes, plane: Plane, name: str, component: str | None) -> list[Any]:
+def _draw_values(ax: Axes, plane: Plane, name: str, component: str | None, missing: NDArray[np.bool_]) -> list[Any]:
     values, about = plane.map(name), plane.maps[name]
     text = _VALUES.get(name, "") + (f" ({about.units})" if about.units not in ("", "1") else "")
     if name == "leading_state":
@@ -238,7 +246,7 @@ def _draw_values(ax: Axes, plane: Plane, name: str, component: str | None) -> li
     colourbar = ax.figure.colorbar(image, ax=ax, pad=0.02)
     colourbar.set_label(text)
     colourbar.outline.set_linewidth(0.6)
-    none = ~np.isfinite(values) & (plane.map("completeness") >= 0)
+    none = ~np.isfinite(values) & ~missing
     return [Patch(color=style.AREAS[0], label="none there")] if none.any() else []
 
 
