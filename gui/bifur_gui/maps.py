@@ -61,7 +61,7 @@ def value_words(plane: Plane, choice: MapChoice, value: Any) -> str:
     """One value of a map, for the status line."""
     if choice.flat:
         if value < 0:
-            return "not computed"
+            return "not known"
         if choice.name == "region":
             return plane.regions[int(value)].label
         if choice.name == "doubt":

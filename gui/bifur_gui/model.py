@@ -5,6 +5,8 @@ views change the model only when the user acts, never when they draw, so nothing
 Whatever takes time is handed to `tasks`, whose answers come back on the thread of the window.
 
     plane      another plane, or file: everything is new
+    tiles      more of an unfinished plane is there, or it is finished: all else stays
+    progress   how far the build of an unfinished atlas is
     map        another map is shown     cross    another node; column and marks are up to date
     column     the equilibria of the column were read, or those at the cross were proved
     diagram    the diagram through the cross was traced, or is gone
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +31,7 @@ import numpy as np
 import bifur
 from bifur.atlas import quarantine
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, NOT_COMPUTED, doubt_sentence
+from bifur_gui import builds
 from bifur_gui.columns import Columns, Strip
 from bifur_gui.maps import REGIONS, MapChoice, choices_of, value_words, values_of, verdict_words
 
@@ -83,7 +87,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """A plane as it is read before it is shown."""
 
     plane: Plane
@@ -93,6 +97,7 @@ class _Entry:
     values: NDArray[Any]
     sure: NDArray[Any]
     doubt: NDArray[Any]
+    columns: Columns
 
 
 class Model:
@@ -105,8 +110,11 @@ class Model:
         self._subscribers: list[tuple[object, Callback]] = []
         self.notice = ""
         self.atlas: Atlas | None = None
-        self._wanted: str | Path = ""  # the file that the user chose last
+        self._wanted = Path()  # the file that the user chose last
+        self.took = 0.0  # seconds that reading an unfinished build took
+        self.progress = ""  # of the build of an unfinished atlas
         self.plane: Plane | None = None
+        self._visit = object()  # another for every plane that is entered
         self.node = (0, 0)
         self._stood: tuple[float, float] | None = None  # (x, y) of the cross, kept from plane to plane
         self._sure: NDArray[Any] = np.zeros((0, 0))
@@ -151,25 +159,35 @@ class Model:
         ours = isinstance(error, ValueError | ImportError)
         self.say(str(error) if ours else f"{what}: {type(error).__name__}: {error}")
 
-    def ask(self, kind: str, job: Callable[[], Any], done: Callable[[Any], None], what: str) -> None:
-        """Run a job for the present plane; an answer or error that comes after another plane was chosen is dropped."""
-        plane = self.plane
+    def ask(
+        self, kind: str, job: Callable[[], Any], done: Callable[[Any], None], what: str, reads: bool = False
+    ) -> None:
+        """Run a job for the present plane; an answer or error that comes after another plane was chosen is dropped.
+
+        So is that of one that `reads` the file, where an unfinished build was opened again meanwhile.
+        """
+        visit, columns = self._visit, self.columns
+
+        def wanted() -> bool:
+            return visit is self._visit and (columns is self.columns or not reads)
 
         def failed(error: Exception) -> None:
-            if plane is self.plane:
+            if wanted():
                 self.fault(what, error)
 
-        self.tasks.submit(kind, job, lambda answer: done(answer) if plane is self.plane else None, failed)
+        self.tasks.submit(kind, job, lambda answer: done(answer) if wanted() else None, failed)
 
     # ---- the file -----------------------------------------------------------------------
 
     def open(self, path: str | Path) -> bool:
         """Open another atlas; where that fails the present one stays and a sentence says why.
 
-        A file that was not written here is read in a trial process first, beside the window. Returns whether the atlas
-        is shown already.
+        A file that was not written here is read in a trial process first, beside the window. An unfinished build, for
+        which its folder stands too, is read beside the window as well. Returns whether the atlas is shown already.
         """
-        self._wanted = path
+        path = self._wanted = builds.atlas_of(path)
+        if builds.is_unfinished(path):
+            return self._open_unfinished(path)
         if quarantine.is_known(path):
             return self._open(path)
         shown = False
@@ -183,7 +201,26 @@ class Model:
         self.tasks.submit("trial", lambda: quarantine.scan_apart(path), done, failed)
         return shown
 
-    def _open(self, path: str | Path) -> bool:
+    def _open_unfinished(self, path: Path) -> bool:
+        shown = False
+
+        def job() -> tuple[Atlas, float]:
+            began = time.monotonic()
+            return bifur.open_atlas(path), time.monotonic() - began
+
+        def done(answer: tuple[Atlas, float]) -> None:
+            nonlocal shown
+            atlas, self.took = answer
+            if path == self._wanted:
+                shown = self.show(atlas)
+            else:
+                atlas.close()
+
+        self.say(f"{path}: reading what is there of this unfinished build")
+        self.tasks.submit("trial", job, done, partial(self.fault, str(path)))
+        return shown
+
+    def _open(self, path: Path) -> bool:
         try:
             atlas = bifur.open_atlas(path)
         except (ValueError, OSError) as error:
@@ -195,7 +232,8 @@ class Model:
         """Show an open atlas, which belongs to the model from now on."""
         before = self.atlas
         try:
-            entry = self._read_plane(atlas, self.plane.name if self.plane and self.plane.name in atlas else None)
+            name = self.plane.name if self.plane and self.plane.name in atlas else atlas.planes[0]
+            entry = _read_plane(atlas, name, self.choice)
         except (ValueError, OSError) as error:
             atlas.close()
             place = "" if str(error).startswith(str(atlas.path)) else f"{atlas.path}: "
@@ -207,6 +245,40 @@ class Model:
         if before is not None:
             before.close()
         return True
+
+    def reader(self) -> Callable[[Atlas], Entry]:
+        """What reads the present plane, map and column from another atlas of the same spec, on any thread."""
+        assert self.plane is not None
+        name, choice, ix = self.plane.name, self.choice, self.node[1]
+
+        def read(atlas: Atlas) -> Entry:
+            entry = _read_plane(atlas, name, choice)
+            entry.columns.keep(entry.columns.load(entry.columns.strip(ix)))
+            return entry
+
+        return read
+
+    def go_on(self, atlas: Atlas, entry: Entry) -> None:
+        """Show more of the build that is shown; what was chosen and computed stays. `entry` is what `reader` read."""
+        before, plane = self.atlas, self.plane
+        assert before is not None
+        assert plane is not None
+        if (entry.plane.name, entry.choice) != (plane.name, self.choice):  # the user chose another meanwhile
+            entry = _read_plane(atlas, plane.name, self.choice)
+        self.atlas = atlas
+        self._set(entry)
+        self._look()
+        self.publish("tiles")
+        self.publish("column")
+        self._fetch(0)
+        self._ask_validations()
+        before.close()
+
+    def set_progress(self, words: str) -> None:
+        """How far the build is; empty where there is none."""
+        if words != self.progress:
+            self.progress = words
+            self.publish("progress")
 
     def close(self) -> None:
         """Close the file."""
@@ -220,34 +292,24 @@ class Model:
         if self.atlas is None:
             return
         try:
-            entry = self._read_plane(self.atlas, name)
+            entry = _read_plane(self.atlas, name, self.choice)
         except (ValueError, OSError) as error:
             self.fault(name, error)
             return
         self._enter(entry)
 
-    def _read_plane(self, atlas: Atlas, name: str | None) -> _Entry:
-        """All that a plane needs to be entered, so that damage shows before anything has changed."""
-        plane = atlas[name or atlas.planes[0]]
-        system = plane.system
-        for other in atlas.planes:  # the colours are those of all regions
-            _ = atlas[other].regions
-        _ = plane.curves
-        choices = choices_of(plane, system)
-        choice = next((c for c in choices if c == self.choice), choices[0])
-        sure = plane.map("completeness")
-        # older files do not say why
-        doubt = plane.map("doubt") if "doubt" in plane.maps else np.full(plane.shape, NOT_COMPUTED)
-        return _Entry(plane, system, tuple(choices), choice, values_of(plane, choice), sure, doubt)
-
-    def _enter(self, entry: _Entry) -> None:
-        before, plane = self.plane, entry.plane
-        self.plane, self.choices, self.choice = plane, entry.choices, entry.choice
+    def _set(self, entry: Entry) -> None:
+        self.plane, self.choices, self.choice = entry.plane, entry.choices, entry.choice
         self.values, self._sure, self._doubt = entry.values, entry.sure, entry.doubt
+        self.columns = entry.columns
+
+    def _enter(self, entry: Entry) -> None:
+        before, plane = self.plane, entry.plane
+        self._set(entry)
+        self._visit = object()
         if before is None or self.system is not entry.system:
             self.component = 0
         self.system = entry.system
-        self.columns = Columns(plane)
         self._diagrams, self.diagram, self.found = {}, None, None
         self.starts, self.trajectories, self.validation = (), (), None
         ny, nx = plane.shape
@@ -258,8 +320,13 @@ class Model:
         self._look()
         self.publish("plane")
         self._fetch(0)
-        self.ask("validation", lambda: plane.validations, self._take_validations, "training runs")
+        self._ask_validations()
         self.settle()
+
+    def _ask_validations(self) -> None:
+        plane = self.plane
+        assert plane is not None
+        self.ask("validation", lambda: plane.validations, self._take_validations, "training runs", reads=True)
 
     def _take_validations(self, runs: Sequence[Validation]) -> None:
         self.validation = runs[-1] if runs else None
@@ -342,7 +409,7 @@ class Model:
                 if self.column is None:  # the cross went on while this was read
                     self._look()
 
-            self.ask("column", lambda: columns.load(columns.strip(ix)), done, "reading the atlas")
+            self.ask("column", lambda: columns.load(columns.strip(ix)), done, "reading the atlas", reads=True)
 
     def _take(self, loaded: Strip) -> None:
         assert self.columns is not None
@@ -362,7 +429,7 @@ class Model:
             self._take(loaded)
             self._fetch(strip + 1)
 
-        self.ask("ahead", lambda: columns.load(strip), done, "reading the atlas")
+        self.ask("ahead", lambda: columns.load(strip), done, "reading the atlas", reads=True)
 
     @property
     def marks(self) -> tuple[Mark, ...]:
@@ -396,7 +463,20 @@ class Model:
 
     def _verdict_at(self, iy: int, ix: int) -> str:
         code = int(self._sure[iy, ix])
-        return COMPLETENESS[code] if code >= 0 else "not computed"
+        return COMPLETENESS[code] if code >= 0 else self.missing_words
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """The nodes for which the map that is shown is not computed, (ny, nx)."""
+        missing = self._sure < 0
+        if self.choice.name == "curve_distance" and self.atlas is not None and not self.atlas.finished:
+            missing |= np.isnan(self.values)  # curves come when all tiles are there
+        return missing
+
+    @property
+    def missing_words(self) -> str:
+        """What is said of such a node."""
+        return "not computed" if self.atlas is None or self.atlas.finished else "not computed yet"
 
     # ---- exact results, away from the window's thread -------------------------------------
 
@@ -464,9 +544,26 @@ class Model:
             f"{self.system.label(name)} = {value:.4g}"
             for name, value in zip(plane.free, (plane.x[ix], plane.y[iy]), strict=True)
         )
+        if self.missing[iy, ix]:
+            return f"{place}:  {self.missing_words}"
         words = f"{place}:  {value_words(plane, self.choice, self.values[iy, ix])}"
         doubt = verdict_words(self._verdict_at(iy, ix), doubt_sentence(int(self._doubt[iy, ix])))
         return f"{words} – {doubt}" if doubt else words
+
+
+def _read_plane(atlas: Atlas, name: str, chosen: MapChoice) -> Entry:
+    """All that a plane needs to be entered, so that damage shows before anything has changed."""
+    plane = atlas[name]
+    system = plane.system
+    for other in atlas.planes:  # the colours are those of all regions
+        _ = atlas[other].regions
+    _ = plane.curves
+    choices = choices_of(plane, system)
+    choice = next((c for c in choices if c == chosen), choices[0])
+    sure = plane.map("completeness")
+    # older files do not say why
+    doubt = plane.map("doubt") if "doubt" in plane.maps else np.full(plane.shape, NOT_COMPUTED)
+    return Entry(plane, system, tuple(choices), choice, values_of(plane, choice), sure, doubt, Columns(plane))
 
 
 def _covers(nodes: NDArray[np.float64], scale: str, value: float) -> bool:

@@ -17,6 +17,7 @@ INK, GREY, PALE = "#222222", "#777777", "#B8B8B8"
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 AREAS = ("#DDDDDD", "#77AADD", "#EEDD88", "#99DDFF", "#FFAABB", "#BBCC33", "#EE8866", "#44BB99", "#AAAA00")
 NOTHING = "#F4F4F4"
+MISSING = "#B3B3B3"  # nodes of tiles that are still to come
 # for the reasons of the map `doubt`, which may be more than there are areas
 REASONS = (*AREAS[1:], BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 

@@ -31,7 +31,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from bifur_gui import first, style
+from bifur_gui import builds, first, style
+from bifur_gui.follow import Follower
 from bifur_gui.model import Model
 from bifur_gui.views.base import View, quietly
 from bifur_gui.views.diagram import DiagramView
@@ -50,7 +51,7 @@ KEYS = (
     ("Esc", "forget the trajectories"),
     ("1, 2, 3", "show or hide the plane, the diagram, the portrait"),
     ("S", "save the picture under the pointer as PNG; elsewhere the whole window"),
-    ("Ctrl+O, F5", "open an atlas; read the present one again"),
+    ("Ctrl+O, F5", "open an atlas or an unfinished build; read the present one again"),
     ("?", "these keys"),
     ("Ctrl+Q", "quit"),
 )
@@ -84,6 +85,25 @@ class Notice(QFrame):
             self.setVisible(bool(self._model.notice))
 
 
+class OpenDialog(QFileDialog):
+    """Asks for an atlas, which may be an unfinished build: its folder, a file in that, or the name it will have."""
+
+    def __init__(self, parent: QWidget, folder: str) -> None:
+        super().__init__(parent, "Open an atlas, or the folder of an unfinished build", folder)
+        self.setNameFilters(["Atlas (*.h5)", "All files (*)"])
+        self.setFileMode(QFileDialog.FileMode.AnyFile)
+        self.setOption(QFileDialog.Option.DontUseNativeDialog)  # it would not let a folder be chosen too
+
+    def accept(self) -> None:
+        """Take the folder of a build as it is; other folders are entered."""
+        (name, *_) = self.selectedFiles()
+        if Path(name).is_dir() and builds.is_unfinished(builds.atlas_of(name)):
+            self.fileSelected.emit(name)
+            self.done(QFileDialog.DialogCode.Accepted)
+        else:
+            super().accept()
+
+
 class Window(QMainWindow):
     """The plane at the left, diagram and portrait at the right, a status line below."""
 
@@ -92,6 +112,7 @@ class Window(QMainWindow):
         self.worker = Worker(self)
         self.model = Model(self.worker)
         self.first: first.FirstAtlas | None = None
+        self.follower = Follower(self.model, self)
         self.finished = True  # whether no job was left running when the window closed
         self.setWindowTitle("bifur")
         self.setStyleSheet(style.SHEET)
@@ -103,7 +124,9 @@ class Window(QMainWindow):
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST)
         self._rest.timeout.connect(self.model.settle)
-        self.readout, self.about = QLabel(), QLabel()
+        self.readout, self.progress, self.about = QLabel(), QLabel(), QLabel()
+        self.progress.setTextFormat(Qt.TextFormat.PlainText)
+        self.progress.hide()
         self.readout.setTextFormat(Qt.TextFormat.PlainText)
         self.about.setTextFormat(Qt.TextFormat.RichText)
         self.about.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -113,6 +136,7 @@ class Window(QMainWindow):
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             label.setFixedHeight(2 * label.fontMetrics().lineSpacing() + 2)
         self.statusBar().addWidget(self.readout, 1)
+        self.statusBar().addPermanentWidget(self.progress)
         self.statusBar().addPermanentWidget(self.about, 1)
         self.plane.hovered.connect(lambda words: self._write(self.readout, words))
         self.model.subscribe(self._hear, self)
@@ -191,9 +215,9 @@ class Window(QMainWindow):
     def ask_for_file(self) -> None:
         """Choose an atlas."""
         folder = str(self.model.atlas.path.parent) if self.model.atlas else str(Path.cwd())
-        name, _ = QFileDialog.getOpenFileName(self, "Open an atlas", folder, "Atlas (*.h5);;All files (*)")
-        if name:
-            self.model.open(name)
+        self.dialog = OpenDialog(self, folder)
+        self.dialog.fileSelected.connect(lambda name: self.model.open(name))
+        self.dialog.open()
 
     def read_again(self) -> None:
         """Open the present file anew: it may have been built again, or validated."""
@@ -214,12 +238,17 @@ class Window(QMainWindow):
         model = self.model
         if event == "cross":
             self._rest.start()
-        if event == "plane" and model.atlas is not None:
-            self.setWindowTitle(f"{model.atlas.path.name} – {model.atlas.title} – bifur")
+        if event in ("plane", "tiles", "progress") and model.atlas is not None:
+            words = [model.atlas.path.name, builds.progress_words(model.atlas), model.atlas.title, "bifur"]
+            self.setWindowTitle(" – ".join(filter(None, words)))
+            self.progress.setText(model.progress)
+            self.progress.setVisible(bool(model.progress))
         if event in ("plane", "cross", "column") and model.plane is not None:
             labels = (style.html(model.system, name) for name in model.plane.free)
             place = ", ".join(f"{n} = {style.number(v)}" for n, v in zip(labels, model.cross, strict=True))
             found = ", ".join(mark.kind for mark in model.marks)
+            if model.verdict == model.missing_words:
+                found = model.verdict
             doubt = f" – {model.doubt}" if model.doubt else ""
             self._write(self.about, f"cross at {place}: {found}{doubt}")
 
@@ -243,6 +272,7 @@ class Window(QMainWindow):
         """Stop what runs, then close the file."""
         if self.first is not None:
             self.first.stop()
+        self.follower.stop()
         self._rest.stop()
         self.hide()
         self.finished = self.worker.close()
@@ -288,8 +318,12 @@ def main(path: str | Path | None = None) -> int:
     if path is not None:
         import bifur
 
-        bifur.scan_atlas(path)
-        bifur.open_atlas(path).close()
+        path = builds.atlas_of(path)
+        if builds.is_unfinished(path):
+            bifur.build_status(path)
+        else:
+            bifur.scan_atlas(path)
+            bifur.open_atlas(path).close()
     app = QApplication.instance() or QApplication(["bifur"])
     assert isinstance(app, QApplication)
     app.setStyle("Fusion")

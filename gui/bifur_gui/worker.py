@@ -13,8 +13,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 Job = tuple[Callable[[], Any], Callable[[Any], None], Callable[[Exception], None]]
 
-# the build of a first atlas, a trace, and what follows the cross
-THREADS = 3
+# the build of a first atlas, a look at another's build, a trace, and what follows the cross
+THREADS = 4
 
 
 class Worker(QObject):

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import bifur
@@ -201,3 +203,26 @@ def test_workers_go_with_their_parent(tmp_path, whole):
     assert not any((PROC / str(pid)).exists() for pid in workers)
     build_atlas(SPEC, path).close()
     builds.assert_equal(path, whole)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not PROC.is_dir(), reason="looks for workers in /proc")
+def test_workers_and_builders_killed_at_random(tmp_path, whole):
+    """Twenty builds by two processes: a worker is killed at a random moment, in every second one then the builder."""
+    path, rng = tmp_path / "atlas.h5", np.random.default_rng(2)
+    for turn in range(20):
+        process = child(tmp_path, "processes")
+        workers = workers_of(process.pid)
+        time.sleep(float(rng.uniform(0, 3)))
+        with suppress(ProcessLookupError):
+            os.kill(int(rng.choice(workers)), signal.SIGKILL)
+        if turn % 2:
+            time.sleep(float(rng.uniform(0, 2)))
+            process.kill()
+        process.communicate(timeout=120)
+        before = {shard: shard.stat().st_mtime_ns for shard in path.with_name("atlas.h5.parts").glob("[0-9]*.h5")}
+        build_atlas(SPEC, path, keep_parts=True).close()
+        assert all(shard.stat().st_mtime_ns == mark for shard, mark in before.items())
+        builds.assert_equal(path, whole)
+        build_atlas(SPEC, path).close()
+        path.unlink()

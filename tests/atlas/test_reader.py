@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import h5py
 import numpy as np
@@ -150,6 +152,22 @@ def test_parts_of_maps(plane):
         plane.column(9)
 
 
+def test_threads_read_the_same_map_at_once(path):
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            with bifur.open_atlas(path) as atlas:
+                state = atlas["l2"].maps["state"]
+                barrier = Barrier(8)
+
+                def read(_, state=state, barrier=barrier):
+                    barrier.wait()
+                    return state[()]
+
+                first, *others = pool.map(read, range(8))
+                for other in others:
+                    np.testing.assert_array_equal(other, first)
+
+
 def test_unknown_names(path):
     with bifur.open_atlas(path) as atlas:
         with pytest.raises(ValueError, match=r"unknown plane 'l3'.*did you mean l2"):
@@ -227,7 +245,7 @@ def test_a_newer_format(path, tmp_path):
         file.attrs["format_version"] = "2.0"
         file.attrs["software"] = '{"bifur": "7.1"}'
 
-    refused(edited(path, tmp_path, edit), "format version 2.0 is read by bifur 7.1 and later.*up to 1.1")
+    refused(edited(path, tmp_path, edit), "format version 2.0 is read by bifur 7.1 and later.*up to " + schema.VERSION)
 
 
 def test_a_newer_minor_version_is_read(path, tmp_path):

@@ -22,6 +22,7 @@ from bifur.atlas.validation import Validation
 from bifur.continuation.results import Equilibrium
 from bifur.plotting import style
 from tests.atlas import synthetic
+from tests.atlas.unfinished import MISSING, Unfinished
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +165,38 @@ def test_an_older_file_is_hatched_without_reasons(atlas, tmp_path):
         assert [thing for thing in ax.patches if thing.get_hatch()]
         with pytest.raises(ValueError, match="unknown map to draw 'doubt'"):
             opened["doubtful"].plot(map="doubt")
+
+
+def grey_cells(plane, name):
+    """For every cell, the lowest first, the part of its pixels that has the grey of missing nodes."""
+    figure = plotting.plot_plane(plane, name)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    left, bottom, right, top = np.round(figure.axes[0].bbox.extents).astype(int)
+    pixels = np.asarray(canvas.buffer_rgba())[::-1][bottom:top, left:right, :3]
+    return share_of_cells((pixels == [0xB3, 0xB3, 0xB3]).all(axis=-1), plane)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_missing_tiles_are_grey_and_said(tmp_path, monkeypatch, packed):
+    begun = Unfinished(tmp_path / "atlas.h5", monkeypatch)
+    if packed:
+        bifur.pack_atlas(begun.path, partial=True).close()
+    with bifur.open_atlas(begun.path) as atlas:
+        figure = checked(atlas.plot())
+        assert "small\nunfinished: 20 of 30 tiles" in words(figure)
+        assert ["not computed yet" in legend(ax) for ax in figure.axes] == [True, False]
+        plane = atlas["phinet"]
+        for name in ("region", "n_stable", "completeness", "doubt", "relaxation_rate", "leading_state"):
+            figure = checked(plane.plot(map=name))
+            assert figure.axes[0].get_title() == "phinet\nunfinished: 20 of 30 tiles"
+            assert "not computed yet" in legend(figure.axes[0])
+            assert "none there" not in legend(figure.axes[0])
+            grey = grey_cells(plane, name)
+            assert grey[MISSING.start + 1 : -1, 1:-1].min() > 0.9  # the frame covers part of the outer cells
+            assert grey[: MISSING.start - 1].max() < 0.1
+        assert legend(plane.plot(map="curve_distance").axes[0]) == ["not computed yet"]
+        assert grey_cells(plane, "curve_distance")[1:-1, 1:-1].min() > 0.9
 
 
 def test_the_fold_is_drawn_where_it_is(atlas):

@@ -113,7 +113,9 @@ class DiagramView(View):
     def _column_states(self, lines: Lines) -> np.ndarray:
         """What decides the height: the states at the nodes, since traced branches may run to infinity."""
         if self.model.column is not None:
-            return self.model.column.state[:, :, self.model.component]
+            states = self.model.column.state[:, :, self.model.component]
+            if np.isfinite(states).any():  # not where the column is still to be computed
+                return states
         return np.concatenate([lines.stable[1], lines.unstable[1]])
 
     def _draw_points(self) -> None:

@@ -131,6 +131,8 @@ class PhaseView(View):
         name = style.html(self.model.system, plane.free[1])
         count = len(model.marks)
         found = f"{count} equilibri{'um' if count == 1 else 'a'}, {model.verdict}"
+        if model.verdict == model.missing_words:
+            found = model.verdict
         self.heading.setText(f"at {name} = {style.number(model.cross[1])}: {found}")
         self.heading.setToolTip(model.doubt)
 

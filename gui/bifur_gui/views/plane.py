@@ -89,7 +89,7 @@ class PlaneView(View):
     """A map of the plane with the cross; the left button moves it."""
 
     title = "the plane"
-    hears = frozenset({"map", "cross", "validation"})
+    hears = frozenset({"map", "tiles", "cross", "validation"})
     hovered = Signal(str)
 
     def __init__(self, model: Model) -> None:
@@ -171,8 +171,10 @@ class PlaneView(View):
         if self.model.plane is None:
             return
         if event == "plane":
+            self._enter()
+        if event in ("plane", "tiles"):
             self._draw_plane()
-        if event in ("plane", "map"):
+        if event in ("plane", "tiles", "map"):
             self._draw_map()
         if event in ("plane", "validation"):
             self._show_training()
@@ -184,7 +186,7 @@ class PlaneView(View):
         """The axes of x and y."""
         return self.plot.getAxis("bottom"), self.plot.getAxis("left")
 
-    def _draw_plane(self) -> None:
+    def _enter(self) -> None:
         model, plane = self.model, self.model.plane
         assert plane is not None
         assert model.atlas is not None
@@ -193,6 +195,13 @@ class PlaneView(View):
             axis.log = scale == "log"
             axis.setLabel(style.axis_label(self.model.system, name))
             axis.picture = None
+        self.reset()
+
+    def _draw_plane(self) -> None:
+        """What lies over the map: curves and hatching."""
+        model, plane = self.model, self.model.plane
+        assert plane is not None
+        assert model.atlas is not None
         for item in self.curves:
             self.plot.removeItem(item)
         self.curves = [item for curve in plane.curves for item in self._curve_items(curve)]
@@ -201,7 +210,6 @@ class PlaneView(View):
         doubtful = (doubtful >= 0) & (doubtful < COMPLETENESS.index("proved"))
         self.hatch.set_cells(doubtful, self._rect())
         self.has_doubt = bool(doubtful.any())
-        self.reset()
 
     def _curve_items(self, curve: Any) -> list[Any]:
         assert self.model.plane is not None
@@ -240,6 +248,8 @@ class PlaneView(View):
         entries = self._draw_flat() if model.choice.flat else self._draw_values()
         self.image.setRect(self._rect())
         assert model.plane is not None
+        if model.missing.any():
+            entries.append(style.swatch(style.MISSING, model.missing_words))
         kinds = dict.fromkeys(curve.kind for curve in model.plane.curves)
         entries += [
             f"<b style='color:{style.special(k)[2]}'>—</b>&nbsp;{style.special(k)[0]}&nbsp;({k})" for k in kinds
@@ -277,10 +287,10 @@ class PlaneView(View):
         lookup = np.full((max(present, default=0) + 2, 3), _rgb(style.NOTHING), dtype=np.ubyte)
         for value, (colour, _) in table.items():
             lookup[value + 1] = _rgb(colour)
-        self.image.setImage(lookup[np.maximum(values, -1) + 1], autoLevels=False, levels=None)
+        self._show_picture(lookup[np.maximum(values, -1) + 1])
         self._show_colour_bar(False)
         entries = {words: colour for colour, words in table.values()}
-        entries |= {"not computed": style.NOTHING} if (values < 0).any() else {}
+        entries |= {"not known": style.NOTHING} if ((values < 0) & ~model.missing).any() else {}
         return [style.swatch(colour, words) for words, colour in entries.items()]
 
     def _draw_values(self) -> list[str]:
@@ -297,14 +307,19 @@ class PlaneView(View):
             place = np.nan_to_num((axis.shown(values) - low) / (high - low) * 255.0)
         picture = self.colours[np.clip(place, 0, 255).astype(np.ubyte)]
         picture[~there] = _rgb(style.NOTHING)
-        self.image.setImage(picture, autoLevels=False, levels=None)
+        self._show_picture(picture)
         self.scale_image.setRect(QRectF(0.0, low, 1.0, high - low))
         self.scale.setRange(xRange=(0, 1), yRange=(low, high), padding=0)
         axis.picture = None
         units = self.model.plane.maps[self.model.choice.name].units if self.model.plane else "1"
         axis.setLabel(escape(self.model.choice.words + ("" if units == "1" else f" ({units})")))
         self._show_colour_bar(True)
-        return [] if there.all() else [style.swatch(style.NOTHING, "none there")]
+        return [] if (there | self.model.missing).all() else [style.swatch(style.NOTHING, "none there")]
+
+    def _show_picture(self, picture: NDArray[np.ubyte]) -> None:
+        """Colours (ny, nx, 3) as the map; nodes that are not computed in grey."""
+        picture[self.model.missing] = _rgb(style.MISSING)
+        self.image.setImage(picture, autoLevels=False, levels=None)
 
     def _show_colour_bar(self, on: bool) -> None:
         present = self.scale.scene() is not None
