@@ -352,15 +352,17 @@ def refused_at(path, whole, k, code):
 
     False where it has not so many writes.
     """
+    said = ""
     with pytest.MonkeyPatch.context() as patch:
         FullDisk(patch, k, code)
         try:
             builds.build(path, threads=2)
         except ValueError as error:
-            assert re.search("cannot write there: (No space left on device|Input/output error)", str(error))
-        else:
-            path.unlink()
-            return False
+            said = str(error)
+    if not said:
+        path.unlink()
+        return False
+    assert re.search("cannot write there: (No space left on device|Input/output error)", said)
     assert not path.exists()
     builds.build(path, threads=2)
     builds.assert_equal(path, whole)
@@ -381,7 +383,7 @@ def test_a_full_disk_costs_nothing_that_is_finished(tmp_path, small, whole):
     path = tmp_path / "atlas.h5"
     total = writes_of(path)
     rng = np.random.default_rng(1)
-    for k in sorted({1, 2, total // 2, *rng.integers(1, total - 60, 7).tolist()}):
+    for k in sorted({1, 2, total // 2, *rng.integers(1, total - 60, 4).tolist()}):
         assert refused_at(path, whole, int(k), errno.ENOSPC), (k, total)
 
 

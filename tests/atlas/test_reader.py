@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import bifur
+from bifur.atlas import schema
 from bifur.atlas.plane import COMPLETENESS, DOUBTS
 from bifur.atlas.store import write_atlas
 from bifur.atlas.validation import Validation, save_validation
