@@ -12,7 +12,7 @@ import pytest
 
 import bifur
 from bifur.continuation import exact
-from bifur.continuation.ball_search import ball_search
+from bifur.continuation.ball_search import BITS, _look, ball_search
 from bifur.continuation.equilibria import state_bounds
 from bifur.systems.ops import cos, exp, sin, tanh
 
@@ -488,3 +488,29 @@ def test_routh_and_eigenvalues_over_balls_agree():
     with exact.precision(200):
         assert exact.unstable(flint.arb_mat([[1, 0, 0], [0, -1, 0], [0, 0, -3]])) == 1  # Routh's array breaks down
         assert exact.unstable(flint.arb_mat([[0, 1], [-1, 0]])) is None
+
+
+# ---- the search by balls ---------------------------------------------------------------------
+
+
+def test_a_ball_covers_the_box_that_it_is_looked_at_for():
+    """Boxes a few units wide around numbers of any size: the middle is rounded by as much as they are wide."""
+    rng = np.random.default_rng(11)
+    seen = []
+
+    class Nothing:
+        n = 1
+
+        def field(self, u):
+            seen.append(u[0])
+            return flint.arb_mat(1, 1, [1])
+
+    for _ in range(500):
+        a = float(rng.normal() * 10.0 ** rng.uniform(-5, 5))
+        b = a
+        for _ in range(int(rng.integers(1, 6))):
+            b = math.nextafter(b, math.inf)
+        with exact.precision(BITS):
+            assert _look(Nothing(), np.array([a]), np.array([b])) is None
+            assert seen[-1].contains(flint.arb(a))
+            assert seen[-1].contains(flint.arb(b))
