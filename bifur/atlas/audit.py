@@ -14,7 +14,7 @@ numbers by exact roots of the eliminants or by branch and prune over balls, boxe
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from bifur.continuation.ball_search import ball_search
 from bifur.continuation.by_algebra import from_exact_roots
 from bifur.continuation.equilibria import prunable, state_bounds
 from bifur.continuation.slices import count_nodes
+from bifur.kernels.prune import INSIDE, place
 from bifur.kernels.verify import check_boxes
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ RESIDUAL = 1e-11  # of the absolute terms
 STEPS, QUICK = 1000, 0.4  # of progress for a plane; the share of the quick checks
 # older files lack the last two
 _NEEDED = sorted({*schema.REQUIRED, "eigenvalues_imag", "residual"} - {"doubt", "radius"})
-PROVED = COMPLETENESS.index("proved")
+PROVED, PROBABLE = COMPLETENESS.index("proved"), COMPLETENESS.index("probable")
+AGREED = ("searched", "budget", "cluster")  # doubts of a node that two searches agree on
 UNDECIDED = KINDS.index("undecided")
 PROVED_KINDS = tuple(KINDS.index(name) for name in ("sink", "source", "saddle"))
 
@@ -196,8 +198,15 @@ class _PlaneAudit:
         oscillates = (maps["eigenvalues_imag"][..., 0] != 0) != (maps["oscillatory"] == 1)
         yield self.check("oscillatory", self.filled & oscillates, "not what the leading eigenvalue says", self.filled)
         if self.new:
-            clear = np.isin(maps["doubt"], [list(DOUBTS).index("none"), list(DOUBTS).index("stability")])
-            yield self.check("verdicts", self.proved != clear, "completeness and doubt do not agree")
+            wrong = self._said(("none", "stability")) != self.proved
+            wrong |= self._said(AGREED) != (maps["completeness"] == PROBABLE)
+            yield self.check("verdicts", wrong, "completeness and doubt do not agree")
+            sure = (~self.filled | regular).all(axis=-1)
+            open_ = (maps["kind"] == UNDECIDED).any(axis=-1) & (
+                ~self.filled | regular | (maps["kind"] == UNDECIDED)
+            ).all(-1)
+            wrong = (self._said(("none",)) & ~sure) | (self._said(("stability",)) & ~open_)
+            yield self.check("kinds of proved nodes", wrong, "doubt and the kinds do not agree", self.proved)
         told = {entry.code: entry.where for entry in self.plane.ledger}
         silent = [
             name
@@ -209,6 +218,10 @@ class _PlaneAudit:
         yield Check(
             "ledger", len(DOUBTS) - 1, len(silent), ", ".join(silent), "nodes in doubt that the ledger does not tell"
         )
+
+    def _said(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Where `doubt` is one of these."""
+        return np.asarray(np.isin(self.maps["doubt"], [list(DOUBTS).index(name) for name in names]))
 
     # ---- residuals and spectra -------------------------------------------------------------
 
@@ -281,21 +294,38 @@ class _PlaneAudit:
         yield self.check(
             "disjoint", self.proved & self._overlapping(radius), "two boxes of a node overlap", self.proved
         )
-        sure = claimed & (holds == 1) & np.isin(maps["kind"], PROVED_KINDS)
+        yield self.check(
+            "inside", self.proved & self._beyond(radius), "a box reaches over a bound of the states", self.proved
+        )
+        told = claimed & (holds == 1)
+        sure = told & np.isin(maps["kind"], PROVED_KINDS)
         for iy, ix, k in np.argwhere(sure & (unstable < 0)):
             found = exact.enclose(self.system, state[iy, ix, k], self.parameters[iy, ix]).unstable
             unstable[iy, ix, k] = -1 if found is None else found
-        wrong = sure & (unstable != maps["n_unstable"])
-        yield self.check("stability", wrong, "n_unstable is not proved by the Jacobian over the box", sure)
+        # a sign that is proved is also to be told, and where none is there is none to tell
+        wrong = told & (np.where(sure, unstable != maps["n_unstable"], unstable >= 0))
+        yield self.check("stability", wrong, "n_unstable is not proved by the Jacobian over the box", told)
 
     def _overlapping(self, radius: NDArray[np.float64]) -> NDArray[np.bool_]:
         found = np.zeros(self.shape, bool)
         state = self.maps["state"]
+        half = radius[..., None] * exact.sides(np.where(self.filled[..., None], state, 0.0))
         for a in range(state.shape[2]):
             for b in range(a):
-                apart = np.abs(state[:, :, a] - state[:, :, b]).max(axis=-1)
+                distance = np.abs(state[:, :, a] - state[:, :, b]) * (1 - 1e-15)
+                apart = (distance > (half[:, :, a] + half[:, :, b]) * (1 + 1e-15)).any(axis=-1)
                 both = self.filled[:, :, a] & self.filled[:, :, b]
-                found |= both & ~(apart > radius[:, :, a] + radius[:, :, b])
+                found |= both & ~apart
+        return found
+
+    def _beyond(self, radius: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Nodes with a box that is not inside the bounds for certain."""
+        low, high = state_bounds(self.system, None)
+        found = np.zeros(self.shape, bool)
+        if not (np.isfinite(low).any() or np.isfinite(high).any()):
+            return found
+        for iy, ix, k in np.argwhere(self.filled & self.proved[..., None]):
+            found[iy, ix] |= place(self.maps["state"][iy, ix, k], radius[iy, ix, k], low, high) != INSIDE
         return found
 
     # ---- numbers ---------------------------------------------------------------------------

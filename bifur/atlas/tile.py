@@ -27,6 +27,8 @@ from bifur.continuation.settings import Settings
 from bifur.continuation.sheets import Arcs, identities
 from bifur.continuation.slices import Solved, Survey, Sweep, in_slots, stats_of
 from bifur.kernels import engine, step
+from bifur.kernels.enclosure import LARGEST, SMALLEST
+from bifur.kernels.prune import INSIDE, place
 from bifur.kernels.verify import verify
 
 if TYPE_CHECKING:
@@ -263,11 +265,18 @@ def _enclose_exactly(system: System, parameters: NDArray[np.float64], maps: Maps
             n = system.dimension
             maps["kind"][iy, ix, k] = KINDS.index("sink" if unstable == 0 else "source" if unstable == n else "saddle")
             maps["n_unstable"][iy, ix, k] = unstable
+    low, high = state_bounds(system, None)
     for iy, ix in np.unique(places[:, :2], axis=0):
         held = maps["kind"][iy, ix] > 0
-        enclosed = np.isfinite(maps["radius"][iy, ix][held]).all()
+        states, radius = maps["state"][iy, ix], maps["radius"][iy, ix]
+        doubt = doubt_of_boxes(states[held], radius[held].astype(float), low, high)
+        if doubt in ("edge", "overlap"):  # a box from doubles may be too large beside these
+            for k in np.flatnonzero(held):
+                smaller = enclosed_by_balls(system, parameters[iy, ix], states, int(k))[0]
+                radius[k] = radius[k] if np.isnan(smaller) else min(radius[k], smaller)
+            doubt = doubt_of_boxes(states[held], radius[held].astype(float), low, high)
         undecided = (maps["kind"][iy, ix] == UNDECIDED).any()
-        maps["doubt"][iy, ix] = CODES["not_enclosed" if not enclosed else "stability" if undecided else "none"]
+        maps["doubt"][iy, ix] = CODES["stability" if doubt == "none" and undecided else doubt]
 
 
 def enclosed_by_balls(
@@ -275,14 +284,31 @@ def enclosed_by_balls(
 ) -> tuple[float, int | None]:
     """Radius and number of unstable eigenvalues of equilibrium k of a node, as far as ball arithmetic proves them.
 
-    The box is not larger than the distance to the others allows, and a power of two, which the file keeps as it is.
+    The box is not larger than the distances to the others and to the bounds allow, and a power of two between SMALLEST
+    and LARGEST, which the file keeps as it is.
     """
-    radius, unstable, _ = exact.enclose(system, states[k], p)
-    if np.isnan(radius):
-        return radius, None
-    others = np.abs(np.delete(states, k, axis=0) - states[k]).max(axis=-1)
-    radius = 2.0 ** np.floor(np.log2(min(radius, 0.25 * float(np.nanmin(others, initial=np.inf)))))
-    return (radius, unstable) if exact.holds(system, states[k], p, radius) else (np.nan, None)
+    found, bounds = exact.enclose(system, states[k], p), state_bounds(system, None)
+    if np.isnan(found.radius):
+        return found.radius, None
+    others = [state for i, state in enumerate(states) if i != k and np.isfinite(state).all()]
+    gaps = np.abs(np.stack(bounds) - states[k]) / exact.sides(states[k])
+    largest = min(found.radius, exact.least_apart(states[k], others), 0.5 * float(gaps.min()), LARGEST)
+    radius = 2.0 ** np.floor(np.log2(largest)) if largest > 0 else 0.0
+    good = radius >= SMALLEST and exact.holds(system, states[k], p, radius)
+    return (radius, found.unstable) if good else (np.nan, None)
+
+
+def doubt_of_boxes(
+    states: NDArray[np.float64], radius: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> str:
+    """Why the boxes around the equilibria (k, n) of a node prove nothing; "none" if they do."""
+    if not np.isfinite(radius).all():
+        return "not_enclosed"
+    if any(place(u, r, low, high) != INSIDE for u, r in zip(states, radius.tolist(), strict=True)):
+        return "edge"
+    boxes = list(zip(states, radius.tolist(), strict=True))
+    met = any(not exact.apart(*a, *b) for i, a in enumerate(boxes) for b in boxes[:i])
+    return "overlap" if met else "none"
 
 
 # ---- 3. verdicts ----------------------------------------------------------------------------

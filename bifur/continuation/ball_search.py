@@ -46,9 +46,10 @@ def ball_search(system: System, p: Vector, low: Vector, high: Vector, max_boxes:
                 continue
             middle, reach, image = answer
             if image is not None:
-                inner = np.all(image[0] > middle - reach) and np.all(image[1] < middle + reach)
-                if inner:
-                    _add(unique, images, (middle - reach, middle + reach), _sharpened(at, image))
+                # rounded to the inside of the box that was looked at
+                least, most = np.nextafter(middle - reach, np.inf), np.nextafter(middle + reach, -np.inf)
+                if np.all(image[0] > least) and np.all(image[1] < most):
+                    _add(unique, images, (least, most), _sharpened(at, image))
                     if len(unique) != len(images):
                         return None
                     continue
@@ -103,7 +104,8 @@ def _sharpened(at: Field, image: tuple[Vector, Vector]) -> tuple[Vector, Vector]
 def _look(at: Field, a: Vector, b: Vector) -> tuple[Vector, Vector, tuple[Vector, Vector] | None] | None:
     """None: no equilibrium between a and b; else middle and reach of a larger box, and its image where there is one."""
     n = at.n
-    middle, half = 0.5 * (a + b), 0.5 * (b - a) * (1 + 1e-12) + 1e-300
+    middle = 0.5 * (a + b)
+    half = np.nextafter(np.maximum(b - middle, middle - a), np.inf)  # the middle is rounded, and so are its distances
     box = [flint.arb(float(m), float(r)) for m, r in zip(middle, half, strict=True)]
     f = at.field(box)
     if any(not f[i, 0].contains(0) for i in range(n)):

@@ -18,7 +18,7 @@ import flint
 import numpy as np
 
 from bifur.continuation import exact
-from bifur.continuation.balls import as_fmpq
+from bifur.continuation.balls import as_fmpq, power, precision
 from bifur.continuation.found import Found, FoundSet, inside
 from bifur.continuation.resultants import no_function
 from bifur.kernels import engine, step
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
 
 EDGE = 1e-12
+MOST_CUT = 200  # boxes of free states that are looked at for a point of a set
 SAMPLES = (0.0, 1.0, -1.0, 0.5, 2.0)  # values of free states that are tried for a point of a set
 MOST_SAMPLES = 125
 TINY = 1e-30  # of the complex step
@@ -52,8 +53,10 @@ def by_algebra(system: System, p: Vector, low: Vector, high: Vector, prove: bool
         out = np.empty((MOST, system.dimension))
         count = by_charts(derived.addresses, derived.programs.proof(), out, work)
         if count >= 0:
-            states = [state.copy() for state in out[:count] if inside(state, low, high)]
-            return Found(states, True, True, edge=edges(system, out[:count], low, high))
+            within = [inside(state, low, high) for state in out[:count]]
+            states = [state.copy() for state, is_in in zip(out, within, strict=False) if is_in]
+            others = tuple(state.copy() for state, is_in in zip(out, within, strict=False) if not is_in)
+            return Found(states, True, True, outside=others, unplaced=bounded(low, high))
     found = from_exact_roots(system, p, low, high)
     if found is not None:
         return found
@@ -83,6 +86,11 @@ def from_exact_roots(system: System, p: Vector, low: Vector, high: Vector) -> Fo
     return _from_form(system, form, p, rest, low, high)
 
 
+def bounded(low: Vector, high: Vector) -> bool:
+    """Whether any bound is finite."""
+    return bool(np.isfinite(low).any() or np.isfinite(high).any())
+
+
 def edges(system: System, states: Sequence[Vector] | Vector, low: Vector, high: Vector) -> str:
     """The names of the states that are at their bound up to rounding in some equilibrium; zeros are exact."""
     names: dict[str, None] = {}
@@ -96,7 +104,10 @@ def edges(system: System, states: Sequence[Vector] | Vector, low: Vector, high: 
 
 
 def _from_form(system: System, form: Form, p: Vector, q: Vector, low: Vector, high: Vector) -> Found | None:
-    """From the exact roots of a form in the parameters q; None where a guard of it vanishes."""
+    """From the exact roots of a form in the parameters q; None where a guard of it vanishes.
+
+    On which side of the bounds each lies follows from its ball, or where that meets a bound from its enclosure.
+    """
     if not exact.guards_hold(form, q):
         return None
     work = step.make_work(system.dimension, len(p))
@@ -104,13 +115,24 @@ def _from_form(system: System, form: Form, p: Vector, q: Vector, low: Vector, hi
     states: list[Vector] = []
     singular: list[Vector] = []
     degenerate = ""
+    names: set[str] = set()
     values = exact.parameter_values(q)
     for chart, polynomial in enumerate(exact.chart_polynomials(form, q)):
         if polynomial == 0:
             return None
         for root, multiplicity in exact.real_roots(polynomial):
-            balls = exact.lift_balls(form, chart, root, values)
+            with precision(exact.PRECISION):
+                balls = exact.lift_balls(form, chart, root, values)
+                where = exact.place(balls, low, high)
+            if where == "outside":
+                continue
             state = np.array([float(ball.mid()) for ball in balls])
+            if where is None and multiplicity == 1:
+                where = _place_of(system, state, p, balls, low, high)
+                if where == "outside":
+                    continue
+            if where is None:
+                names |= set(_met(system, balls, low, high))
             if multiplicity > 1:
                 degenerate = f"an equilibrium of multiplicity {multiplicity}: the point lies on a fold or branch point"
                 singular.append(state)
@@ -120,10 +142,11 @@ def _from_form(system: System, form: Form, p: Vector, q: Vector, low: Vector, hi
                 near = np.abs(sharpened - state).max() <= 1e-6 * max(1e-6, np.abs(state).max())
                 state = sharpened if code == step.CONVERGED and near else state
             states.append(state)
-    sets = tuple(_sets(system, form, q, low, high))
-    edge = edges(system, states, low, high)
-    states = [state for state in states if inside(state, low, high)]
-    singular = [state for state in singular if any(state is other for other in states)]
+    sets, none_else = _sets(system, form, p, q, low, high)
+    edge = ", ".join(sorted(names))
+    if not sets and not none_else:
+        reason = "a set of equilibria may reach into the bounds"
+        return Found(states, False, False, reason, degenerate if singular else "", tuple(singular), edge)
     if sets:
         degenerate = "; ".join(f"a set of equilibria of dimension {len(one.directions)}: {one.words}" for one in sets)
         reason = "equilibria are not isolated"
@@ -134,25 +157,133 @@ def _from_form(system: System, form: Form, p: Vector, q: Vector, low: Vector, hi
 # ---- sets of equilibria ---------------------------------------------------------------------
 
 
-def _sets(system: System, form: Form, q: Vector, low: Vector, high: Vector) -> list[FoundSet]:
-    """The sets of a form that reach into the bounds, as far as some samples of their free states tell."""
-    found = []
+def _sets(
+    system: System, form: Form, p: Vector, q: Vector, low: Vector, high: Vector
+) -> tuple[tuple[FoundSet, ...], bool]:
+    """The sets of a form of which a point inside the bounds was found; whether no other one reaches into them."""
+    found, all_told = [], True
     for one in form.sets:
         names = [f"p{k}" for k in range(form.q)]
         values: dict[str, Any] = dict(zip(names, q.tolist(), strict=True))
-        roots: list[float | None] = [None]
+        roots: list[flint.arb | None] = [None]
         if one.coefficients:
             texts = [expression.parse(text, names, trusted=True) for text in one.coefficients]
             exact_values = exact.parameter_values(q)
             coefficients = expression.evaluate(texts, exact_values, as_fmpq, no_function)
-            roots = [float(root.mid()) for root, _ in exact.real_roots(flint.fmpq_poly(coefficients))]
+            roots = [root for root, _ in exact.real_roots(flint.fmpq_poly(coefficients))]
         for root in roots:
-            fixed = values if root is None else values | {f"u{form.variable}": root}
+            fixed = values if root is None else values | {f"u{form.variable}": float(root.mid())}
             state, free = _point(form, one, fixed, low, high)
-            if state is not None:
+            if state is None:
+                state, free, empty = _search(form, one, fixed, exact.parameter_values(q), root, low, high)
+                all_told = all_told and (empty or state is not None)
+            if state is not None and _at_pole(system, form, one, fixed, free, p):
+                all_told = False
+            elif state is not None:
                 directions = _directions(form, one, fixed, free)
                 found.append(FoundSet(state, directions, _words(system, form, one, fixed, state, directions)))
-    return found
+    return tuple(found), all_told
+
+
+def _search(
+    form: Form,
+    one: SetText,
+    fixed: Mapping[str, Any],
+    parameters: Mapping[str, flint.fmpq],
+    root: flint.arb | None,
+    low: Vector,
+    high: Vector,
+) -> tuple[Vector | None, dict[int, float], bool]:
+    """A point of the set inside the bounds and its free states; whether it is proved that there is none.
+
+    Boxes of the free states are cut: of one whose states, over balls, miss the bounds nothing is left.
+    """
+    balls: dict[str, Any] = {key: flint.arb(value) for key, value in parameters.items()}
+    if root is not None:
+        balls[f"u{form.variable}"] = root
+    waiting = [[(float(low[i]), float(high[i])) for i in one.free]]
+    for _ in range(MOST_CUT):
+        if not waiting:
+            return None, {}, True
+        box = waiting.pop(0)
+        with precision(exact.PRECISION):
+            states = _over(form, one, balls | {f"u{i}": _ball(*side) for i, side in zip(one.free, box, strict=True)})
+            if exact.place(states, low, high) == "outside":
+                continue
+        cuts = [_cut(*side) for side in box]
+        free = dict(zip(one.free, cuts, strict=True))
+        with np.errstate(all="ignore"):
+            state = np.array(_at(form, one, fixed, free), float) + 0.0
+        if np.isfinite(state).all() and inside(state, low, high):
+            return state, free, False
+        wide = int(np.argmax([b - a for a, b in box]))
+        for a, b in ((box[wide][0], cuts[wide]), (cuts[wide], box[wide][1])):
+            waiting.append([(a, b) if k == wide else side for k, side in enumerate(box)])
+    return None, {}, not waiting
+
+
+def _at_pole(
+    system: System, form: Form, one: SetText, fixed: Mapping[str, Any], free: Mapping[int, float], p: Vector
+) -> bool:
+    """Whether the definition divides by zero at a point of a set and at others of it: it has no value there."""
+    divisors = [d for component in system.expressions for d in expression.denominators(component)]
+    named = dict(zip(system.parameters, map(float, p), strict=True))
+    for moved in (0.0, 0.37, -1.83):
+        with np.errstate(all="ignore"):
+            state = _at(form, one, fixed, {i: value + moved for i, value in free.items()})
+            values = named | dict(zip(system.states, map(np.float64, state), strict=True))
+            if not any(v == 0.0 for v in expression.evaluate(divisors, values, float, ops.apply)):
+                return False
+    return True
+
+
+def _ball(a: float, b: float) -> flint.arb:
+    """A ball that holds [a, b]."""
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return flint.arb(0, math.inf)
+    return flint.arb(a).union(flint.arb(b))
+
+
+def _cut(a: float, b: float) -> float:
+    """Where [a, b] is cut in two."""
+    if math.isfinite(a) and math.isfinite(b):
+        return 0.5 * a + 0.5 * b
+    if math.isfinite(a):
+        return max(1.0, a + 4 * abs(a))
+    return min(-1.0, b - 4 * abs(b)) if math.isfinite(b) else 0.0
+
+
+def _over(form: Form, one: SetText, values: dict[str, Any]) -> list[flint.arb]:
+    """All states of a set over balls of its free ones."""
+    names = [*(f"u{i}" for i in range(form.n)), *(f"p{k}" for k in range(form.q))]
+    for state, numerator, denominator in one.lifts:
+        parts = [expression.parse(text, names, trusted=True) for text in (numerator, denominator)]
+        top, bottom = expression.evaluate(parts, values, lambda f: flint.arb(as_fmpq(f)), ops.apply, power)
+        values[f"u{state}"] = top / bottom
+    return [flint.arb(values[f"u{i}"]) for i in range(form.n)]
+
+
+def _place_of(
+    system: System, state: Vector, p: Vector, balls: Sequence[flint.arb], low: Vector, high: Vector
+) -> exact.Place | None:
+    """Where the root in these balls lies of the bounds, by the enclosure around it, if that is its own."""
+    found = exact.enclose(system, state, p, (low, high))
+    if math.isnan(found.radius):
+        return None
+    with precision(exact.PRECISION):
+        half = [0.999 * found.radius * float(side) for side in exact.sides(state)]
+        box = [flint.arb(float(u), h) for u, h in zip(state, half, strict=True)]
+        own = all(outer.contains(inner) for outer, inner in zip(box, balls, strict=True))
+    return found.where if own else None
+
+
+def _met(system: System, balls: Sequence[flint.arb], low: Vector, high: Vector) -> list[str]:
+    """The names of the states whose ball meets a bound."""
+    return [
+        name
+        for name, ball, *limits in zip(system.states, balls, low, high, strict=True)
+        if any(math.isfinite(limit) and ball.contains(flint.arb(float(limit))) for limit in limits)
+    ]
 
 
 def _at(form: Form, one: SetText, fixed: Mapping[str, Any], free: Mapping[int, Any]) -> list[Any]:

@@ -63,7 +63,7 @@ def by_search(
     count = by_pruning(proof, p, low, high, max_boxes, out)
     used = int(proof.boxes.used[0])
     if count >= 0:
-        return Found([state.copy() for state in out[:count]], True, True)
+        return Found([state.copy() for state in out[:count]], True, True, placed=True)
     why = {
         pruning.BUDGET: f"branch and prune did not end with {used} boxes: narrow `bounds`, or raise `max_boxes`",
         pruning.CLUSTER: "branch and prune met a place where equilibria may be multiple or not isolated, or a pole",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bifur.continuation import dense, exact, large_search
-from bifur.continuation.by_algebra import by_algebra
+from bifur.continuation.by_algebra import by_algebra, from_exact_roots
 from bifur.continuation.by_search import by_search, prunable, starts
 from bifur.continuation.found import Found
 from bifur.continuation.results import Completeness, Equilibrium, EquilibriumSet, Kind, collapsed
@@ -77,9 +77,13 @@ def find_equilibria(
         raise ValueError(f"`max_boxes` must be a whole number of at least 1, not {max_boxes!r}")
     if sparse.is_large(system):
         states, reason = large_search.search(system, p, low, high)
-        return _finish(system, p, Found(states, reason=reason), False)
-    found = by_algebra(system, p, low, high, prove) or by_search(system, p, low, high, int(max_boxes))
-    return _finish(system, p, found, prove)
+        return _finish(system, p, Found(states, reason=reason), False, (low, high))
+    found = by_algebra(system, p, low, high, prove) or by_search(system, p, low, high, max_boxes)
+    result = _finish(system, p, found, prove, (low, high))
+    if found.unplaced and prove and result.completeness != "proved":  # rational arithmetic needs nothing outside
+        again = from_exact_roots(system, p, low, high)
+        result = _finish(system, p, again, prove, (low, high)) if again is not None else result
+    return result
 
 
 def state_bounds(
@@ -100,43 +104,101 @@ def state_bounds(
     return np.array([pair[0] for pair in pairs], float), np.array([pair[1] for pair in pairs], float)
 
 
-def _finish(system: System, p: NDArray[np.float64], found: Found, prove: bool) -> EquilibriumSet:
-    items = []
+def _finish(
+    system: System,
+    p: NDArray[np.float64],
+    found: Found,
+    prove: bool,
+    bounds: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> EquilibriumSet:
+    proving = found.counted and prove
+    items, boxes = [], []
     degenerate = found.degenerate
-    for state in found.states:
-        item = equilibrium(system, p, state, prove)
+    # what only seems to lie outside may be inside, or one of those inside again
+    for state in (*found.states, *(found.outside if found.unplaced and proving else ())):
+        box = exact.enclose(system, state, p, bounds) if prove else None
+        item = equilibrium(system, p, state, enclosed=box)
         if any(state is s for s in found.singular):
             item = replace(item, kind="degenerate")
-        elif found.counted and prove and math.isnan(item.radius) and exact.enclose(system, state, p).singular:
+        elif box is not None and found.counted and box.singular:
             item = replace(item, kind="degenerate")
             degenerate = degenerate or "the Jacobian is singular at an equilibrium: it lies on a fold or branch point"
         items.append(item)
+        boxes.append(box)
+    reason = found.reason
+    if found.counted and not prove:
+        reason = "the number is proved, the single enclosures were not asked for (prove=True)"
+    completeness: Completeness = "probable" if found.agreed else "unknown"
+    if proving:
+        items = separated(system, p, items)
+        reason = _doubt(system, items, boxes, found, bounds)
+        completeness = completeness if reason else "proved"
+        if not found.placed:
+            seeming = ["inside"] * len(found.states) + ["outside"] * len(found.outside)
+            told = [(box.where if box else None) or seems for box, seems in zip(boxes, seeming, strict=False)]
+            items = [item for item, where in zip(items, told, strict=True) if where == "inside"]
     for one in found.sets:
         item = equilibrium(system, p, one.state)
         items.append(replace(item, kind="degenerate", dimension=len(one.directions), directions=one.directions))
     items.sort(key=lambda e: tuple(e.state))
-    completeness: Completeness = "probable" if found.agreed else "unknown"
-    reason = found.reason
-    if found.counted and not prove:
-        reason = "the number is proved, the single enclosures were not asked for (prove=True)"
-    if found.counted and prove:
-        missing = [e for e in items if math.isnan(e.radius)]
-        overlapping = any(
-            np.abs(a.state - b.state).max() <= a.radius + b.radius for i, a in enumerate(items) for b in items[:i]
-        )
-        if found.edge:
-            reason = f"an equilibrium lies too near to a bound of {found.edge} to tell on which side it is"
-        elif missing:
-            reason = f"{len(missing)} of {len(items)} equilibria could not be enclosed by a Krawczyk test"
-        elif overlapping:
-            reason = "two enclosures overlap"
-        else:
-            completeness = "proved"
     return EquilibriumSet(tuple(items), completeness, reason, degenerate)
 
 
-def equilibrium(system: System, p: NDArray[np.float64], state: NDArray[np.float64], prove: bool = False) -> Equilibrium:
-    """Spectrum, kind and residual of a known equilibrium."""
+def _doubt(
+    system: System,
+    items: Sequence[Equilibrium],
+    boxes: Sequence[exact.Enclosed | None],
+    found: Found,
+    bounds: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> str:
+    """Why the equilibria inside the bounds, whose number is proved, are not proved to be these; empty if they are."""
+    missing = sum(math.isnan(item.radius) for item in items)
+    overlapping = any(
+        not exact.apart(a.state, a.radius, b.state, b.radius) for i, a in enumerate(items) for b in items[:i]
+    )
+    edge = found.edge
+    if not edge and not found.placed and not missing:
+        names = set()
+        for item, box in zip(items, boxes, strict=True):
+            # where `states` are known to be inside, one that is not is another one
+            if box is None or box.where is None or (box.where == "outside" and not found.unplaced):
+                names |= set(_nearest_bound(system, item.state, *bounds))
+        edge = ", ".join(sorted(names))
+    if edge:
+        return f"an equilibrium lies too near to a bound of {edge} to tell on which side it is"
+    if missing:
+        return f"{missing} of {len(items)} equilibria could not be enclosed by a Krawczyk test"
+    return "two enclosures overlap" if overlapping else ""
+
+
+def _nearest_bound(
+    system: System, state: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> list[str]:
+    """The name of the state that is nearest to its bound, as a list."""
+    gap = np.minimum(np.abs(state - low), np.abs(high - state))
+    return [system.states[int(gap.argmin())]]
+
+
+def separated(system: System, p: NDArray[np.float64], items: list[Equilibrium]) -> list[Equilibrium]:
+    """With smaller boxes where two of them meet, as far as these hold an equilibrium too."""
+    result = list(items)
+    for i, a in enumerate(items):
+        if not any(not exact.apart(a.state, a.radius, b.state, b.radius) for b in items if b is not a):
+            continue
+        radius = min(a.radius, exact.least_apart(a.state, [b.state for b in items if b is not a]))
+        if radius > 0 and exact.holds(system, a.state, p, radius):
+            result[i] = replace(a, radius=radius)
+    return result
+
+
+def equilibrium(
+    system: System,
+    p: NDArray[np.float64],
+    state: NDArray[np.float64],
+    prove: bool = False,
+    enclosed: exact.Enclosed | None = None,
+) -> Equilibrium:
+    """Spectrum, kind and residual of a known equilibrium; enclosed where `prove`, or `enclosed` already."""
     if sparse.is_large(system):
         jacobian = system.derived.evaluate("jacobian", system, state, dict(zip(system.parameters, p, strict=True)))
         eigenvalues, size = dense.spectrum(jacobian), float(np.abs(jacobian).max())
@@ -150,10 +212,11 @@ def equilibrium(system: System, p: NDArray[np.float64], state: NDArray[np.float6
     kind = kind_of(eigenvalues.real, size)
     n_unstable = int((eigenvalues.real > 0).sum())
     radius = math.nan
-    if prove:
-        radius, unstable, _ = exact.enclose(system, state, p)
+    if prove or enclosed is not None:
+        box = enclosed or exact.enclose(system, state, p)
+        radius = box.radius
         if not math.isnan(radius):
-            kind, n_unstable = _proved_kind(unstable, n_unstable, len(state), kind)
+            kind, n_unstable = _proved_kind(box.unstable, n_unstable, len(state), kind)
     return Equilibrium(
         state=state,
         parameters=dict(zip(system.parameters, p.tolist(), strict=True)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import flint
 import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bifur.systems.derive import Form
 
 __all__ = [
+    "apart",
     "chart_polynomials",
     "critical_values",
     "enclose",
@@ -31,9 +32,12 @@ __all__ = [
     "krawczyk_radius",
     "lift_balls",
     "parameter_values",
+    "place",
     "rational",
     "real_roots",
 ]
+
+Place = Literal["inside", "outside"]
 
 PRECISION = 212  # bits of the balls: four times a double, so that a box is lost to conditioning alone
 REFINEMENTS = 12  # chords, each of which gains most digits of a double
@@ -85,13 +89,14 @@ SLIMMEST = 20  # a side of a box is at least 2^-20 of the longest
 
 
 def sides(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) sides of the boxes around u, the longest 1: powers of two as the states have them (as in the kernels).
+    """(..., n) sides of the boxes around u, the longest 1: powers of two as the states have them (as in the kernels).
 
     Where one state is 10^5 and another 1, a cube that holds the rounding of the first is too large for the second.
     """
     exponents = np.frexp(u)[1].astype(int)
     exponents[u == 0.0] = -(10**6)
-    return np.exp2(np.maximum(exponents - exponents.max(initial=-(10**6)), -SLIMMEST).astype(float))
+    longest = exponents.max(axis=-1, keepdims=True, initial=-(10**6))
+    return np.exp2(np.maximum(exponents - longest, -SLIMMEST).astype(float))
 
 
 class Enclosed(NamedTuple):
@@ -100,16 +105,46 @@ class Enclosed(NamedTuple):
     The box has half widths radius * sides(u).
 
     `unstable`: number of eigenvalues with positive real part, None where a real part is too close to zero to tell;
-    `singular`: the Jacobian may be singular there, for all that PRECISION bits tell.
+    `singular`: the Jacobian may be singular there, for all that PRECISION bits tell. `where` it lies of the bounds,
+    which count as inside; None where that is not known, or was not asked.
     """
 
     radius: float
     unstable: int | None
     singular: bool = False
+    where: Place | None = None
 
 
-def enclose(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) -> Enclosed:
-    """Existence, uniqueness and stability of the equilibrium near u.
+def apart(u: NDArray[np.float64], r: float, v: NDArray[np.float64], s: float) -> bool:
+    """Whether the boxes of radius r around u and of radius s around v are disjoint: in one state they are."""
+    half = r * sides(u) + s * sides(v)
+    return bool(np.any(np.abs(u - v) * (1 - 1e-15) > half * (1 + 1e-15)))
+
+
+def least_apart(u: NDArray[np.float64], others: Sequence[NDArray[np.float64]]) -> float:
+    """A radius at which the box around u is disjoint from boxes of such a radius around others; infinite for none."""
+    distances = [float((np.abs(u - v) / np.maximum(sides(u), sides(v))).max()) for v in others]
+    return 0.25 * min(distances, default=math.inf)
+
+
+def place(box: Sequence[flint.arb], low: NDArray[np.float64], high: NDArray[np.float64]) -> Place | None:
+    """Whether all of a box lies inside the bounds or all of it outside; None where neither is certain."""
+    across = False
+    for side, a, b in zip(box, low, high, strict=True):
+        if (math.isfinite(a) and side < flint.arb(float(a))) or (math.isfinite(b) and side > flint.arb(float(b))):
+            return "outside"
+        above = not math.isfinite(a) or side >= flint.arb(float(a))
+        across = across or not (above and (not math.isfinite(b) or side <= flint.arb(float(b))))
+    return None if across else "inside"
+
+
+def enclose(
+    system: System,
+    u: NDArray[np.float64],
+    p: NDArray[np.float64],
+    bounds: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+) -> Enclosed:
+    """Existence, uniqueness and stability of the equilibrium near u, and on which side of the bounds it lies.
 
     With Y near J^-1 the Krawczyk operator K(X) = m - Y f(m) + (1 - Y J(X)) (X - m) maps the box X into its
     interior, so that there is exactly one zero of f in X (Krawczyk 1969; Rump 2010, Acta Numerica 19, theorem 13.3).
@@ -129,8 +164,20 @@ def enclose(system: System, u: NDArray[np.float64], p: NDArray[np.float64]) -> E
         shape = sides(u)
         for exponent in range(3, 40):
             radius = size * 10.0**-exponent
-            if _contracts(at, Y, middle, flint.arb(radius), shape):
-                return Enclosed(radius, _stability(at, Y, middle, shape))
+            if not _contracts(at, Y, middle, flint.arb(radius), shape):
+                continue
+            sharp = _sharpened(at, Y, middle, flint.arb(radius), shape)
+            stable = unstable(at.jacobian(sharp)) if sharp is not None else None
+            if bounds is None:
+                return Enclosed(radius, stable)
+            where = place(_box(middle, flint.arb(radius), shape), *bounds)
+            if where is None and sharp is not None:
+                where = place(sharp, *bounds) or _on_bound(at, sharp, *bounds)
+                gaps = [np.abs(u - bound)[np.isfinite(bound)] / shape[np.isfinite(bound)] for bound in bounds]
+                smaller = 0.5 * float(np.concatenate(gaps).min(initial=math.inf))
+                if where == "inside" and 0 < smaller < radius:  # the box need not reach over a bound
+                    radius = smaller if _contracts(at, Y, middle, flint.arb(smaller), shape) else radius
+            return Enclosed(radius, stable, where=where)
     return Enclosed(math.nan, None)
 
 
@@ -150,9 +197,7 @@ def spectrum_over(
 ) -> list[tuple[complex, float]] | None:
     """Rigorous enclosures (middle, radius) of the eigenvalues at every state in the box; None where they fail."""
     with precision(PRECISION):
-        J = Field(system, p).jacobian(
-            [flint.arb(float(x), float(radius * s)) for x, s in zip(u, sides(u), strict=True)]
-        )
+        J = Field(system, p).jacobian(_box([flint.arb(float(x)) for x in u], flint.arb(float(radius)), sides(u)))
         try:
             values = flint.acb_mat(J).eig(multiple=True)
         except (ValueError, ZeroDivisionError):
@@ -179,18 +224,66 @@ def _contracts(
     return all(abs(image[i, 0]) < half[i] for i in range(n))
 
 
-def _stability(at: Field, Y: flint.arb_mat, middle: Sequence[flint.arb], shape: NDArray[np.float64]) -> int | None:
-    """The number of unstable eigenvalues at the equilibrium near `middle`, over a box much sharper than a double."""
+def _box(middle: Sequence[flint.arb], radius: flint.arb, shape: NDArray[np.float64]) -> list[flint.arb]:
+    """The box of half widths radius * shape."""
+    return [m + flint.arb(0, 1) * radius * float(side) for m, side in zip(middle, shape, strict=True)]
+
+
+def _sharpened(
+    at: Field, Y: flint.arb_mat, middle: Sequence[flint.arb], radius: flint.arb, shape: NDArray[np.float64]
+) -> list[flint.arb] | None:
+    """A box much sharper than a double around the equilibrium in the box around `middle`; None where that fails."""
     n = len(middle)
+    outer = _box(middle, radius, shape)
     for _ in range(REFINEMENTS):
         step = Y * at.field(middle)
         middle = [(middle[i] - step[i, 0]).mid() for i in range(n)]
     size = max((abs(m) for m in middle), key=float)
-    radius = SHARP * max(size, flint.arb(1e-30))
-    if not _contracts(at, Y, middle, radius, shape):
+    sharp = SHARP * max(size, flint.arb(1e-30))
+    if not _contracts(at, Y, middle, sharp, shape):
         return None
-    box = [m + flint.arb(0, 1) * radius * float(side) for m, side in zip(middle, shape, strict=True)]
-    return unstable(at.jacobian(box))
+    box = _box(middle, sharp, shape)
+    return box if all(a.contains(b) for a, b in zip(outer, box, strict=True)) else None
+
+
+def _on_bound(at: Field, box: Sequence[flint.arb], low: NDArray[np.float64], high: NDArray[np.float64]) -> Place | None:
+    """ "inside" where the one equilibrium in a small box is proved to lie exactly on the bounds that the box meets.
+
+    With the states in question held at their bounds as many components of the field must vanish over the rest of the
+    box, without any rounding; the other components must have a zero there, by their own Krawczyk operator.
+    """
+    n = len(box)
+    at_bound: dict[int, float] = {}
+    for i, side in enumerate(box):
+        for bound in (float(low[i]), float(high[i])):
+            if math.isfinite(bound) and side.contains(flint.arb(bound)):
+                at_bound[i] = bound
+    face = [flint.arb(at_bound[i]) if i in at_bound else side for i, side in enumerate(box)]
+    if place(face, low, high) != "inside":
+        return None
+    over = at.field(face)
+    rows = [i for i in range(n) if not bool(over[i, 0] == 0)]  # of balls both == and != mean for certain
+    free = [i for i in range(n) if i not in at_bound]
+    if len(rows) != len(free):
+        return None
+    if not free:
+        return "inside"
+    middle = [side.mid() for side in face]
+    f, J = at.field(middle), at.jacobian(face)
+    m = len(free)
+    try:
+        inverse = np.linalg.inv([[float(J[i, j].mid()) for j in free] for i in rows])
+    except (np.linalg.LinAlgError, ValueError, OverflowError):
+        return None
+    if not np.isfinite(inverse).all():
+        return None
+    Y = flint.arb_mat(inverse.tolist())
+    half = [face[j].rad() for j in free]
+    spread = flint.arb_mat(m, 1, [flint.arb(0, 1) * h for h in half])
+    slopes = flint.arb_mat(m, m, [J[i, j] for i in rows for j in free])
+    identity = flint.arb_mat(m, m, [int(i == j) for i in range(m) for j in range(m)])
+    image = (identity - Y * slopes) * spread - Y * flint.arb_mat(m, 1, [f[i, 0] for i in rows])
+    return "inside" if all(abs(image[k, 0]) < half[k] for k in range(m)) else None
 
 
 def unstable(J: flint.arb_mat) -> int | None:

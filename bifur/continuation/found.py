@@ -32,6 +32,10 @@ class Found:
     singular: tuple[NDArray[np.float64], ...] = ()  # those of `states` at which the Jacobian is singular
     edge: str = ""  # the states whose bound is too near to tell on which side an equilibrium lies
     sets: tuple[FoundSet, ...] = ()
+    outside: tuple[NDArray[np.float64], ...] = ()  # equilibria that seem to lie outside the bounds
+    # `states` and `outside` are all equilibria, by doubles: on which side of a bound each lies is still to be proved
+    unplaced: bool = False
+    placed: bool = False  # all of `states` are proved to lie inside the bounds
 
 
 def inside(state: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:

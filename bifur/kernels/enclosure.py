@@ -17,7 +17,7 @@ from numba import types
 from bifur._jit import inline, kernel
 from bifur.kernels import interval as iv
 from bifur.kernels import linalg
-from bifur.kernels.program import CONSTANT, PROGRAM, RESULTS, ROUNDINGS, VARIABLES, WHOLE, run
+from bifur.kernels.program import CONSTANT, PROGRAM, REACH, RESULTS, ROUNDINGS, VARIABLES, WHOLE, run
 from bifur.kernels.twofold import at_point_twofold, load_twofold
 from bifur.kernels.types import F8, I8, INTS, MATRIX, VECTOR
 
@@ -32,6 +32,8 @@ NOTHING = -1_000_000
 SLIMMEST = 20  # a side of a box is at least 2^-20 of the longest
 # radius around a state at which the field is zero without any rounding; all others are larger
 EXACT, SMALLEST = 2.0**-125, 2.0**-120
+LARGEST = 2.0**120  # a file holds radii in single precision
+LOST = 1e-190  # what underflows amounts to at most
 
 
 class Room(NamedTuple):
@@ -157,6 +159,25 @@ def sides(u, R):
         largest = max(largest, exponent)
     for i in range(len(u)):
         R.rows[SIDES, i] = math.ldexp(1.0, max(int(R.rows[SIDES, i]) - largest, -SLIMMEST))
+
+
+@inline
+def apart(u, r, v, s, R):
+    """Whether the boxes of radius r around u and of radius s around v are disjoint: in one state they are."""
+    distance = 0.0
+    for i in range(len(u)):
+        distance = max(distance, abs(u[i] - v[i]))
+    if distance * (1.0 - 1e-15) > (r + s) * (1.0 + 1e-15):  # most often cubes are
+        return True
+    sides(u, R)
+    for i in range(len(u)):
+        R.rows[COLUMN, i] = R.rows[SIDES, i]
+    sides(v, R)
+    for i in range(len(u)):
+        half = r * R.rows[COLUMN, i] + s * R.rows[SIDES, i]
+        if abs(u[i] - v[i]) * (1.0 - 1e-15) > half * (1.0 + 1e-15):
+            return True
+    return False
 
 
 @inline
@@ -375,15 +396,27 @@ def snap(P, V, u, R):
 
 
 @inline
-def take_field(P, f, magnitude, R, n):
-    """The field in plain doubles, with its sum of absolute terms, as intervals into FIELD; whether that can be."""
+def take_field(P, u, p, f, magnitude, R):
+    """The field in plain doubles, with its sum of absolute terms, as intervals into FIELD; whether that can be.
+
+    It cannot where a state or parameter is so large that what underflows on the way might be multiplied by much, or so
+    small that a sum of absolute terms might underflow (see `systems.program`). Elsewhere such a sum is zero only where
+    every term has a factor zero, and so is the component, without any rounding.
+    """
     if P.head[ROUNDINGS] < 0:
         return False
+    most = math.ldexp(1.0, P.head[REACH])
+    least = 1.0 / most
+    for i in range(len(p)):
+        if p[i] != 0.0 and not least <= abs(p[i]) <= most:
+            return False
+    for i in range(len(u)):
+        if u[i] != 0.0 and not least <= abs(u[i]) <= most:
+            return False
     # twice the bound: for the roundings of the magnitude and of this
     unit = (2.0 * P.head[ROUNDINGS] + 8.0) * 1.2e-16
-    for i in range(n):
-        error = unit * magnitude[i]
-        error = error + iv.TINY if error != 0.0 else 0.0
+    for i in range(len(u)):
+        error = unit * magnitude[i] + LOST if magnitude[i] != 0.0 else 0.0
         R.rows[FIELD, 2 * i], R.rows[FIELD, 2 * i + 1] = f[i] - error, f[i] + error
     return True
 
@@ -403,7 +436,7 @@ def enclose(P, V, D, u, ready, R):
     size = 0.0
     for i in range(n):
         size = max(size, abs(u[i]))
-    radius = EXACT if exact else power_of_two(max(size * FIRST, SMALLEST))
+    radius = EXACT if exact else min(power_of_two(max(size * FIRST, SMALLEST)), LARGEST)
     sharp = exact
     for _ in range(ATTEMPTS):
         sides(u, R)
@@ -414,14 +447,14 @@ def enclose(P, V, D, u, ready, R):
         inside, step, contraction = contracts(R, radius, n)
         if not sharp and not step < NEAR * radius:
             step = sharpen(P, V, D, u, R)
-            radius = power_of_two(max(4.0 * step, 2.0**-8 * FIRST * size, SMALLEST))
+            radius = min(power_of_two(max(4.0 * step, 2.0**-8 * FIRST * size, SMALLEST)), LARGEST)
             sharp = True
             continue
         if inside:
             return radius, unstable(R, n)
         if not step < 1e-3 * size + 1e-30:
             break
-        wanted = power_of_two(max(4.0 * step, SMALLEST))
+        wanted = min(power_of_two(max(4.0 * step, SMALLEST)), LARGEST)
         # a box that is too small grows; one over which J changes too much shrinks
         radius = wanted if wanted > radius or contraction < 0.5 else max(0.125 * radius, wanted)
     return math.nan, UNDECIDED

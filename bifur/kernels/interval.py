@@ -20,6 +20,7 @@ from bifur._jit import hot, inline
 WIDER = 3e-16
 TINY = 1e-300
 LIBRARY = 1.5e-14
+LARGEST = 1.7976931348623157e308  # what has overflown is not below this
 FAR = 1e5  # beyond, sine and cosine are only known to lie in [-1, 1]
 HALF_PI = 0.5 * math.pi
 
@@ -170,7 +171,10 @@ def _above(x):
 @inline
 def exponential(a, b):
     """exp [a, b]."""
-    low = max(_below(math.exp(a)), 0.0) if a != 0.0 else 1.0
+    low = math.exp(a)
+    if low == math.inf:
+        low = LARGEST
+    low = max(_below(low), 0.0) if a != 0.0 else 1.0
     if b == 0.0:
         return low, 1.0
     high = math.exp(b)
@@ -180,6 +184,8 @@ def exponential(a, b):
 @inline
 def logarithm(a, b):
     """log [a, b], of its positive part."""
+    if a == math.inf:
+        a = LARGEST
     low = _below(math.log(a)) if a > 0.0 else -math.inf
     return low, (-math.inf if b <= 0.0 else _above(math.log(b)))
 

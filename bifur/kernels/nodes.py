@@ -1,8 +1,9 @@
 """All equilibria at the nodes of a few neighbouring slices.
 
 A node whose number is proved starts from the equilibria of the node before: Newton from each, and as many different
-ones must come out. Where that fails the charts are solved. Without charts a box of states is searched by branch and
-prune, or else from many starts.
+ones must come out. Where that fails the charts are solved. What is proved to lie outside the bounds is taken off the
+number where these are different equilibria for certain; of those inside `verify` asks the same. Without charts a box of
+states is searched by branch and prune, or else from many starts.
 """
 
 from __future__ import annotations
@@ -53,10 +54,14 @@ def _follow(K, before, count, rows, W):
 
 @inline
 def _keep(X, P, rows, found, sure, state, p, loaded):
-    """Rows inside the bounds into `state` (room, n); (how many, the number that is proved or a code)."""
+    """Rows inside the bounds into `state` (room, n); (how many, the number that is proved or a code).
+
+    LOST where two rows outside may be one equilibrium, which must not be taken off twice.
+    """
     n = rows.shape[1]
-    number, size = found, 0
+    number, size, outside, lost = found, 0, X.boxes.radius, False
     for c in range(found):
+        outside[c] = math.nan
         u = rows[c]
         inside = near = True
         for i in range(n):
@@ -72,6 +77,10 @@ def _keep(X, P, rows, found, sure, state, p, loaded):
             else:
                 where = place(u, radius, P.low, P.high)
                 if where == OUTSIDE:
+                    for other in range(c):
+                        if not math.isnan(outside[other]):
+                            lost = lost or not enclosure.apart(u, radius, rows[other], outside[other], X.room)
+                    outside[c] = radius
                     number -= 1 if number > 0 else 0
                     continue
                 if where != INSIDE:
@@ -83,7 +92,7 @@ def _keep(X, P, rows, found, sure, state, p, loaded):
         for i in range(n):
             state[size, i] = u[i]
         size += 1
-    return size, number
+    return size, (LOST if lost else number)
 
 
 @kernel(
@@ -111,13 +120,18 @@ def solve(system, X, free, starts, P, x, budget, prunes, stack, count, size, sta
         for j in range(len(y)):
             W.p[free[1]] = y[j]
             if charts > 0:
-                found = count[i, j]
-                if found >= 0 and not (known == found and _follow(K, before, found, now, W)):
+                found = number = count[i, j]
+                followed = found >= 0 and known == found and _follow(K, before, found, now, W)
+                if followed:
+                    size[i, j], number = _keep(X, P, now, found, True, state[i, j], W.p, False)
+                if found >= 0 and (not followed or number == LOST):
                     solved = from_charts(K, X, now, W)
                     found = solved if solved < 0 or solved == found else LOST
-                size[i, j], count[i, j] = _keep(X, P, now, max(found, 0), True, state[i, j], W.p, False)
-                if found < 0:
-                    count[i, j] = found
+                    for c in range(len(state[i, j])):
+                        for k in range(state.shape[3]):
+                            state[i, j, c, k] = math.nan
+                    size[i, j], number = _keep(X, P, now, max(found, 0), True, state[i, j], W.p, False)
+                count[i, j] = found if found < 0 else number
             else:
                 code = SEARCHED
                 if prunes and (failures < GIVEN_UP or j % SELDOM == 0):

@@ -28,7 +28,7 @@ class Program(NamedTuple):
     """Operations (m, 5): code, operands a and b (slots; of POWER b is the exponent), and which variables these depend
 
     on, as bits. `head` = variables, parameters, slots before the first operation, operations that depend on no
-    variable (which come first), roundings (see `systems.program.roundings`), then the slots of the results.
+    variable (which come first), roundings and reach (see `systems.program`), then the slots of the results.
     """
 
     operations: np.ndarray
@@ -36,7 +36,7 @@ class Program(NamedTuple):
 
 
 PROGRAM = types.NamedTuple([types.int64[:, ::1], INTS], Program)
-VARIABLES, PARAMETERS, BASE, CONSTANT, ROUNDINGS, RESULTS = range(6)  # places in Program.head
+VARIABLES, PARAMETERS, BASE, CONSTANT, ROUNDINGS, REACH, RESULTS = range(7)  # places in Program.head
 
 # slots (slots, 2 + 2 n): low and high of each slot, then of its derivative by each variable
 
@@ -53,14 +53,21 @@ def corner(x, y):
 
 @inline
 def real_power(a, b, c, d):
-    """[a, b]^[c, d] of the part with a >= 0: monotonic in each argument, so the corners decide."""
-    if not (a <= b and c <= d):
+    """[a, b]^[c, d]: of the part with a >= 0, where it is monotonic in each argument, so that the corners decide.
+
+    Below zero there is a value where the exponent is a whole number; where it may be one, nothing is known.
+    """
+    if not (a <= b and c <= d) or (a < 0.0 and np.floor(d) >= c):
+        return -math.inf, math.inf
+    if not (b < math.inf and c > -math.inf and d < math.inf):
         return 0.0, math.inf
     a, b = max(a, 0.0), max(b, 0.0)
     low, high = math.inf, 0.0
     for x in (a, b):
         for y in (c, d):
             lo, hi = corner(x, y)
+            if not lo <= hi:  # a bound is not known, and would be passed over below
+                return 0.0, math.inf
             low, high = min(low, lo), max(high, hi)
     return low, high
 
@@ -171,7 +178,8 @@ def run(P, V, first, last, slopes):
     """Operations first .. last - 1 on what the earlier slots hold; WHOLE, PARTLY or NOWHERE.
 
     PARTLY: something is divided by an interval that holds zero, or a logarithm, root or real power meets negative
-    arguments, which are left out. NOWHERE: it meets nothing else. Where a derivative is unbounded, so are the slopes.
+    arguments, which are left out. NOWHERE: it meets nothing else. A real power whose exponent may be a whole number has
+    values below zero too: PARTLY, and no bounds. Where a derivative is unbounded, so are the slopes.
     """
     where, base = WHOLE, P.head[BASE]
     for k in range(first, last):
@@ -207,7 +215,7 @@ def run(P, V, first, last, slopes):
             else:
                 low, high = elementary(code, al, ah)
             if code == REAL_POWER or code == LOG or code == SQRT:
-                if ah < 0.0:
+                if ah < 0.0 and not (code == REAL_POWER and low < 0.0):
                     where = NOWHERE
                 elif not al >= 0.0 or not high < math.inf or not low > -math.inf:
                     where = max(where, PARTLY)

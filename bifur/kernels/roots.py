@@ -25,6 +25,7 @@ ZERO = -3  # the polynomial may be zero: infinitely many roots
 # roundings are counted as twice 2^-53 each, which leaves room for those of the bounds themselves
 UNIT = 2.3e-16
 HUGE, FLOOR = 1e100, 1e-290
+SMALL = 1e-300  # a power below is not known, only that it is below
 NEVER = -1000
 NUDGES = 4  # places that are tried for the end of an interval
 WIDE = 16.0  # an interval whose ends have a larger ratio is split at their geometric mean
@@ -48,7 +49,8 @@ def sign_at(coef, bound, d, x):
     value, error, size = coef[d], bound[d] + (2 * d + 2) * UNIT * abs(coef[d]), abs(x)
     for k in range(d - 1, -1, -1):
         value = value * x + coef[k]
-        error = error * size + (bound[k] + (2 * d + 2) * UNIT * abs(coef[k]))
+        # what underflows here is multiplied by x again
+        error = error * size + (bound[k] + (2 * d + 2) * UNIT * abs(coef[k]) + SMALL)
     error = error * (1.0 + 4.0 * (d + 1) * UNIT) + FLOOR
     if value > error:
         return 1
@@ -76,6 +78,9 @@ def _scale(t, e, d, factor):
     power = 1.0
     for k in range(1, d + 1):
         power *= factor
+        if power < SMALL:  # near or below the smallest double; 1.01 is for its roundings
+            t[k], e[k] = 0.0, 1.01 * SMALL * (abs(t[k]) + e[k]) + FLOOR
+            continue
         t[k] *= power
         e[k] = e[k] * power * (1.0 + 4.0 * (d + 1) * UNIT) + (3 * k + 2) * UNIT * abs(t[k]) + FLOOR
 
@@ -195,7 +200,7 @@ def isolate(coef, bound, length, most, low, high, t, e, stack):
         return d
     biggest = 0.0
     for k in range(d + 1):
-        if not abs(coef[k]) <= HUGE:  # so that what underflows in a test stays below FLOOR
+        if not abs(coef[k]) <= HUGE:
             return UNDECIDED
         if k < d:
             biggest = max(biggest, abs(coef[k]) + bound[k])

@@ -159,7 +159,9 @@ def run_twofold(P, D, first, last):
             else:
                 low, high = elementary(code, low, high)
             hi, lo = 0.5 * (low + high), 0.0
-            e = max(high - hi, hi - low) * SLACK + iv.TINY if low <= high else math.inf
+            e = max(high - hi, hi - low) * SLACK + iv.TINY if high - low < math.inf else math.inf
+            if not math.isfinite(e):
+                hi, e = 0.0, math.inf
         D[target, 0], D[target, 1], D[target, 2] = hi, lo, e
 
 

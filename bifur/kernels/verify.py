@@ -16,6 +16,7 @@ from bifur.kernels.enclosure import (
     HIGH,
     LOW,
     UNDECIDED,
+    apart,
     at_point,
     box_around,
     contracts,
@@ -56,16 +57,11 @@ def kind_of(unstable, n):
 
 
 @inline
-def overlapping(state, radius, filled):
+def overlapping(state, radius, filled, R):
     """Whether two of the enclosures of one node meet."""
     for a in range(len(state)):
         for b in range(a):
-            if filled[a] == 0 or filled[b] == 0:
-                continue
-            distance = 0.0
-            for i in range(state.shape[1]):
-                distance = max(distance, abs(state[a, i] - state[b, i]))
-            if not distance * (1.0 - 1e-15) > (radius[a] + radius[b]) * (1.0 + 1e-15):
+            if filled[a] != 0 and filled[b] != 0 and not apart(state[a], radius[a], state[b], radius[b], R):
                 return True
     return False
 
@@ -105,7 +101,7 @@ def verify(
                     W.u[i] = u[i]
                 K.field(u, W.p, W.field)
                 K.magnitude(u, W.p, W.magnitude)
-                ready = take_field(X.field, W.field, W.magnitude, X.room, n)
+                ready = take_field(X.field, u, W.p, W.field, W.magnitude, X.room)
                 radius[j, c], number = enclose(X.field, X.slots, X.twofold, u, ready, X.room)
             moved = filled[j, c] != 1
             for i in range(n):
@@ -147,7 +143,7 @@ def verify(
             verdict[j] = NOT_ENCLOSED
         elif not inside:
             verdict[j] = EDGE
-        elif overlapping(state[j], radius[j], filled[j]):
+        elif overlapping(state[j], radius[j], filled[j], X.room):
             verdict[j] = OVERLAP
         else:
             verdict[j] = 0 if decided else UNSTABLE_OPEN

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -246,7 +246,7 @@ class _Writer:
         parts = [
             f'"""Generated from the definition of {self.system.name}; not meant for editing."""',
             "from numpy import arctan as atan, cos, cosh, exp, log, sin, sinh, sqrt, tan, tanh",
-            f"JACOBIAN = {[[sp.pycode(e, fully_qualified_modules=False) for e in row] for row in jacobian.tolist()]!r}",
+            f"JACOBIAN = {[[_code(e) for e in row] for row in jacobian.tolist()]!r}",
             self.field(),
             self.matrix("jacobian", jacobian),
             self.matrix(
@@ -394,9 +394,26 @@ def _power(base: expression.Expression, exponent: int) -> expression.Expression:
 
 
 def _code(value: sp.Expr) -> str:
-    import sympy as sp
+    return str(_printer()({"fully_qualified_modules": False}).doprint(value))
 
-    return str(sp.pycode(value, fully_qualified_modules=False))
+
+@cache
+def _printer() -> Any:
+    """Python's arithmetic; sizes, which sympy makes of sqrt(x**2), as that: no value where they have no derivative."""
+    from sympy.printing.pycode import PythonCodePrinter
+
+    class Printer(PythonCodePrinter):
+        def _print_Abs(self, expr: Any) -> str:
+            return f"sqrt(({self._print(expr.args[0])})**2)"
+
+        def _print_sign(self, expr: Any) -> str:
+            inner = self._print(expr.args[0])
+            return f"(({inner})/sqrt(({inner})**2))"
+
+        def _print_DiracDelta(self, expr: Any) -> str:
+            return "0"
+
+    return Printer
 
 
 def _machine(value: sp.Expr) -> str:
@@ -405,12 +422,11 @@ def _machine(value: sp.Expr) -> str:
     A whole negative power of zero is an exception in numba, whatever its error model; a quotient is infinite.
     """
     import sympy as sp
-    from sympy.printing.pycode import PythonCodePrinter
 
     def large(e: sp.Expr) -> bool:
         return bool(e.is_Rational) and (abs(e.p) >= 2**53 or e.q >= 2**53)
 
-    class Printer(PythonCodePrinter):
+    class Printer(_printer()):  # type: ignore[misc]
         def _print_Pow(self, expr: Any, rational: bool = False) -> str:
             if expr.exp.is_Integer and expr.exp < -1:
                 return f"(1.0/({self._print(sp.Pow(expr.base, -expr.exp, evaluate=False))}))"

@@ -84,6 +84,7 @@ class Programmed:
         seen: dict[int, Any] = {}
         for node in expression.from_below(expressions, seen, expression.operands):
             seen[id(node)] = self._place(node, seen)
+        self._in_doubles = in_doubles(expressions)
         self._arrange([seen[id(node)] for node in expressions])
 
     # a place is ("name", i), ("number", i) or ("operation", i) until all numbers are known
@@ -153,35 +154,9 @@ class Programmed:
         constant = sum(m == 0 for m in of_operation)
         self.program = kernels.Program(
             np.array(rows, np.int64).reshape(-1, 5),
-            np.array([self.n, self.q, base, constant, self._roundings(roots), *map(slot_of, roots)], np.int64),
+            np.array([self.n, self.q, base, constant, *self._in_doubles, *map(slot_of, roots)], np.int64),
         )
         self._enclosed = np.array([enclosed(value) for value in self._numbers], float).reshape(-1, 2)
-
-    def _roundings(self, roots: Sequence[Any]) -> int:
-        """A bound of the roundings on the way of any term into a result evaluated in plain doubles; -1 if not bounded.
-
-        Without divisions and functions the error is at most so many units of the sum of the absolute terms: a factor
-        adds its own count, a sum takes the larger one (Higham 2002, Accuracy and Stability, section 3.1).
-        """
-        counts: list[int] = []
-
-        def of(place: Any) -> int:
-            if place[0] == "operation":
-                return counts[place[1]]
-            return int(place[0] == "number" and enclosed(self._numbers[place[1]])[0] != self._numbers[place[1]])
-
-        for code, a, b in self._operations:
-            if code in (kernels.ADD, kernels.SUBTRACT):
-                counts.append(max(of(a), of(b)) + 1)
-            elif code == kernels.MULTIPLY:
-                counts.append(of(a) + of(b) + 1)
-            elif code == kernels.POWER and b > 0:
-                counts.append(b * of(a) + b)
-            elif code == kernels.NEGATE:
-                counts.append(of(a))
-            else:
-                return -1
-        return max((of(root) for root in roots), default=0)
 
     def slots(self) -> NDArray[np.float64]:
         """Room for one thread."""
@@ -198,6 +173,77 @@ class Programmed:
         slots = np.zeros((first + len(self._numbers) + len(self._operations), 3))
         slots[first : first + len(self._numbers)] = np.reshape([twofold(value) for value in self._numbers], (-1, 3))
         return slots
+
+
+MOST_BITS = 400  # of what a value, and what it loses to underflow, may grow by
+MOST_POWER = 4096
+
+
+def in_doubles(expressions: Sequence[expression.Expression]) -> tuple[int, int]:
+    """(roundings, reach) of expressions in plain doubles, as they are written; (-1, 0) where these are not bounded.
+
+    Without divisions and functions the error is at most so many units of the sum of the absolute terms: a factor adds
+    its own count, a sum takes the larger one (Higham 2002, Accuracy and Stability, section 3.1).
+
+    That holds where nothing underflows. A product that does is off by 2^-1075, times whatever it is multiplied by
+    later: at most 2^MOST_BITS where all states and parameters are zero or between 2^-reach and 2^reach. Sums of
+    absolute terms are then zero, without any rounding, or above 2^-MOST_BITS.
+    """
+    known: dict[int, tuple[int, int, float] | None] = {}
+    for node in expression.from_below(expressions, known, expression.operands):
+        known[id(node)] = _growth(node, [known[id(operand)] for operand in expression.operands(node)])
+    roundings, reach = 0, 1000
+    for node in expressions:
+        growth = known[id(node)]
+        if growth is None or growth[2] > MOST_BITS:
+            return -1, 0
+        roundings = max(roundings, growth[0])
+        reach = min(reach, int((MOST_BITS - growth[2]) / growth[1])) if growth[1] else reach
+    return (roundings, reach) if reach >= 1 else (-1, 0)
+
+
+def _growth(
+    node: expression.Expression, parts: Sequence[tuple[int, int, float] | None]
+) -> tuple[int, int, float] | None:
+    """(roundings, degree, bits): with all names up to 2^E, E >= 0, a value is below 2^(degree E + bits).
+
+    So is its derivative by anything that it is made of, which is what the 1 for every operation is for. With names zero
+    or above 2^-E a sum of absolute terms is zero or above 2^-(degree E + bits).
+    """
+    operator, arguments = node.operator, node.arguments
+    if operator == "number":
+        return _literal(arguments[0])
+    if operator == "name":
+        return 0, 1, 0.0
+    if any(part is None for part in parts):
+        return None
+    known = [part for part in parts if part is not None]
+    count, degree, bits = known[0]
+    match operator:
+        case "neg":
+            return count, degree, bits
+        case "+" | "-":
+            return max(count, known[1][0]) + 1, max(degree, known[1][1]), max(bits, known[1][2]) + 1
+        case "*":
+            return count + known[1][0] + 1, degree + known[1][1], bits + known[1][2] + 1
+        case "/" if arguments[1].operator == "number" and arguments[1].arguments[0]:
+            inverse = _literal(1 / arguments[1].arguments[0])
+            return (count + known[1][0] + 1, degree, bits + inverse[2] + 1) if inverse else None
+        case "**" if arguments[1].operator == "number" and arguments[1].arguments[0].denominator == 1:
+            exponent = int(arguments[1].arguments[0])
+            if 0 < exponent <= MOST_POWER:
+                return exponent * (count + 1), exponent * degree, exponent * bits + math.log2(exponent) + 1
+    return None
+
+
+def _literal(value: Fraction) -> tuple[int, int, float] | None:
+    """`_growth` of a number: none, one rounding, or three of a quotient."""
+    low, high = enclosed(value)
+    size = max(abs(low), abs(high))
+    if not (value == 0 or (abs(value) > 1e-300 and size < 1e300)):
+        return None
+    count = 0 if low == high else 1 if Fraction(repr(float(value))) == value else 3
+    return count, 0, float(abs(math.frexp(size)[1]) + 1 if value else 0)
 
 
 def twofold(value: Fraction) -> tuple[float, float, float]:

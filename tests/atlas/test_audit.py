@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -12,9 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 import bifur
+from bifur.atlas import plane
 from bifur.atlas.plane import COMPLETENESS, KINDS
 from bifur.cli import main
 
+DOUBTS = list(plane.DOUBTS)
 SPEC = """
 format = 1
 title = "small"
@@ -165,6 +168,126 @@ def test_a_shifted_special_point(falsified):
         data[0] = row
 
     assert "special points" in failed(falsified(change), sample=0)
+
+
+def at_doubt(group, kind):
+    """A node that is proved, and a slot of this kind there."""
+    places = np.argwhere((group["maps/kind"][()] == KINDS.index(kind)) & (group["maps/doubt"][()] == 0)[..., None])
+    return tuple(int(i) for i in places[len(places) // 3])
+
+
+@pytest.mark.parametrize("name", ["undecided", "degenerate"])
+def test_a_proved_node_whose_kind_is_not_told(falsified, name):
+    def change(group):
+        iy, ix, k = at_doubt(group, "sink")
+        write(group, "kind", (iy, ix, k), KINDS.index(name))
+        write(group, "n_stable", (iy, ix), group["maps/n_stable"][iy, ix] - 1)
+
+    assert {"kinds of proved nodes", "stability"} <= failed(falsified(change), sample=0)
+
+
+def test_a_doubt_about_stability_that_there_is_none_of(falsified):
+    def change(group):
+        iy, ix, _ = at_doubt(group, "sink")
+        write(group, "doubt", (iy, ix), DOUBTS.index("stability"))
+
+    assert "kinds of proved nodes" in failed(falsified(change), sample=0)
+
+
+def test_a_node_that_is_called_probable(falsified):
+    def change(group):
+        group["maps/completeness"][0, 3] = COMPLETENESS.index("probable")
+
+    assert "verdicts" in failed(falsified(change, "edge"), sample=0)
+
+
+def shorten(points, index):
+    """A table of special points without one of them."""
+    for name in list(points):
+        rows = np.delete(points[name][()], index, axis=0)
+        if not points[name].is_scale:
+            points[name][...] = np.concatenate([rows, rows[-1:]])
+
+
+def slices_without_a_point(group):
+    """The last special point of the slice goes from the slice and from the table: it is that before it, twice."""
+    table, own = group["special_points"], group["slices/0/special_points"]
+    on = table["on"].asstr()[()].tolist()
+    shorten(table, len(on) - 1)
+    shorten(own, len(own["kind"]) - 1)
+
+
+def test_a_missing_special_point(falsified):
+    def in_the_table(group):
+        shorten(group["special_points"], 0)
+
+    assert "table of special points" in failed(falsified(in_the_table), sample=0)
+    assert "slices, traced again" in failed(falsified(slices_without_a_point), sample=0)
+
+
+def test_a_special_point_of_no_known_kind(falsified):
+    def change(group):
+        group["special_points/kind"][0] = "XX"
+
+    assert {"special points", "table of special points"} <= failed(falsified(change), sample=0)
+
+
+def with_another_form(points):
+    for i, text in enumerate(points["normal_form"].asstr()[()].tolist()):
+        form = json.loads(text)
+        numbers = [key for key, value in form.items() if isinstance(value, float)]
+        if numbers:
+            form[numbers[0]] = form[numbers[0]] * 1.1 + 0.01
+            points["normal_form"][i] = json.dumps(form)
+            return
+    raise AssertionError("no normal form")
+
+
+def test_another_normal_form(falsified):
+    def everywhere(group):
+        with_another_form(group["slices/0/special_points"])
+
+    def in_the_table(group):
+        with_another_form(group["special_points"])
+
+    assert {"slices, traced again", "table of special points"} <= failed(falsified(everywhere), sample=0)
+    assert "table of special points" in failed(falsified(in_the_table), sample=0)
+
+
+@pytest.mark.parametrize("name", ["normal_form", "eigenvalues_real", "eigenvalues_imag"])
+def test_other_numbers_along_a_curve(falsified, name):
+    def change(group):
+        data = group["curves/LP-0"][name]
+        point = len(data) // 2
+        data[point] = data[point] * 1.01 + 0.01
+
+    assert "along curves" in failed(falsified(change), sample=0)
+
+
+@pytest.mark.parametrize("factor", [0.0, 2.0, None])
+def test_other_tangents_of_a_branch(falsified, factor):
+    """Zero, longer, and turned."""
+
+    def change(group):
+        data = group["slices/0/branches/0/tangent"]
+        row = data[len(data) // 2]
+        turned = np.roll(row, 1) if np.abs(np.roll(row, 1) - row).max() > 1e-3 else np.append(row[:-1] + 0.5, row[-1])
+        data[len(data) // 2] = turned / np.linalg.norm(turned) if factor is None else factor * row
+
+    assert "tangents" in failed(falsified(change), sample=0)
+
+
+def test_a_slice_that_is_called_proved(falsified, monkeypatch):
+    """A diagram whose verdict does not come out again."""
+    from bifur.atlas import audit_curves
+
+    true_trace = audit_curves.trace
+    monkeypatch.setattr(audit_curves, "trace", lambda *a, **k: replace(true_trace(*a, **k), completeness="probable"))
+
+    def change(group):
+        group["slices/0"].attrs["completeness"] = "proved"
+
+    assert "slices, traced again" in failed(falsified(change), sample=0)
 
 
 def test_special_points_lie_where_they_are_said_to(falsified):

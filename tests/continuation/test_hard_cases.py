@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -80,10 +83,20 @@ def test_folds_closer_than_doubles_are_not_denied():
     assert bifur.trace(circle, free="a", span=(0, 1), b=0.3, c=1e-34).completeness != "proved"
 
 
-def test_an_equilibrium_on_a_bound_up_to_rounding_is_not_proved_inside():
-    found = bifur.find_equilibria(system("3*x - a"), prove=True, bounds={"x": (0.0, 1 / 3)})
+def test_an_equilibrium_on_a_bound_up_to_rounding_is_proved_on_its_side():
+    """The double 1/3 lies below one third, by less than half a unit."""
+    assert Fraction(1 / 3) < Fraction(1, 3)
+    for bound, number in ((1 / 3, 0), (math.nextafter(1 / 3, 1), 1)):
+        found = bifur.find_equilibria(system("3*x - a"), prove=True, bounds={"x": (0.0, bound)})
+        assert (found.completeness, len(found)) == ("proved", number)
+
+
+def test_an_equilibrium_exactly_on_a_bound_where_no_component_says_so():
+    """x = 1, y = 0.1 from two equations that both hold both: no box decides, and nothing is claimed."""
+    made = from_expressions("made", ["x", "y"], {}, ["(x - 1)*(y + 3) + (y - 0.1)", "(x - 1) - (y - 0.1)*(x + 5)"])
+    found = bifur.find_equilibria(made, prove=True, bounds={"x": (0.5, 1), "y": (0, 1)})
     assert found.completeness != "proved"
-    assert "bound" in found.reason
+    assert "too near to a bound of x" in found.reason
 
 
 def test_large_decimals_are_no_obstacle():

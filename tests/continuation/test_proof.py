@@ -12,7 +12,7 @@ import pytest
 
 import bifur
 from bifur.continuation import exact
-from bifur.continuation.ball_search import ball_search
+from bifur.continuation.ball_search import BITS, _look, ball_search
 from bifur.continuation.equilibria import state_bounds
 from bifur.systems.ops import cos, exp, sin, tanh
 
@@ -167,6 +167,144 @@ def test_a_field_that_is_not_defined_everywhere_in_its_box():
         assert abs(e.state[0] * math.log(e.state[0]) + 0.2) <= 1e-15
 
 
+def test_real_powers_below_zero_are_not_left_out():
+    """x^(n + 1) at n = 1 is x^2, though n + 1 has a rounding in intervals: both roots, or no proof. So is x^y at 2."""
+    one = system(lambda u, p: (tanh(u[0] ** (p.n + 1) - 1),), ("x",), {"x": (-2, 2)}, n=1.0)
+    two = system(lambda u, p: (u[0] ** u[1] - 1, u[1] - 2), ("x", "y"), {"x": (-2, 2), "y": (1, 3)})
+    for made in (one, two):
+        found = bifur.find_equilibria(made, prove=True)
+        assert found.completeness != "proved" or [float(e.state[0]) for e in found] == [-1.0, 1.0]
+    low, high = state_bounds(one, None)
+    balls = ball_search(one, one.values(), low, high, 2000)
+    assert balls is None or len(balls) == 2
+
+
+def test_a_power_that_overflows_on_the_way_hides_no_equilibrium():
+    """1e125 (x^150.5)^-0.4 = 1 at x = 10^(125 / 60.2), where x^150.5 is beyond all doubles."""
+    made = system(lambda u, p: (1e125 * ((u[0] ** 150.5) ** -0.4) - p.c,), ("x",), {"x": (115, 150)}, c=1.0)
+    found = bifur.find_equilibria(made, prove=True)
+    assert found.completeness != "proved" or len(found) == 1
+
+
+def test_a_definition_with_the_size_of_a_state():
+    """sympy reads (x^2)^0.5 as |x|, whose derivative is a sign."""
+    made = system(lambda u, p: ((u[0] ** 2) ** 0.5 - p.a,), ("x",), {"x": (-2, 2)}, a=1.0)
+    found = bifur.find_equilibria(made, prove=True)
+    assert np.abs(np.array([float(e.state[0]) for e in found]) - (-1, 1)).max() <= 1e-15
+    assert [made.jacobian([x], {"a": 1.0})[0, 0] for x in (-0.5, 0.5)] == [-1.0, 1.0]
+
+
+# ---- on which side of a bound ----------------------------------------------------------------
+
+
+def cubic(**bounds):
+    return system(
+        lambda u, p: (p.c0 + p.c1 * u[0] + p.c2 * u[0] ** 2 + p.c3 * u[0] ** 3,), ("x",), bounds,
+        c0=0.0, c1=0.0, c2=0.0, c3=1.0,
+    )  # fmt: skip
+
+
+def exact_roots(c):
+    polynomial = flint.fmpq_poly([exact.rational(x) for x in c])
+    return [ball for ball, _ in exact.real_roots(polynomial)]
+
+
+def test_the_side_of_a_bound_is_proved_and_not_rounded():
+    """Three nearly equal roots, computed to 1e-5; the bound lies between one of them and what doubles make of it."""
+    c = (-0.4559295809504792, 1.7771323771664158, -2.308981867834465, 1.0)
+    given = dict(zip(("c0", "c1", "c2", "c3"), c, strict=True))
+    bound = 0.7694084411195496
+    inside = [ball for ball in exact_roots(c) if ball < flint.arb(bound) and ball > -3]
+    found = bifur.find_equilibria(cubic(x=(-3.0, bound)), given, prove=True)
+    assert found.completeness != "proved" or len(found) == len(inside) == 1
+    rng = np.random.default_rng(7)
+    proved = 0
+    for _ in range(150):
+        middle, spread = rng.uniform(-1, 1), 10.0 ** rng.uniform(-6, -2)
+        c = np.poly(middle + spread * rng.normal(size=3))[::-1].tolist()
+        roots = exact_roots(c)
+        ball = roots[rng.integers(len(roots))]
+        bound = float(ball.mid()) * (1 + rng.choice([0, 1e-15, -1e-15, 1e-11, -1e-9, 1e-7]))
+        if bound <= -3:
+            continue
+        found = bifur.find_equilibria(
+            cubic(x=(-3.0, bound)), dict(zip(("c0", "c1", "c2", "c3"), c, strict=True)), prove=True
+        )
+        if found.completeness == "proved":
+            proved += 1
+            assert len(found) == sum(bool(r <= flint.arb(bound)) and bool(r >= -3) for r in roots)
+    assert proved > 100
+
+
+def test_an_equilibrium_beyond_its_bound_by_less_than_a_rounding():
+    """x = a + b - c: -1e-17 lies outside, 1e-17 inside, 0 on the bound, which counts as inside."""
+    made = system(lambda u, p: (p.a + p.b - p.c - u[0],), ("x",), {"x": (0, 1)}, a=1.0, b=0.0, c=1.0)
+    for b, number in ((-1e-17, 0), (1e-17, 1), (0.0, 1)):
+        found = bifur.find_equilibria(made, b=b, prove=True)
+        assert (found.completeness, len(found)) == ("proved", number)
+
+
+def test_equilibria_on_an_invariant_face_are_inside():
+    """x' = x (k - x - a y), y' = y (p - y - x) with x, y >= 0: (0, p) and (k, 0) are, though p and k are rounded."""
+    made = system(
+        lambda u, p: (u[0] * (p.k - u[0] - p.a * u[1]), u[1] * (p.p - u[1] - u[0])),
+        ("x", "y"), {"x": (0, math.inf), "y": (0, math.inf)}, a=0.3, p=0.7, k=1 / 3,
+    )  # fmt: skip
+    found = bifur.find_equilibria(made, prove=True)
+    assert found.completeness == "proved"
+    assert [e.state.tolist() for e in found][:1] == [[0.0, 0.0]]
+    assert sum(bool((e.state == 0).any()) for e in found) == 3
+
+
+def test_boxes_have_the_shape_of_their_states_where_they_are_compared():
+    """Two equilibria at s = 10^5 whose p are 1 and 2: cubes around them meet, the boxes do not."""
+    made = system(lambda u, p: (p.a - u[0], (u[1] - 1) * (u[1] - 2)), ("s", "y"), a=1e5)
+    found = bifur.find_equilibria(made, prove=True)
+    assert (found.completeness, len(found)) == ("proved", 2)
+    a, b = found
+    assert exact.apart(a.state, a.radius, b.state, b.radius)
+
+
+def test_equilibria_outside_are_taken_off_once():
+    """Newton may lead from a root inside to one outside that is counted already, where a neighbour's equilibria are
+
+    taken: three nearly equal roots become three others.
+    """
+    P = [0.9794723512187068, 2.9590769552108007, 2.9796044162898956]
+    Q = [-0.37843164377118044, 0.25057579715755374, 1.628997423779229]
+    D = [q - p for p, q in zip(P, Q, strict=True)]
+
+    def field(u, p):
+        return ((p.c0 + p.t * p.e0) + (p.c1 + p.t * p.e1) * u[0] + (p.c2 + p.t * p.e2) * u[0] ** 2 + p.c3 * u[0] ** 3,)
+
+    values = dict(zip(("c0", "c1", "c2", "e0", "e1", "e2"), [*P, *D], strict=True))
+    made = system(field, ("x",), {"x": (-0.985, 1.5)}, **values, c3=1.0, t=0.0)
+    found = bifur.trace_slices(
+        made, free="t", span=(0, 1), over=("c3", [1.0]), points=2, settings=bifur.Settings(scale="linear")
+    )
+    for t, count in zip((0, 1), found.count[:, 0].tolist(), strict=True):
+        c = [flint.fmpq(exact.rational(a) + t * exact.rational(b)) for a, b in zip(P, D, strict=True)]
+        roots = [ball for ball, _ in exact.real_roots(flint.fmpq_poly([*c, 1]))]
+        inside = sum(bool(r > flint.arb(-0.985)) and bool(r < flint.arb(1.5)) for r in roots)
+        assert count < 0 or count == inside
+
+
+def test_roots_whose_powers_underflow():
+    """Two roots near 1e-15 of a polynomial whose last coefficient is 1e68: one must not be lost."""
+    made = system(
+        lambda u, p: (p.c0 + p.c1 * u[0] + p.c2 * u[0] ** 22 + p.c3 * u[0] ** 24,),
+        ("x",),
+        c0=1.0,
+        c1=1.0,
+        c2=1.0,
+        c3=1.0,
+    )
+    c = (-2e-230, 3e-215, -1e100, -2e-230 / (3.84e-13) ** 24)
+    found = bifur.find_equilibria(made, dict(zip(("c0", "c1", "c2", "c3"), c, strict=True)), prove=True)
+    roots = exact_roots([c[0], c[1], *[0.0] * 20, c[2], 0.0, c[3]])
+    assert found.completeness != "proved" or len(found) == len(roots)
+
+
 # ---- special parameters ----------------------------------------------------------------------
 
 
@@ -274,6 +412,29 @@ def test_sets_that_do_not_reach_into_the_bounds_are_left_out():
     assert found[0].state[0] == 0.0
 
 
+def test_a_set_that_no_sample_meets_is_found():
+    """The line y = 1000 x - 500.3 crosses the unit square between x = 0.5003 and 0.5013."""
+    made = system(
+        lambda u, p: ((u[1] - 1000 * u[0] + 500.3) * u[0], (u[1] - 1000 * u[0] + 500.3) * (u[1] - 0.7)),
+        ("x", "y"), {"x": (0, 1), "y": (0, 1)}, q=1.0,
+    )  # fmt: skip
+    found = bifur.find_equilibria(made, prove=True)
+    assert found.completeness == "unknown"
+    (one,) = [e for e in found if e.dimension]
+    assert abs(one.state[1] - 1000 * one.state[0] + 500.3) <= 1e-10
+    beside = bifur.find_equilibria(made, prove=True, bounds={"x": (0, 0.5), "y": (0, 1)})
+    assert (beside.completeness, [e.state.tolist() for e in beside]) == ("proved", [[0.0, 0.7]])
+
+
+def test_a_set_that_is_a_pole_all_over_is_none():
+    made = system(
+        lambda u, p: (-3 + (3 * p.b - p.b * u[0] * u[1]) / (p.b - p.a * u[1]), u[1]), ("x", "y"), a=-0.25, b=0.0
+    )
+    found = bifur.find_equilibria(made, prove=True)
+    assert found.completeness != "proved"
+    assert not [e for e in found if e.dimension]
+
+
 @pytest.mark.parametrize(
     ("name", "given"),
     [
@@ -327,3 +488,29 @@ def test_routh_and_eigenvalues_over_balls_agree():
     with exact.precision(200):
         assert exact.unstable(flint.arb_mat([[1, 0, 0], [0, -1, 0], [0, 0, -3]])) == 1  # Routh's array breaks down
         assert exact.unstable(flint.arb_mat([[0, 1], [-1, 0]])) is None
+
+
+# ---- the search by balls ---------------------------------------------------------------------
+
+
+def test_a_ball_covers_the_box_that_it_is_looked_at_for():
+    """Boxes a few units wide around numbers of any size: the middle is rounded by as much as they are wide."""
+    rng = np.random.default_rng(11)
+    seen = []
+
+    class Nothing:
+        n = 1
+
+        def field(self, u):
+            seen.append(u[0])
+            return flint.arb_mat(1, 1, [1])
+
+    for _ in range(500):
+        a = float(rng.normal() * 10.0 ** rng.uniform(-5, 5))
+        b = a
+        for _ in range(int(rng.integers(1, 6))):
+            b = math.nextafter(b, math.inf)
+        with exact.precision(BITS):
+            assert _look(Nothing(), np.array([a]), np.array([b])) is None
+            assert seen[-1].contains(flint.arb(a))
+            assert seen[-1].contains(flint.arb(b))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import flint
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 import bifur
 from bifur.continuation import exact
 from bifur.kernels import enclosure
-from bifur.systems.program import Programmed
+from bifur.systems import expression
+from bifur.systems.program import Programmed, in_doubles
 from bifur.systems.registry import from_expressions, get_system
+from tests.known import nodes
 
 
 def tools(system):
@@ -193,3 +196,52 @@ def test_both_arithmetics_give_boxes_one_shape():
         np.testing.assert_array_equal(shape, exact.sides(u))
         assert shape.max() == 1.0
         assert np.all(np.abs(u) <= 2 * shape * np.abs(u).max() + 1e-300)
+
+
+def boxes_of(system, free, fixed, value):
+    """(verdict, states, radii) of a node, as an atlas comes to it; `sigma2` is the other axis."""
+    return nodes.said(system, free, {"sigma2": 0.0, **fixed}, value)[:3]
+
+
+def test_what_underflows_in_a_plain_evaluation_is_no_exact_zero():
+    """x = 1e300 a b with a b = 2e-324: rounded to zero in doubles, and the product of two more factors is not."""
+    made = bifur.System(
+        "made", lambda u, p: (u[0] - 1e150 * (1e150 * (p.a * p.b)) + 0 * p.sigma2,),
+        states=("x",), parameters={"a": 1.4e-162, "b": 1.4e-162, "sigma2": 0.0},
+    )  # fmt: skip
+    verdict, states, radii = boxes_of(made, "a", {"b": 1.4e-162}, 1.4e-162)
+    assert verdict != 0 or abs(states[0, 0] - 1.96e-24) <= radii[0]
+    a = exact.rational(1.4e-162)
+    assert verdict != 0 or abs(exact.rational(states[0, 0]) - flint.fmpq(10) ** 300 * a * a) <= exact.rational(radii[0])
+    assert in_doubles(made.expressions) == (-1, 0)
+
+
+def test_numbers_that_are_folded_in_intervals_are_counted_as_written():
+    """0.1**64 x is exact decimal 1e-64 in intervals, and 64 roundings in the compiled field."""
+    roundings, _ = in_doubles([expression.parse("0.1**64*x*1e20 - y", ["x", "y"])])
+    assert roundings >= 64
+    x, y = 0.7, 0.3
+    value = 0.1**64 * x * 1e20 - y
+    right = Fraction(1, 10**64) * Fraction(x) * 10**20 - Fraction(y)
+    size = Fraction(1, 10**44) * Fraction(x) + Fraction(y)
+    assert abs(Fraction(value) - right) <= roundings * Fraction(2) ** -53 * size
+
+
+def test_a_radius_fits_into_single_precision():
+    """A state of 1e60 deserves a box of 1e48, which a file cannot hold."""
+    made = bifur.System(
+        "made", lambda u, p: (p.a - u[0] + 0 * p.sigma2,), states=("x",), parameters={"a": 1e60, "sigma2": 0.0}
+    )
+    verdict, states, radii = boxes_of(made, "a", {}, 1e60)
+    assert verdict != 0 or np.isfinite(np.float32(radii)).all()
+    assert verdict != 0 or states[0, 0] == 1e60
+
+
+def test_boxes_of_one_node_are_compared_in_their_own_shape():
+    made = bifur.System(
+        "made", lambda u, p: (p.a - u[0] + 0 * p.sigma2, (u[1] - 1) * (u[1] - 2)),
+        states=("s", "y"), parameters={"a": 1e13, "sigma2": 0.0},
+    )  # fmt: skip
+    verdict, states, radii = boxes_of(made, "a", {}, 1e13)
+    assert verdict == 0
+    assert exact.apart(states[0], radii[0], states[1], radii[1])

@@ -138,3 +138,17 @@ def test_wilkinson_is_never_miscounted():
     for n in range(5, 21):
         c = np.poly(np.arange(1.0, n + 1))[::-1]
         assert agrees(c) or n > 10
+
+
+def test_coefficients_and_roots_over_hundreds_of_decades():
+    """Powers of ends of intervals underflow, and what they multiply does not: a number is right, or there is none."""
+    assert agrees([-2e-240, 3e-70, -1e100, 1e50]) in (True, False)  # `agrees` asserts what is proved
+    rng = np.random.default_rng(9)
+    for _ in range(3000):
+        degree = int(rng.integers(2, 25))
+        c = rng.choice([-1, 1], degree + 1) * 10.0 ** rng.uniform(-300, 99, degree + 1)
+        c[1:-1][rng.random(degree - 1) < 0.7] = 0.0
+        count = found(c)[0]
+        if count >= 0:
+            expected = sorted(exact(c), key=lambda r: float(r[0].mid()))
+            assert count == len(expected), c.tolist()

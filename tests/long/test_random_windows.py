@@ -6,6 +6,7 @@ Every number of draws can be asked for: `BIFUR_DRAWS=10000 pytest -m long tests/
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 
 import numpy as np
@@ -14,19 +15,26 @@ import pytest
 from tests.known import windows
 
 DRAWS = int(os.environ.get("BIFUR_DRAWS", "10000"))
+SHORT = re.compile(r"branch \d+ ends near ")
+MOST_SHORT = 5e-4  # of the draws
 STEPS = ((0.005, 0.025), (0.01, 0.05), (0.02, 0.1))  # ds, ds_max: the default one in the middle
 
 
 @pytest.mark.long
 def test_diagrams_have_the_arcs_and_folds_of_exact_algebra():
-    verdicts, failures = Counter(), []
+    verdicts, failures, short = Counter(), [], []
     for seed in range(DRAWS):
         window, expected = windows.draw_judged(np.random.default_rng(seed))
         diagram = windows.trace(window)
         verdicts[diagram.completeness] += 1
-        failures += [f"seed {seed}: {window.call()}: {c}" for c in windows.complaints(window, diagram, expected)]
-    print(f"{DRAWS} draws: {dict(verdicts)}, {len(failures)} differences")
+        complaints = [f"seed {seed}: {window.call()}: {c}" for c in windows.complaints(window, diagram, expected)]
+        if complaints and diagram.completeness == "unknown" and any(SHORT.match(note) for note in diagram.notes):
+            short.append(seed)  # it says itself that it is not whole, and where
+        else:
+            failures += complaints
+    print(f"{DRAWS} draws: {dict(verdicts)}, {len(failures)} differences, branches that stop short at seeds {short}")
     assert not failures, "\n".join(failures)
+    assert len(short) <= MOST_SHORT * DRAWS
     assert verdicts["unknown"] <= 0.01 * DRAWS
 
 
