@@ -339,10 +339,15 @@ def _wrong_tangents(diagram: Diagram, branch: Branch) -> list[int]:
 
 def _unlike_again(diagram: Diagram, spec: PlaneSpec) -> list[str]:
     """What a slice tells that it does not when it is traced again: special points, their forms, a better verdict."""
-    axis = {spec.x.parameter: spec.x, spec.y.parameter: spec.y}[diagram.free]
-    again = trace(
-        diagram.system, diagram.parameters, free=diagram.free, span=diagram.span, settings=Settings(scale=axis.scale)
-    )
+    axis = {spec.x.parameter: spec.x, spec.y.parameter: spec.y}.get(diagram.free)
+    if axis is None or diagram.span != tuple(map(float, axis.span)):
+        return ["it is not along an axis of the plane"]
+    try:
+        again = trace(
+            diagram.system, diagram.parameters, free=diagram.free, span=axis.span, settings=Settings(scale=axis.scale)
+        )
+    except ValueError as error:
+        return [str(error)]
     wrong = []
     if COMPLETENESS.index(diagram.completeness) > COMPLETENESS.index(again.completeness):
         wrong.append(f"it is {again.completeness}, not {diagram.completeness}")
