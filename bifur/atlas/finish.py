@@ -9,6 +9,7 @@ A plane of which tiles are missing is joined as far as it goes, without curves a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,9 @@ def finish_plane(plane: PlaneSpec, notes: Mapping[Place, TileNotes], complete: b
                 )
             )
     special, on = _special_points(curves, diagrams)
-    stats = {key: sum(note.stats[key] for note in notes.values()) for key in next(iter(notes.values())).stats}
+    stats: Counter[str] = Counter()
+    for note in notes.values():
+        stats.update(note.stats)
     return Finished(
         sheets, region, regions[:MOST_REGIONS], curves, special, on, diagrams, tuple(ledger), {**stats, **compared}
     )
@@ -117,7 +120,7 @@ def join_regions(
 
     places = list(tiles)
     sizes = [len(tiles[place][0].nodes) for place in places]
-    base = dict(zip(places, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
+    base = dict(zip(places, np.cumsum([0, *sizes])[:-1].tolist(), strict=True))
     signature = [text for place in places for text in tiles[place][0].signature]
     if not signature:
         return {place: np.empty(0, np.int64) for place in places}, ()

@@ -86,6 +86,7 @@ class Atlas:
         self.spec_digest = text_of(file.attrs, "spec_sha256")
         software = {key: str(value) for key, value in json_of(file.attrs, "software").items()}
         self.software: Mapping[str, str] = MappingProxyType(software)
+        self._is_packed = path.exists()
         self.tiles: tuple[int, int] | None = None
         if "unfinished" in file.attrs:
             told = json_of(file.attrs, "unfinished")
@@ -115,7 +116,9 @@ class Atlas:
         """Whether the build went on since an unfinished atlas was opened: open it again to see more."""
         if self.tiles is None:
             return False
-        return self.path.exists() or len(parts.open_parts(self.path).finished()) > self.tiles[0]
+        if not self._is_packed and self.path.exists():
+            return True
+        return parts.exists(self.path) and len(parts.open_parts(self.path).finished()) > self.tiles[0]
 
     @cached_property
     def spec(self) -> AtlasSpec:

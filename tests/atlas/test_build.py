@@ -450,6 +450,30 @@ def test_an_unfinished_build_is_read_from_another_process(tmp_path, monkeypatch)
         bifur.build_status(path)
 
 
+def test_a_build_that_has_only_begun(tmp_path, small, monkeypatch):
+    """Not one tile is there, or none of the second plane."""
+    path = tmp_path / "atlas.h5"
+    for count in (0, 20):
+        with monkeypatch.context() as patch:
+            real, asked = tile.compute_tile, []
+
+            def compute(plane, one, real=real, asked=asked, count=count):
+                asked.append(one)
+                if len(asked) > count:
+                    raise ArithmeticError("not yet")
+                return real(plane, one)
+
+            patch.setattr(driver, "compute_tile", compute)
+            with pytest.raises(ValueError, match=f"{30 - count} of 30 tiles failed"):
+                builds.build(path, threads=1, retry=True)
+        with bifur.open_atlas(path) as atlas:
+            assert atlas.tiles == (count, 30)
+            assert not atlas.is_stale
+            assert (atlas["l2"].map("completeness") == -1).all()
+            assert atlas["l2"].regions == ()
+            assert (atlas["phinet"].map("completeness") == -1).all() == (count == 0)
+
+
 def test_clocks_that_jump_do_not_matter(tmp_path, small, monkeypatch):
     """Rates come from a clock that runs on; a wall clock that goes back ten years changes nothing."""
     path = tmp_path / "atlas.h5"
