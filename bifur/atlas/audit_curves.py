@@ -238,7 +238,11 @@ def _wrong_along(curve: Curve) -> list[int]:
         if curve.eigenvalues is not None:
             gap = np.abs(curve.eigenvalues[:, :, None] - np.linalg.eigvals(J)[:, None, :])
             far = np.maximum(gap.min(axis=1).max(axis=-1), gap.min(axis=2).max(axis=-1))
-            bad |= finite & ~(far <= 100 * spectrum_tolerance(n) * np.abs(J).max(axis=(-2, -1)) + 1e-300)
+            # of one state J vanishes along a fold: what it is made of is as large as its change over the state
+            change = np.empty((n, n + len(p), len(curve)))
+            system.derived.module.second(list(u), list(p), [*u, *np.zeros((len(p), len(curve)))], change)
+            size = np.abs(J).max(axis=(-2, -1)) + np.abs(change[:, :n]).max(axis=(0, 1))
+            bad |= finite & ~(far <= 100 * spectrum_tolerance(n) * size + 1e-300)
         if curve.kind == "LP" and curve.normal_form.ndim == 1:
             left, _, right = np.linalg.svd(J)
             w, v = left[:, :, -1], right[:, -1]
