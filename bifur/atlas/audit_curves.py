@@ -235,7 +235,14 @@ def _wrong_along(curve: Curve) -> list[int]:
         finite = np.isfinite(J).all(axis=(-2, -1))
         J = np.where(finite[:, None, None], J, np.eye(n))
         bad = np.zeros(len(curve), bool)
-        noise = np.zeros(len(curve))
+        if curve.eigenvalues is not None:
+            gap = np.abs(curve.eigenvalues[:, :, None] - np.linalg.eigvals(J)[:, None, :])
+            far = np.maximum(gap.min(axis=1).max(axis=-1), gap.min(axis=2).max(axis=-1))
+            # of one state J vanishes along a fold: what it is made of is as large as its change over the state
+            change = np.empty((n, n + len(p), len(curve)))
+            system.derived.module.second(list(u), list(p), [*u, *np.zeros((len(p), len(curve)))], change)
+            size = np.abs(J).max(axis=(-2, -1)) + np.abs(change[:, :n]).max(axis=(0, 1))
+            bad |= finite & ~(far <= 100 * spectrum_tolerance(n) * size + 1e-300)
         if curve.kind == "LP" and curve.normal_form.ndim == 1:
             left, _, right = np.linalg.svd(J)
             w, v = left[:, :, -1], right[:, -1]
@@ -247,12 +254,6 @@ def _wrong_along(curve: Curve) -> list[int]:
             told = finite & np.isfinite(curve.normal_form) & (np.abs(scale) > 1e-6)
             near = np.abs(2 * np.abs(curve.normal_form * scale) - np.abs(bend)) <= 1e-5 * size + 1e-300
             bad |= told & ~near
-            # with one state J itself vanishes on a fold: what its terms round to is measured by its slope
-            noise = 1e-12 * np.nan_to_num(np.abs(second[:, :n]).max(axis=(0, 1)) * np.abs(u).max(axis=0))
-        if curve.eigenvalues is not None:
-            gap = np.abs(curve.eigenvalues[:, :, None] - np.linalg.eigvals(J)[:, None, :])
-            far = np.maximum(gap.min(axis=1).max(axis=-1), gap.min(axis=2).max(axis=-1))
-            bad |= finite & ~(far <= 100 * spectrum_tolerance(n) * np.abs(J).max(axis=(-2, -1)) + noise + 1e-300)
     return np.flatnonzero(bad).tolist()
 
 
