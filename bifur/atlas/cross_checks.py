@@ -204,6 +204,8 @@ def _leaves(
     """Whether an equilibrium may leave on the way to a neighbour: far out, or its slope leads it over a bound."""
     if np.abs(u).max() > far:
         return True
+    if not (np.isfinite(low).any() or np.isfinite(high).any()):
+        return False
     values = dict(zip(system.parameters, p.tolist(), strict=True))
     with np.errstate(all="ignore"):
         J = system.derived.evaluate("jacobian", system, u, values)

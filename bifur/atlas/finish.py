@@ -232,7 +232,7 @@ def _curves(plane: PlaneSpec, folds: Folds, ledger: list[LedgerEntry]) -> tuple[
             if stop.name not in ("END_OF_SPAN", "BOUND", "CLOSED"):
                 ledger.append(LedgerEntry(f"curve {len(curves) - 1}", "curve", stop.name.lower(), str(stop)))
         left = left[[not _lies_on(curve, folds, g, names, axes) for g in left.tolist()]]
-    for f, gap in enumerate(fold_gaps(plane.system, folds.parameters, folds.state, plane.free, plane.y.span, curves)):
+    for f, gap in enumerate(fold_gaps(plane.system, *folds[:3], plane.free, plane.y.span, curves)):
         if gap > AGREED:
             place = ", ".join(f"{name} = {folds.parameters[f][names.index(name)]:.6g}" for name in plane.free)
             ledger.append(LedgerEntry(f"fold {place}", "curve", "disagrees", f"the fold curve is {gap:.1e} away"))
@@ -301,9 +301,9 @@ class CurveDistance:
             return np.full((ny, nx), np.nan)
         px, py = np.meshgrid(self.x[ix : ix + nx], self.y[iy : iy + ny])
         points = np.stack([px.ravel(), py.ravel()], axis=1)
-        # segments are short and of nearly equal length, so that the nearest is among the nearest few by middle point
-        _, near = self.tree.query(points, k=min(3, len(self.start)))
-        near = near.reshape(len(points), -1)
+        # segments are short and of nearly equal length: the nearest is that of the nearest middle point, or one beside it
+        _, middle = self.tree.query(points)
+        near = np.clip(middle[:, None] + np.arange(-1, 2), 0, len(self.start) - 1)
         d = (self.end - self.start)[near]
         r = points[:, None] - self.start[near]
         length = np.maximum((d * d).sum(-1), 1e-300)

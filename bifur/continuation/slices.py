@@ -279,8 +279,17 @@ class Sweep:
     def solve(self, threads: int = 1, progress: Progress | None = None) -> Solved:
         """All equilibria at every node, the arcs between these, and the folds at the ends of the arcs."""
         parts = self.run(self.chunk, threads, progress)
+        used = max(1, *(int(part.size.max(initial=0)) for part in parts))
+
+        def together(name: str) -> NDArray[Any]:
+            """Without the room that no node uses."""
+            arrays = [getattr(part, name) for part in parts]
+            if name in ("state", "arc", "singular", "traced"):
+                arrays = [array[:, :, :used] for array in arrays]
+            return np.concatenate(arrays)
+
         return Solved(
-            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in Solved._fields[:-1]},
+            **{name: together(name) for name in Solved._fields[:-1]},
             info=sum((part.info for part in parts), np.zeros(5, np.int64)),
         )
 

@@ -207,7 +207,9 @@ def test_folds_of_slices_lie_on_the_fold_curve():
     ]
 
     def gaps_to(curves):
-        return fold_gaps(sheets.system, sheets.folds, sheets.fold_states, ("sigma2", "rho"), (1e-5, 1.0), curves)
+        return fold_gaps(
+            sheets.system, sheets.folds, sheets.fold_states, sheets.fold_vectors, ("sigma2", "rho"), (1e-5, 1.0), curves
+        )
 
     gaps = gaps_to(curves)
     assert len(gaps) == 18
