@@ -37,7 +37,7 @@ test: $(VENV)/.with-all
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: export QT_QPA_PLATFORM := offscreen
 test-long: $(VENV)/.with-all

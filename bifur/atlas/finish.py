@@ -301,7 +301,7 @@ class CurveDistance:
             return np.full((ny, nx), np.nan)
         px, py = np.meshgrid(self.x[ix : ix + nx], self.y[iy : iy + ny])
         points = np.stack([px.ravel(), py.ravel()], axis=1)
-        # segments are short and of nearly equal length: the nearest is that of the nearest middle point, or one beside it
+        # segments are short and of nearly equal length: the nearest has the nearest middle point, or is beside that
         _, middle = self.tree.query(points)
         near = np.clip(middle[:, None] + np.arange(-1, 2), 0, len(self.start) - 1)
         d = (self.end - self.start)[near]

@@ -32,6 +32,21 @@ x = {parameter = "sigma2", span = [0, 2], points = 33}
 y = {parameter = "rho", span = [1e-5, 1], points = 20, scale = "log"}
 """
 
+SMALLER = """
+[[plane]]
+name = "phinet"
+system = "phinet"
+x = {parameter = "sigma2", span = [0, 1.5], points = 20}
+y = {parameter = "rho", span = [1e-4, 1], points = 33, scale = "log"}
+slices = [{free = "rho", at = {sigma2 = [0.5]}}]
+
+[[plane]]
+name = "l2"
+system = "l2"
+x = {parameter = "sigma2", span = [0, 2], points = 12}
+y = {parameter = "rho", span = [1e-5, 1], points = 17, scale = "log"}
+"""
+
 
 def arrays(path: Path) -> dict[str, np.ndarray]:
     """Every dataset and every attribute of an atlas, but for those that say when and by what it was made."""
@@ -65,9 +80,9 @@ def computed_again(path: Path) -> int:
         return sum(json.loads(plane.attrs["stats"])["tiles_computed_again"] for plane in file["planes"].values())
 
 
-def build(path: Path, **options: object) -> None:
+def build(path: Path, spec: str = SPEC, **options: object) -> None:
     """The small atlas at `path`."""
-    bifur.build_atlas(SPEC, path, **options).close()  # type: ignore[arg-type]
+    bifur.build_atlas(spec, path, **options).close()  # type: ignore[arg-type]
 
 
 def computed(plane: PlaneSpec, threads: int | None = None) -> SimpleNamespace:
