@@ -302,7 +302,7 @@ class CurveDistance:
         px, py = np.meshgrid(self.x[ix : ix + nx], self.y[iy : iy + ny])
         points = np.stack([px.ravel(), py.ravel()], axis=1)
         # segments are short and of nearly equal length: the nearest has the nearest middle point, or is beside that
-        _, middle = self.tree.query(points)
+        middle = np.asarray(self.tree.query(points)[1])
         near = np.clip(middle[:, None] + np.arange(-1, 2), 0, len(self.start) - 1)
         d = (self.end - self.start)[near]
         r = points[:, None] - self.start[near]
