@@ -136,9 +136,9 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
         file.write(content)
 
 
-def sync_names(folder: Path) -> None:
-    """The names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync_names(path: Path) -> None:
+    """The names in a folder, or the content of a file, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

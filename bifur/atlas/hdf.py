@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,8 @@ TEXT = h5py.string_dtype()
 # from this size on a dataset is compressed; below it a chunk costs more than it saves
 _WORTH = 2048
 _LONGEST = 300  # characters of what is told of an error
-_FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+LIBVER = ("earliest", "v110")  # what older readers open
+FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 
 
 def group_of(parent: h5py.Group, name: str, kind: str) -> h5py.Group:
@@ -45,26 +43,7 @@ def put(group: h5py.Group, name: str, data: Sequence[Any] | np.ndarray) -> h5py.
         return group.create_dataset(name, data=np.array(data, dtype=object), shape=(len(data),), dtype=TEXT)
     if data.size < _WORTH:
         return group.create_dataset(name, data=data)
-    return group.create_dataset(name, data=data, chunks=True, **_FILTERS)
-
-
-def put_chunks(
-    group: h5py.Group, name: str, data: np.ndarray, chunks: tuple[int, ...], fill: float, pool: Executor
-) -> h5py.Dataset:
-    """A compressed dataset of these chunks. HDF5 compresses in one thread; here `pool` does."""
-    dataset = group.create_dataset(name, data.shape, data.dtype, chunks=chunks, fillvalue=fill, **_FILTERS)
-    corners = list(itertools.product(*(range(0, size, step) for size, step in zip(data.shape, chunks, strict=True))))
-
-    def pack(corner: tuple[int, ...]) -> bytes:
-        """Shuffle and gzip, as HDF5 does them; chunks at the edge are whole, filled up."""
-        part = data[tuple(slice(first, first + step) for first, step in zip(corner, chunks, strict=True))]
-        whole = np.full(chunks, fill, dtype=data.dtype)
-        whole[tuple(slice(size) for size in part.shape)] = part
-        return zlib.compress(whole.reshape(-1).view(np.uint8).reshape(-1, data.itemsize).T.tobytes(), 1)
-
-    for corner, packed in zip(corners, pool.map(pack, corners), strict=True):
-        dataset.id.write_direct_chunk(corner, packed)
-    return dataset
+    return group.create_dataset(name, data=data, chunks=True, **FILTERS)
 
 
 def attach(dataset: h5py.Dataset, scales: Sequence[h5py.Dataset]) -> None:

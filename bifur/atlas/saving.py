@@ -12,7 +12,7 @@ from typing import Any
 
 import h5py
 
-from bifur.atlas.disk import Shield, said_of
+from bifur.atlas.disk import Shield, said_of, sync_names
 
 
 def check_free(path: Path, overwrite: bool) -> None:
@@ -31,9 +31,9 @@ def new_file(path: Path) -> Iterator[Path]:
         with said_of(path):
             temporary.touch(exist_ok=False)
             yield temporary
-            _sync(temporary)
+            sync_names(temporary)
             temporary.replace(path)
-            _sync(path.parent)
+            sync_names(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -51,7 +51,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             yield temporary
             for folder, _, files in os.walk(temporary):
                 for name in files:
-                    _sync(Path(folder, name))
+                    sync_names(Path(folder, name))
             if path.exists():
                 path.rename(aside)
             try:
@@ -60,7 +60,7 @@ def new_folder(path: Path) -> Iterator[Path]:
                 if aside.exists():
                     aside.rename(path)
                 raise
-            _sync(path.parent)
+            sync_names(path.parent)
     finally:
         for left in (temporary, aside):
             shutil.rmtree(left, ignore_errors=True)
@@ -68,14 +68,6 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # ---- HDF5 -------------------------------------------------------------------------------

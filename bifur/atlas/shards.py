@@ -17,6 +17,7 @@ import h5py
 
 from bifur.atlas import compress, schema
 from bifur.atlas.cross_checks import Check
+from bifur.atlas.hdf import FILTERS, LIBVER
 from bifur.atlas.layout import Tile
 from bifur.atlas.tile import Edges, Folds, Pieces, TileData, TileNotes
 from bifur.continuation.sheets import Arcs, Members
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from bifur.atlas.spec import PlaneSpec
 
 ARC = "arc"  # in place of `sheet`
-LIBVER = ("earliest", "v110")
-_FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": compress.LEVEL, "shuffle": True}
 
 
 def dimensions_of(name: str) -> tuple[str, ...]:
@@ -68,7 +67,7 @@ def image(data: TileData, plane: PlaneSpec, spec_sha256: str, computed: int = 1)
             fill = -1 if name == ARC else compress.fill_of(name)
             shape = chunk_shapes(plane, name, values.shape[2] if values.ndim > 2 else 1)
             padded = tuple(-(-size // step) * step for size, step in zip(values.shape, shape, strict=True))
-            dataset = maps.create_dataset(name, padded, values.dtype, chunks=shape, fillvalue=fill, **_FILTERS)
+            dataset = maps.create_dataset(name, padded, values.dtype, chunks=shape, fillvalue=fill, **FILTERS)
             for corner, packed in compress.chunks(values, shape, fill):
                 dataset.id.write_direct_chunk(corner, packed)
         _write_notes(file.create_group("notes"), data.notes)

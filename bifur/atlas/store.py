@@ -19,16 +19,13 @@ import numpy as np
 from bifur._version import __version__
 from bifur.atlas import compress, schema
 from bifur.atlas.disk import replacing
-from bifur.atlas.hdf import attach, group_of, put, put_attributes
+from bifur.atlas.hdf import FILTERS, LIBVER, attach, group_of, put, put_attributes
 from bifur.atlas.spec import AtlasSpec
 from bifur.atlas.tables import write_curve, write_diagram, write_points, write_table
 
 if TYPE_CHECKING:
     from bifur.atlas.plane import PlaneData
     from bifur.systems.base import System
-
-LIBVER = ("earliest", "v110")
-_FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": compress.LEVEL, "shuffle": True}
 
 
 def write_atlas(path: str | Path, spec: AtlasSpec, planes: Iterable[PlaneData]) -> None:
@@ -213,7 +210,7 @@ def _create_maps(
         about = schema.MAPS[name]
         chunked: dict[str, Any] = {}
         if np.prod(shape):
-            chunked = {"chunks": compress.chunk_shape(about.dimensions, shape), **_FILTERS}
+            chunked = {"chunks": compress.chunk_shape(about.dimensions, shape), **FILTERS}
         dataset = maps.create_dataset(name, shape, about.dtype, fillvalue=compress.fill_of(name), **chunked)
         attach(dataset, [scales[dimension] for dimension in about.dimensions])
         put_attributes(dataset, {"long_name": about.long_name, "units": about.units})
