@@ -14,7 +14,7 @@ from bifur.systems.base import System
 from bifur.systems.registry import description
 
 FORMAT = "bifur-atlas"
-MAJOR, MINOR = 1, 2
+MAJOR, MINOR = 1, 3
 VERSION = f"{MAJOR}.{MINOR}"
 TILE = 64
 
@@ -70,6 +70,8 @@ MAPS: Mapping[str, Map] = {
     "leading_state": Map((Y, X, COMPONENT), "float64", "state of the leading non-collapsed sink"),
     "relaxation_rate": Map(NODE, "float64", "rate of the leading non-collapsed sink", "1/time"),
     "curve_distance": Map(NODE, "float64", "distance to the nearest special curve, in widths of the window"),
+    "basin_share": Map(NODE, "float64", "probability that a start drawn from the initial law escapes collapse"),
+    "basin_share_error": Map(NODE, "float64", "numerical error of basin_share"),
     "max_learning_rate": Map(
         NODE, "float64", "largest learning rate at which gradient descent keeps the leading sink stable", "time"
     ),
@@ -101,6 +103,7 @@ def system_attributes(system: System) -> dict[str, Any]:
         "collapse": about["collapse"],
         "symmetries": to_json(about["symmetries"]),
         "plane": about["plane"] or [],
+        **({"initial": to_json(about["initial"])} if about["initial"] else {}),
         "about": about["about"],
     }
 
@@ -140,6 +143,7 @@ def system_description(name: str, attributes: Mapping[str, Any]) -> dict[str, An
         "collapse": texts_of(attributes, "collapse"),
         "symmetries": symmetries,
         "plane": texts_of(attributes, "plane") or None,
+        "initial": json_of(attributes, "initial", dict) if "initial" in attributes else None,
         "about": text_of(attributes, "about"),
     }
 

@@ -18,19 +18,22 @@ import numpy as np
 
 from bifur._say import path_of, unknown
 from bifur.systems.base import System
+from bifur.systems.initial import InitialLaw
+from bifur.systems.initial import read as read_law
 from bifur.systems.registry import description, from_description, get_system
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SPEC_FORMAT = 1
-MAPS = ("relaxation_rate", "curve_distance", "max_learning_rate", "leading_state")
-PLANNED_MAPS = ("basin_share",)
+USUAL_MAPS = ("relaxation_rate", "curve_distance", "max_learning_rate", "leading_state")
+SHARE_MAPS = ("basin_share", "basin_share_error")  # computed where asked for; the second comes with the first
+MAPS = (*USUAL_MAPS, *SHARE_MAPS)
 SCALES = ("linear", "log")
 
 # names that the maps group of the file already uses, so no free parameter may carry them
 TAKEN = frozenset(
-    (*MAPS, *PLANNED_MAPS, "n_equilibria", "n_stable", "region", "completeness", "doubt", "state", "eigenvalues_real")
+    (*MAPS, "n_equilibria", "n_stable", "region", "completeness", "doubt", "state", "eigenvalues_real")
 ) | {"eigenvalues_imag", "kind", "n_unstable", "oscillatory", "sheet", "residual", "radius", "equilibrium", "component"}
 
 MAX_POINTS = 2**14
@@ -138,9 +141,13 @@ class PlaneSpec:
     fixed
         Values of other parameters; the rest is filled in from the system's defaults.
     maps
-        The maps to compute beside the equilibria: relaxation_rate, curve_distance, max_learning_rate, leading_state.
+        The maps to compute beside the equilibria: relaxation_rate, curve_distance, max_learning_rate, leading_state
+        (all of these by default), basin_share (with basin_share_error).
     slices
         Diagrams to keep whole.
+    initial
+        The law of initial states that `basin_share` is of, as in `System`; states that are not named keep the
+        system's. None: the system's, which is then written into the spec if `basin_share` is asked for.
     refine
         Steps into which a cell near a special curve is divided, 2 ... 64; 0 for none.
     title
@@ -159,11 +166,12 @@ class PlaneSpec:
     x: Axis
     y: Axis
     fixed: Mapping[str, float] = field(default_factory=dict)
-    maps: tuple[str, ...] = MAPS
+    maps: tuple[str, ...] = USUAL_MAPS
     slices: tuple[SliceSpec, ...] = ()
     refine: int = 0
     title: str = ""
     source: str = ""
+    initial: InitialLaw | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -175,6 +183,7 @@ class PlaneSpec:
         self._check_axes()
         self._check_fixed()
         self._check_maps()
+        self._check_initial()
         self._check_slices()
         if isinstance(self.refine, bool) or not isinstance(self.refine, int) or self.refine not in (0, *REFINE):
             steps = f"from {REFINE[0]} to {REFINE[-1]}"
@@ -235,13 +244,24 @@ class PlaneSpec:
             if isinstance(self.maps, str) or not isinstance(self.maps, Sequence):
                 raise ValueError(f"`maps` must be a list of names, not {self.maps!r}")
             for name in self.maps:
-                if name in PLANNED_MAPS:
-                    raise ValueError(f"{name!r} is not computed by this version; accepted are {', '.join(MAPS)}")
                 if name not in MAPS:
                     raise ValueError(unknown("map", name, MAPS))
                 if list(self.maps).count(name) > 1:
                     raise ValueError(f"{name!r} is named twice")
-            object.__setattr__(self, "maps", tuple(self.maps))
+            names = [name for name in self.maps if name not in SHARE_MAPS]
+            shares = SHARE_MAPS if len(names) < len(self.maps) else ()
+            object.__setattr__(self, "maps", (*names, *shares))
+
+    def _check_initial(self) -> None:
+        system, asked = self.system, SHARE_MAPS[0] in self.maps
+        with placed(f"{self.place}, initial"):
+            if self.initial is not None:
+                law = read_law(self.initial, system.states, system.bounds, system.initial)
+            else:
+                law = system.initial if asked else None
+            if asked and law is None:
+                raise ValueError(f"{system.name} declares no initial law, of which `basin_share` is: give `initial`")
+            object.__setattr__(self, "initial", law)
 
     def _check_slices(self) -> None:
         with placed(f"{self.place}, slices"):

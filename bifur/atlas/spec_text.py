@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bifur._say import unknown
-from bifur.atlas.spec import MAPS, SPEC_FORMAT, AtlasSpec, Axis, PlaneSpec, SliceSpec, as_table, placed
+from bifur.atlas.spec import SPEC_FORMAT, USUAL_MAPS, AtlasSpec, Axis, PlaneSpec, SliceSpec, as_table, placed
 from bifur.systems.base import System
 from bifur.systems.registry import get_system, load_system
 
 _TOP = ("format", "title", "plane")
-_PLANE = ("name", "system", "system_digest", "x", "y", "fixed", "maps", "slices", "refine", "title")
+_PLANE = ("name", "system", "system_digest", "x", "y", "fixed", "maps", "initial", "slices", "refine", "title")
 _AXIS = ("parameter", "span", "points", "scale")
 _SLICE = ("free", "at")
 
@@ -67,11 +67,12 @@ def _plane(index: int, table: Any, folder: Path, systems: Mapping[str, System]) 
         x=_axis(f"{place}, x", table["x"]),
         y=_axis(f"{place}, y", table["y"]),
         fixed=table.get("fixed", {}),
-        maps=table.get("maps", MAPS),
+        maps=table.get("maps", USUAL_MAPS),
         slices=tuple(_slice(f"{place}, slices", entry) for entry in slices),
         refine=table.get("refine", 0),
         title=table.get("title", ""),
         source=table["system"],
+        initial=table.get("initial"),
     )
 
 
@@ -135,6 +136,7 @@ def tables(spec: AtlasSpec) -> dict[str, dict[str, Any]]:
             "maps": plane.maps,
             "slices": [{"free": piece.free, "at": piece.at} for piece in plane.slices],
             # left out where there is none: the texts of older specs stay as they are
+            **({"initial": plane.initial.written} if plane.initial else {}),
             **({"refine": plane.refine} if plane.refine else {}),
             "title": plane.title,
         }

@@ -45,6 +45,7 @@ l2_decays = System(
     bounds={**{key: (0.0, math.inf) for key in ("sigma2", "rho_s", "rho_p", "alpha_p")}, **S_BOUNDS},
     collapse=("s",),
     plane=("sigma2", "rho_s"),
+    initial={"s": "p**2", "p": l2.WINDOW},
     about="SimSiam, L2 loss, with decays of their own for encoder and predictor",
 )
 
@@ -58,6 +59,7 @@ l2_no_stopgrad = System(
     bounds={**l2.BOUNDS, **S_BOUNDS},
     collapse=("s",),
     plane=("sigma2", "rho"),
+    initial={"s": "p**2", "p": l2.WINDOW},
     about="SimSiam, L2 loss, without StopGrad: collapses",
 )
 
@@ -71,5 +73,6 @@ l2_no_predictor = System(
     bounds={**l2.BOUNDS, **S_BOUNDS},
     collapse=("s",),
     plane=("sigma2", "rho"),
+    initial={"s": l2.SQUARES},
     about="SimSiam, L2 loss, without the predictor: collapses",
 )

@@ -14,6 +14,8 @@ import numpy as np
 
 from bifur._say import listed, unknown
 from bifur.systems import expression, symmetry
+from bifur.systems.initial import InitialLaw
+from bifur.systems.initial import read as read_law
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,6 +62,10 @@ class System:
         ({"x": "y", "y": "x"},); states that are not named stay.
     plane
         The two parameters (x, y) that a plane of the system is usually over.
+    initial
+        The law from which initial states are drawn, by state: {"uniform": (low, high)}, {"normal": (mean, sd)}, a
+        number, or a text that ties the state to the others, such as "p**2". It is what shares of basins are of, and no
+        part of the equations.
     jacobian
         Optional `jacobian(u, p)`, n rows of n, in the same arithmetic. It is compared with the
         derivative of `field` and refused where they differ.
@@ -86,6 +92,7 @@ class System:
         collapse: Sequence[str] = (),
         plane: tuple[str, str] | None = None,
         symmetries: Sequence[Mapping[str, str]] = (),
+        initial: Mapping[str, Any] | InitialLaw | None = None,
         jacobian: Field | None = None,
         about: str = "",
         source: str | None = None,
@@ -108,6 +115,7 @@ class System:
         for parameter in self.plane or ():
             if parameter not in self.parameters:
                 raise ValueError(f"system {name!r}: `plane`: {unknown('parameter', parameter, self.parameters)}")
+        self.initial = self._law(initial)
         self.about = about
         self.source = source if source is not None else _source_of(field)
         self.expressions = self._trace(field)
@@ -138,6 +146,14 @@ class System:
                     f"system {self.name!r}: the default of `{key}` must be a number, not {value!r}"
                 ) from None
         return defaults
+
+    def _law(self, given: Any) -> InitialLaw | None:
+        if given is None:
+            return None
+        try:
+            return read_law(given, self.states, self.bounds)
+        except ValueError as error:
+            raise ValueError(f"system {self.name!r}: {error}") from None
 
     def _check_bounds(self) -> None:
         for key, pair in self.bounds.items():

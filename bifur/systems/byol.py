@@ -33,5 +33,6 @@ byol = System(
     collapse=("w",),
     plane=("sigma2", "rho"),
     symmetries=({"w": "-w", "w_a": "-w_a"},),
+    initial={"p": l2.WINDOW, "w": "p", "w_a": "p"},
     about="BYOL, L2 loss: predictor p, encoder w and its moving average w_a",
 )

@@ -14,6 +14,7 @@ from bifur.systems.base import System
 from bifur.systems.l2 import BOUNDS as L2_BOUNDS
 from bifur.systems.l2 import LABELS as L2_LABELS
 from bifur.systems.l2 import TEX as L2_TEX
+from bifur.systems.l2 import WINDOW
 
 PARAMETERS = {"sigma2": 0.5, "rho": 0.05, "N_phi": 1.0, "N_psi": 1.0, "N_cross": 1.0, "p6": 1.0}
 LABELS = {**L2_LABELS, "N_phi": "N_Φ", "N_psi": "N_Ψ", "N_cross": "N_×"}
@@ -49,6 +50,7 @@ cosine = System(
     bounds=BOUNDS,
     collapse=("p",),
     plane=("sigma2", "rho"),
+    initial={"p": WINDOW},
     about="SimSiam, cosine loss with frozen norms: an eigenvalue p of the predictor, on s = p²",
 )
 
@@ -62,5 +64,6 @@ cosine_full = System(
     bounds={**BOUNDS, "s": (0.0, math.inf)},
     collapse=("s",),
     plane=("sigma2", "rho"),
+    initial={"s": "p**2", "p": WINDOW},
     about="SimSiam, cosine loss with frozen norms: eigenvalues s and p",
 )

@@ -64,6 +64,7 @@ def directset(modes: int = 2, alpha: float = 0.5) -> System:
         bounds={**{name: (0.0, math.inf) for name in (*states, *spread)}, "rho": l2.BOUNDS["rho"]},
         collapse=states,
         plane=("sigma2_1", "rho"),
+        initial={s: l2.SQUARES for s in states},
         about=f"DirectSet({float(alpha):g}), L2 loss: {modes} eigenvalues s_j of the correlation",
     )
 
@@ -91,5 +92,6 @@ isoloss = System(
     tex={"alpha": r"\alpha"},
     bounds={"alpha": (0.01, math.inf), "s": (0.0, math.inf)},
     collapse=("s",),
+    initial={"s": l2.SQUARES},
     about="Euclidean IsoLoss: s' = 2 s (1 - p) with p = s^α; every start s > 0 goes to 1",
 )

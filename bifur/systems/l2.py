@@ -11,10 +11,14 @@ import math
 from typing import Any
 
 from bifur.systems.base import System
+from bifur.systems.initial import Uniform
 
 PARAMETERS = {"sigma2": 0.5, "rho": 0.05}
 LABELS = {"sigma2": "σ²", "rho": "ρ"}
 TEX = {"sigma2": r"\sigma^2", "rho": r"\rho"}
+# p_h and p of the talk's figures and counts; symmetric, as the eigenvalues of a matrix with independent entries are
+WINDOW = Uniform(-2.0, 2.0)
+SQUARES = Uniform(0.0, 4.0)  # of s = p^2 with p in the window, where there is no p
 BOUNDS = {"sigma2": (0.0, math.inf), "rho": (0.0, math.inf)}
 
 
@@ -42,6 +46,7 @@ l2 = System(
     bounds=BOUNDS,
     collapse=("p",),
     plane=("sigma2", "rho"),
+    initial={"p": WINDOW},
     about="SimSiam, L2 loss: an eigenvalue p of the predictor, on s = p²",
 )
 
@@ -55,5 +60,6 @@ l2_full = System(
     bounds={**BOUNDS, "s": (0.0, math.inf)},
     collapse=("s",),
     plane=("sigma2", "rho"),
+    initial={"s": "p**2", "p": WINDOW},
     about="SimSiam, L2 loss: eigenvalues s of the encoder's correlation and p of the predictor",
 )

@@ -55,6 +55,7 @@ def cosine_modes(modes: int = 2) -> System:
         bounds={**l2.BOUNDS, **{s: (0.0, math.inf) for s, _ in pairs}},
         collapse=[s for s, _ in pairs],
         plane=("sigma2", "rho"),
+        initial={name: l2.WINDOW if name[0] == "p" else f"p_{name[2:]}**2" for pair in pairs for name in pair},
         symmetries=_permutations(pairs) if modes <= FEW else (),
         about=f"SimSiam, cosine loss, the norms from {modes} modes: eigenvalues s_k and p_k",
     )

@@ -14,7 +14,7 @@ import math
 from typing import Any
 
 from bifur.systems.base import System
-from bifur.systems.l2 import BOUNDS, LABELS, PARAMETERS, TEX
+from bifur.systems.l2 import BOUNDS, LABELS, PARAMETERS, TEX, WINDOW
 
 
 def field(u: Any, p: Any) -> Any:
@@ -81,6 +81,7 @@ phinet = System(
     bounds=BOUNDS,
     collapse=("p_h",),
     plane=("sigma2", "rho"),
+    initial={"p_h": WINDOW, "p_g": WINDOW},
     about="PhiNet, MSE loss: eigenvalues p_h and p_g of the two predictors, on s = p_h²",
 )
 
@@ -94,6 +95,7 @@ phinet_talk = System(
     bounds=BOUNDS,
     collapse=("p_h",),
     plane=("sigma2", "rho"),
+    initial={"p_h": WINDOW, "p_g": WINDOW},
     about="PhiNet as the talk prints it: its p_g equation lacks a factor p_g; kept for comparison",
 )
 
@@ -107,6 +109,7 @@ phinet_full = System(
     bounds={**BOUNDS, "s": (0.0, math.inf)},
     collapse=("s",),
     plane=("sigma2", "rho"),
+    initial={"s": "p_h**2", "p_h": WINDOW, "p_g": WINDOW},
     about="PhiNet, MSE loss: eigenvalues s, p_h and p_g",
 )
 
@@ -120,6 +123,7 @@ phinet_weighted = System(
     bounds={**BOUNDS, "mu": (0.0, math.inf)},
     collapse=("p_h",),
     plane=("sigma2", "rho"),
+    initial={"p_h": WINDOW, "p_g": WINDOW},
     about="PhiNet with its second loss weighed by μ: from SimSiam (μ = 0) to PhiNet (μ = 1)",
 )
 
@@ -134,5 +138,6 @@ x_phinet = System(
     collapse=("f",),
     plane=("sigma2", "rho"),
     symmetries=({"f": "-f", "f_a": "-f_a"},),
+    initial={"h": WINDOW, "g": WINDOW, "f": "h", "f_a": "h"},
     about="X-PhiNet: predictors h and g, encoder f and its moving average f_a as the target of the second loss",
 )

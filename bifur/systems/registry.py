@@ -45,6 +45,7 @@ def description(system: System) -> dict[str, Any]:
         "collapse": list(system.collapse),
         "symmetries": [dict(entry) for entry in system.symmetries],
         "plane": list(system.plane) if system.plane else None,
+        "initial": system.initial.written if system.initial else None,
         "about": system.about,
     }
 

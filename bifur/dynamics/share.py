@@ -1,0 +1,393 @@
+"""Shares of basins: the probability that a start drawn from a law goes to each attractor, at many parameter points.
+
+One state: the equilibria cut the line into intervals, and the sign of the field between them says where each goes. Two
+states that are independent: the stable manifolds of the saddles cut the plane (kernels/share.py). A law with one
+independent state: its curve is cut by bisection between starts of different fate. Else, and where these do not decide:
+a scrambled Sobol sequence (Owen 1997) of starts that are followed to the end.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bifur.continuation.equilibria import state_bounds
+from bifur.continuation.results import collapsed
+from bifur.kernels import arrival, flow, manifold, stepper
+from bifur.kernels import share as kernel
+from bifur.systems.initial import Normal, Uniform
+from bifur.systems.sparse import is_large
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bifur.systems.base import System
+    from bifur.systems.initial import InitialLaw
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
+
+METHODS = ("exact", "manifolds", "curve", "sampled")
+EXACT, MANIFOLDS, CURVE, SAMPLED = range(4)
+ESCAPES, UNDECIDED, ELSEWHERE = -2, -1, -3  # fates beside numbers of slots; ELSEWHERE: a sink in no slot
+UNKNOWN, EMPTY = manifold.UNKNOWN, kernel.EMPTY
+
+REPLICATES = 8  # scramblings of the Sobol sequence, whose spread gives the error
+PROBES = 3  # starts of a node that are followed, to hold the fates against that the manifolds tell
+DURATION = 1e3  # of a run, times the slowest time scale of the equilibria
+RTOL, ATOL, MAX_STEPS = 1e-7, 1e-10, 20_000
+MOST_POINTS, MOST_ARMS = 20_000, 64
+SPACING, FLATNESS, TOLERANCE, STEPS = 0.05, 2e-4, 1e-9, 4000  # of manifolds, in sides of the law
+FLOOR = 1e-8  # what the tolerance of the manifolds leaves uncertain of a share; see tests/dynamics/test_share.py
+SAME = 1e-6  # two states are one where they differ by so much of their size
+BISECTIONS = 40
+DOUBLE_ROOT = 1e-5  # how far rounding may move a root where the derivative vanishes
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares of N parameter points: `slots` (N, k) of the equilibria, `escapes`, `undecided`, `survive` and `error` (N,).
+
+    `survive` is the probability of an attractor that is no collapse, `collapse` that of one that is; with `escapes`
+    and `undecided` they sum to 1. `method` (N,) indexes METHODS, `contradicted` (N,) tells where trajectories did not
+    go where the manifolds say, or these could not be followed, so that starts were sampled.
+    """
+
+    survive: Floats
+    error: Floats
+    collapse: Floats
+    escapes: Floats
+    undecided: Floats
+    slots: Floats
+    method: Ints
+    contradicted: Bools
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """N parameter points: `parameters` (N, q), `state` (N, k, n) with NaN in empty slots, `unstable` (N, k).
+
+    `unstable` counts unstable eigenvalues, UNKNOWN of what is neither sink, source nor saddle, EMPTY in empty slots;
+    `rates` (N,) is the smallest real part of an eigenvalue by size, `complete` (N,) whether no equilibrium is missing.
+    """
+
+    parameters: Floats
+    state: Floats
+    unstable: Ints
+    rates: Floats
+    complete: Bools
+
+    def at(self, rows: Any) -> Nodes:
+        """Those of these rows."""
+        return Nodes(
+            self.parameters[rows], self.state[rows], self.unstable[rows], self.rates[rows], self.complete[rows]
+        )
+
+    @property
+    def filled(self) -> Bools:
+        """Whether a slot holds an equilibrium."""
+        return np.asarray(self.unstable != EMPTY)
+
+
+def shares_of(system: System, law: InitialLaw, nodes: Nodes, samples: int, rng: int = 0, threads: int = 1) -> Shares:
+    """Shares at many points; `samples` starts where they are sampled, drawn by the seed `rng`."""
+    number, slots = nodes.state.shape[:2]
+    found = np.zeros((number, slots))
+    rest = np.zeros((number, 4))  # escapes, undecided, survivors and collapses that are in no slot
+    error = np.zeros(number)
+    method = np.full(number, SAMPLED)
+    done = np.zeros(number, bool)
+    if system.dimension == 1:
+        method[nodes.complete] = EXACT
+        done = nodes.complete.copy()
+        found[done], rest[done, 0], rest[done, 1], error[done] = _on_a_line(system, law, nodes.at(done))
+    elif system.dimension == 2 and law.is_product and not is_large(system):
+        done = nodes.complete.copy()
+        if done.any():
+            found[done], rest[done, 0], error[done], good = _in_the_plane(system, law, nodes.at(done), threads)
+            done[done] = good
+        method[done] = MANIFOLDS
+    contradicted = ~done & (system.dimension <= 2) & law.is_product
+    one = len(law.free) == 1 and system.dimension > 1
+    for row in np.flatnonzero(~done).tolist():
+        draw = _along_a_curve if one else _sampled
+        method[row] = CURVE if one else SAMPLED
+        found[row], rest[row], error[row] = draw(system, law, nodes.at([row]), samples, rng, threads)
+    alive = nodes.filled & ~collapsed(system, np.where(nodes.filled[..., None], nodes.state, 1.0))
+    return Shares(
+        survive=(found * alive).sum(axis=1) + rest[:, 2],
+        error=error,
+        collapse=(found * (nodes.filled & ~alive)).sum(axis=1) + rest[:, 3],
+        escapes=rest[:, 0],
+        undecided=rest[:, 1],
+        slots=found,
+        method=method,
+        contradicted=contradicted,
+    )
+
+
+# ---- one state ------------------------------------------------------------------------------------
+
+
+def _on_a_line(system: System, law: InitialLaw, nodes: Nodes) -> tuple[Floats, Floats, Floats, Floats]:
+    """(slots, escapes, undecided, error): each interval between equilibria goes where the field in it points."""
+    (part,) = law.parts.values()
+    assert isinstance(part, Uniform | Normal)
+    low, high = (float(bound[0]) for bound in state_bounds(system, None))
+    order = np.argsort(nodes.state[..., 0], axis=1)  # NaN last
+    u = np.take_along_axis(nodes.state[..., 0], order, axis=1)
+    rows, slots = u.shape
+    ends = np.concatenate([np.full((rows, 1), low), u, np.full((rows, 1), np.nan)], axis=1)
+    left, right = ends[:, :-1], ends[:, 1:].copy()
+    count = np.isfinite(u).sum(axis=1)
+    here = np.arange(slots + 1) <= count[:, None]
+    right[np.arange(rows), count] = high
+    speed = _field(system, nodes, _between(left, right, part))
+    mass = np.where(here, part.mass(np.where(here, left, 0), np.where(here, right, 1)), 0.0)
+    to = np.where(speed > 0, np.arange(slots + 1), np.arange(slots + 1) - 1)  # place in the order of equilibria
+    lost = ~(np.abs(speed) > 0)
+    leaves = ((to < 0) | (to >= count[:, None])) & ~lost
+    found = np.zeros((rows, slots))
+    for j in range(slots + 1):
+        at = np.flatnonzero(here[:, j] & ~lost[:, j] & ~leaves[:, j])
+        found[at, order[at, to[at, j]]] += mass[at, j]
+    fate = np.where(leaves | lost, np.where(leaves, ESCAPES, UNDECIDED), to)
+    error = np.full(rows, 4 * np.finfo(float).eps)
+    for j in range(slots):
+        at = np.flatnonzero((j < count) & (fate[:, j] != fate[:, j + 1]))
+        if len(at):
+            moved = _uncertain(system, nodes.at(at), u[at, j])
+            error[at] += part.mass(u[at, j] - moved, u[at, j] + moved)
+    undecided = np.where(lost, mass, 0.0).sum(axis=1)
+    return found, np.where(leaves, mass, 0.0).sum(axis=1), undecided, error + undecided
+
+
+def _between(left: Floats, right: Floats, part: Uniform | Normal) -> Floats:
+    """A state inside each interval; beside an equilibrium where the interval has no end."""
+    step = np.maximum(1.0, np.abs(np.where(np.isfinite(left), left, right)))
+    no_left, no_right = ~np.isfinite(left), ~np.isfinite(right)
+    middle = np.where(no_left, right - step, np.where(no_right, left + step, 0.5 * (left + right)))
+    return np.where(no_left & no_right, float(part.quantile(0.5)), middle)
+
+
+def _values(system: System, nodes: Nodes, shape: tuple[int, ...]) -> dict[str, Floats]:
+    """The parameters, each of this shape of rows."""
+    extra = (1,) * (len(shape) - 1)
+    return {
+        name: np.broadcast_to(nodes.parameters[:, i].reshape(-1, *extra), shape)
+        for i, name in enumerate(system.parameters)
+    }
+
+
+def _field(system: System, nodes: Nodes, u: Floats) -> Floats:
+    with np.errstate(all="ignore"):
+        return np.broadcast_to(np.asarray(system.field((u,), _values(system, nodes, u.shape)), float)[0], u.shape)
+
+
+def _uncertain(system: System, nodes: Nodes, u: Floats) -> Floats:
+    """How far the roots u (m,) of the field may be off, for rounding in it."""
+    columns = [np.ascontiguousarray(nodes.parameters[:, i]) for i in range(nodes.parameters.shape[1])]
+    magnitude = np.empty((1, len(u)))
+    eps = np.finfo(float).eps
+    with np.errstate(all="ignore"):
+        system.derived.module.magnitude([u], columns, magnitude)
+        slope = np.asarray(system.jacobian((u,), _values(system, nodes, u.shape)), float)[0, 0]
+        rounding = np.abs(_field(system, nodes, u)) + 4 * eps * magnitude[0]
+        moved = np.where(rounding == 0, 0.0, rounding / np.abs(slope))
+    return np.minimum(moved, DOUBLE_ROOT * np.maximum(1.0, np.abs(u))) + eps * np.abs(u)
+
+
+# ---- two states -----------------------------------------------------------------------------------
+
+
+def _in_the_plane(
+    system: System, law: InitialLaw, nodes: Nodes, threads: int
+) -> tuple[Floats, Floats, Floats, Bools]:
+    """(slots, escapes, error, whether the manifolds and the trajectories that try them agree)."""
+    parts = [part for part in law.parts.values() if isinstance(part, Uniform | Normal)]
+    ends = np.ascontiguousarray(np.array([part.support for part in parts]).T)
+    coded = np.array(
+        [
+            (kernel.UNIFORM, part.low, part.high) if isinstance(part, Uniform) else (kernel.NORMAL, part.mean, part.sd)
+            for part in parts
+        ]
+    )
+    side = min(part.high - part.low if isinstance(part, Uniform) else 4 * part.sd for part in parts)
+    longest = 1e3 * float(np.ptp(ends, axis=0).max())
+    settings = np.array([SPACING * side, FLATNESS * side, TOLERANCE, longest, STEPS])
+    rough = np.array([longest, longest, kernel.ROUGH, longest, STEPS])
+    filled, number = nodes.filled, len(nodes.parameters)
+    front = np.argsort(~filled, axis=1, kind="stable")
+    state = np.ascontiguousarray(np.take_along_axis(nodes.state, front[..., None], axis=1))
+    unstable = np.ascontiguousarray(np.take_along_axis(nodes.unstable, front, axis=1))
+    # a sequence of low discrepancy in one plane (Roberts 2018), off its first points
+    golden = np.array([0.7548776662466927, 0.5698402909980532])
+    probes = law.states((0.5 + np.outer(np.arange(1, PROBES + 1), golden)) % 1.0)
+    shares, errors = np.zeros(unstable.shape), np.zeros(number)
+    edges, codes = np.zeros(number, np.int64), np.zeros(number, np.int64)
+    predicted = np.zeros((number, PROBES), np.int64)
+    kernel.share_nodes(
+        system.derived.addresses, nodes.parameters, state, unstable, np.array(state_bounds(system, None)), coded, ends,
+        settings, rough, np.zeros((4, 2)), np.zeros((MOST_POINTS, 2)), np.zeros((MOST_POINTS, 2)),
+        np.zeros((MOST_ARMS, 4), np.int64), np.zeros(8), manifold.make_room(nodes.parameters.shape[1]), probes,
+        1e-5 * side, shares, errors, edges, predicted, codes,
+    )  # fmt: skip
+    good = codes == kernel.DONE
+    slots = np.zeros_like(shares)
+    np.put_along_axis(slots, front, shares, axis=1)
+    inverse = np.concatenate([front, np.full((number, 1), ESCAPES), np.full((number, 1), UNDECIDED)], axis=1)
+    predicted = np.where(predicted >= 0, np.take_along_axis(inverse, np.maximum(predicted, 0), axis=1), predicted)
+    escapes = np.zeros(number)
+    corner = np.array([ends[1, 0], 0.5 * (ends[0, 1] + ends[1, 1])])
+    asked = np.flatnonzero(good)
+    fates = _fates(system, nodes, np.repeat(asked, PROBES + 1), np.tile([*probes, corner], (len(asked), 1)), threads)
+    fates = fates.reshape(len(asked), PROBES + 1)
+    at_edge = fates[:, -1]
+    whole = edges[asked] == kernel.EDGE  # no manifold meets the edge: all of it goes where its middle goes
+    rows, to = asked[whole], at_edge[whole]
+    slots[rows[to >= 0], to[to >= 0]] += 1.0
+    escapes[rows[to == ESCAPES]] += 1.0
+    told = np.where(predicted[asked] == kernel.EDGE, at_edge[:, None], predicted[asked])
+    wrong = (told != fates[:, :-1]) & (told != kernel.UNTOLD)
+    good[asked] &= ~wrong.any(axis=1) & ~(whole & (at_edge < ESCAPES)) & ~(whole & (at_edge == UNDECIDED))
+    total = slots.sum(axis=1) + escapes
+    good &= (np.abs(total - 1) < 1e-6) & (slots.min(axis=1, initial=0.0) > -1e-6)
+    return np.clip(slots, 0.0, 1.0), escapes, errors + FLOOR, good
+
+
+# ---- trajectories ---------------------------------------------------------------------------------
+
+
+def _fates(system: System, nodes: Nodes, rows: Ints, starts: Floats, threads: int) -> Ints:
+    """(b,) where starts (b, n), each at the parameters of its row, go: a slot, ESCAPES, UNDECIDED or ELSEWHERE."""
+    limits, fates = _followed(system, nodes, rows, starts, threads)
+    gap = np.abs(nodes.state[rows] - limits[:, None]).max(axis=2)
+    gap = np.where(nodes.filled[rows], gap, np.inf)
+    slot = gap.argmin(axis=1)
+    near = gap.min(axis=1) <= SAME * np.maximum(np.abs(limits).max(axis=1), SAME)
+    return np.where(fates != ELSEWHERE, fates, np.where(near, slot, ELSEWHERE))
+
+
+def _followed(system: System, nodes: Nodes, rows: Ints, starts: Floats, threads: int) -> tuple[Floats, Ints]:
+    """Ends (b, n) of the runs, and ELSEWHERE where that is a sink, ESCAPES or UNDECIDED."""
+    states = np.array(starts, order="C")
+    durations = DURATION / np.where(nodes.rates > 0, nodes.rates, 1.0)[rows]
+    if is_large(system):
+        return _followed_by_scipy(system, nodes, rows, states, durations)
+    codes, clocks = np.zeros(len(states), np.int64), flow.make_clocks(states, 1.0)
+    clocks[:, stepper.DURATION] = durations
+    options = np.array([RTOL, ATOL, MAX_STEPS, arrival.WHEN_CERTAIN])
+    parameters = np.ascontiguousarray(nodes.parameters[rows])
+    nothing = np.empty(0), np.empty(0), np.empty((0, system.dimension))
+    kernels = system.derived.kernels()
+
+    def part(piece: slice) -> None:
+        counts, work = np.zeros((len(states[piece]), 8), np.int64), stepper.make_work(system.dimension)
+        flow.march(
+            kernels, parameters[piece], states[piece], clocks[piece], counts, options, work, *nothing, codes[piece]
+        )
+
+    share = 64 if threads > 1 else max(len(states), 1)
+    _each(part, [slice(low, low + share) for low in range(0, len(states), share)], threads)
+    gone = np.isin(codes, [flow.BLEW_UP, flow.NOT_FINITE])
+    return states, np.where(codes == flow.ARRIVED, ELSEWHERE, np.where(gone, ESCAPES, UNDECIDED))
+
+
+def _followed_by_scipy(
+    system: System, nodes: Nodes, rows: Ints, states: Floats, durations: Floats
+) -> tuple[Floats, Ints]:
+    from bifur.dynamics import large
+
+    options = np.array([RTOL, ATOL, MAX_STEPS, arrival.WHEN_CERTAIN])
+    fates = np.full(len(states), UNDECIDED)
+    for i, (row, span) in enumerate(zip(rows, durations, strict=True)):
+        run = large.run(system, states[i], nodes.parameters[row], float(span), options, np.empty(0), False)
+        states[i] = run.end
+        fates[i] = {flow.ARRIVED: ELSEWHERE, flow.BLEW_UP: ESCAPES, flow.NOT_FINITE: ESCAPES}.get(run.code, UNDECIDED)
+    return states, fates
+
+
+def _each(task: Callable[[slice], None], pieces: list[slice], threads: int) -> None:
+    if threads > 1 and len(pieces) > 1:
+        with ThreadPoolExecutor(min(threads, os.cpu_count() or 1)) as pool:
+            list(pool.map(task, pieces))
+    else:
+        for piece in pieces:
+            task(piece)
+
+
+@lru_cache(maxsize=8)
+def _sobol(dimension: int, samples: int, rng: int) -> Floats:
+    """(REPLICATES, m, dimension) points of the open unit cube, m the power of two that REPLICATES m >= samples asks."""
+    from scipy.stats import qmc
+
+    power = max(1, math.ceil(math.log2(max(samples, 1) / REPLICATES)))
+    seeds = np.random.default_rng(rng).spawn(REPLICATES)
+    points = np.stack([qmc.Sobol(dimension, scramble=True, rng=seed).random_base2(power) for seed in seeds])
+    return np.asarray(np.clip(points, 1e-12, 1 - 1e-12))
+
+
+def _sampled(
+    system: System, law: InitialLaw, node: Nodes, samples: int, rng: int, threads: int
+) -> tuple[Floats, Floats, float]:
+    """(slots, rest, error) at one point: the standard error of the replicates, and what stays undecided."""
+    points = _sobol(len(law.free), samples, rng)
+    starts = law.states(points.reshape(-1, points.shape[-1]))
+    slots, rest, alive = _tally(system, node, starts, np.full(len(starts), 1.0 / len(starts)), threads)
+    means = alive.reshape(points.shape[:2]).mean(axis=1)
+    spread = float(means.std(ddof=1)) / math.sqrt(REPLICATES)
+    # replicates that agree do not mean that nothing is missed
+    return slots, rest, max(spread, 1.0 / len(starts)) + float(rest[1])
+
+
+def _tally(
+    system: System, node: Nodes, starts: Floats, weight: Floats, threads: int
+) -> tuple[Floats, Floats, Floats]:
+    """(slots, rest) of starts with their weights, and which of them survive, as 0 and 1."""
+    rows = np.zeros(len(starts), np.int64)
+    limits, fates = _followed(system, node, rows, starts, threads)
+    gap = np.where(node.filled[0], np.abs(node.state[0] - limits[:, None]).max(axis=2), np.inf)
+    near = gap.min(axis=1, initial=np.inf) <= SAME * np.maximum(np.abs(limits).max(axis=1), SAME)
+    settled = fates == ELSEWHERE
+    alive = settled & ~collapsed(system, limits)
+    slots = np.zeros(node.state.shape[1])
+    inside = settled & near
+    if inside.any():
+        np.add.at(slots, gap[inside].argmin(axis=1), weight[inside])
+    outside = settled & ~near
+    rest = [fates == ESCAPES, fates == UNDECIDED, outside & alive, outside & ~alive]
+    return slots, np.array([weight[one].sum() for one in rest]), alive.astype(float)
+
+
+def _along_a_curve(
+    system: System, law: InitialLaw, node: Nodes, samples: int, rng: int, threads: int
+) -> tuple[Floats, Floats, float]:
+    """(slots, rest, error) at one point of a law with one independent state: boundaries by bisection.
+
+    What lies between two starts of one fate is not looked at: the error says how sharp the boundaries are.
+    """
+    rows = np.zeros(samples, np.int64)
+    q = (np.arange(samples) + 0.5) / samples
+
+    def fates(points: Floats) -> Ints:
+        return _fates(system, node, rows[: len(points)], law.states(points[:, None]), threads)
+
+    fate = fates(q)
+    at = np.flatnonzero(fate[1:] != fate[:-1])
+    low, high, before = q[at], q[at + 1], fate[at]
+    for _ in range(BISECTIONS if len(at) else 0):
+        middle = 0.5 * (low + high)
+        same = fates(middle) == before
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    cuts = np.concatenate([[0.0], 0.5 * (low + high), [1.0]])
+    heads = law.states(q[np.concatenate([[0], at + 1])][:, None])
+    slots, rest, _ = _tally(system, node, heads, np.diff(cuts), threads)
+    return slots, rest, float((high - low).sum()) + 4 * np.finfo(float).eps + float(rest[1])
