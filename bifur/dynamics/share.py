@@ -42,8 +42,10 @@ UNKNOWN, EMPTY = manifold.UNKNOWN, kernel.EMPTY
 
 REPLICATES = 8  # scramblings of the Sobol sequence, whose spread gives the error
 PROBES = 3  # starts of a node that are followed, to hold the fates against that the manifolds tell
+BESIDE = 1e-3  # of a side of the law: how near a curve a probe tells nothing
+AWAY = 0.05  # of the distance to the next equilibrium: where an unstable arm is begun
 DURATION = 1e3  # of a run, times the slowest time scale of the equilibria
-RTOL, ATOL, MAX_STEPS = 1e-7, 1e-10, 20_000
+RTOL, ATOL, MAX_STEPS = 1e-5, 1e-11, 20_000
 MOST_POINTS, MOST_ARMS = 20_000, 64
 SPACING, FLATNESS, TOLERANCE, STEPS = 0.05, 2e-4, 1e-9, 4000  # of manifolds, in sides of the law
 FLOOR = 1e-8  # what the tolerance of the manifolds leaves uncertain of a share; see tests/dynamics/test_share.py
@@ -223,44 +225,78 @@ def _in_the_plane(
     side = min(part.high - part.low if isinstance(part, Uniform) else 4 * part.sd for part in parts)
     longest = 1e3 * float(np.ptp(ends, axis=0).max())
     settings = np.array([SPACING * side, FLATNESS * side, TOLERANCE, longest, STEPS])
-    rough = np.array([longest, longest, kernel.ROUGH, longest, STEPS])
-    filled, number = nodes.filled, len(nodes.parameters)
+    filled, (number, slots) = nodes.filled, nodes.unstable.shape
     front = np.argsort(~filled, axis=1, kind="stable")
+    back = np.concatenate([front, np.tile([ESCAPES, UNDECIDED], (number, 1))], axis=1)  # from places to slots
     state = np.ascontiguousarray(np.take_along_axis(nodes.state, front[..., None], axis=1))
     unstable = np.ascontiguousarray(np.take_along_axis(nodes.unstable, front, axis=1))
-    # a sequence of low discrepancy in one plane (Roberts 2018), off its first points
+    told = _arms(system, nodes, front, state, unstable, threads)
+    # a sequence of low discrepancy in one plane (Roberts 2018); and the middle of the edge
     golden = np.array([0.7548776662466927, 0.5698402909980532])
     probes = law.states((0.5 + np.outer(np.arange(1, PROBES + 1), golden)) % 1.0)
-    shares, errors = np.zeros(unstable.shape), np.zeros(number)
+    probes = np.concatenate([probes, [[ends[1, 0], 0.5 * (ends[0, 1] + ends[1, 1])]]])
+    shares, errors = np.zeros((number, slots + 2)), np.zeros(number)
     edges, codes = np.zeros(number, np.int64), np.zeros(number, np.int64)
-    predicted = np.zeros((number, PROBES), np.int64)
+    predicted = np.zeros((number, PROBES + 1), np.int64)
     kernel.share_nodes(
-        system.derived.addresses, nodes.parameters, state, unstable, np.array(state_bounds(system, None)), coded, ends,
-        settings, rough, np.zeros((4, 2)), np.zeros((MOST_POINTS, 2)), np.zeros((MOST_POINTS, 2)),
+        system.derived.addresses, nodes.parameters, state, unstable, told, np.array(state_bounds(system, None)), coded,
+        ends, settings, np.zeros((4, 2)), np.zeros((MOST_POINTS, 2)), np.zeros((MOST_POINTS, 2)),
         np.zeros((MOST_ARMS, 4), np.int64), np.zeros(8), manifold.make_room(nodes.parameters.shape[1]), probes,
-        1e-5 * side, shares, errors, edges, predicted, codes,
+        BESIDE * side, shares, errors, edges, predicted, codes,
     )  # fmt: skip
-    good = codes == kernel.DONE
-    slots = np.zeros_like(shares)
-    np.put_along_axis(slots, front, shares, axis=1)
-    inverse = np.concatenate([front, np.full((number, 1), ESCAPES), np.full((number, 1), UNDECIDED)], axis=1)
-    predicted = np.where(predicted >= 0, np.take_along_axis(inverse, np.maximum(predicted, 0), axis=1), predicted)
-    escapes = np.zeros(number)
-    corner = np.array([ends[1, 0], 0.5 * (ends[0, 1] + ends[1, 1])])
-    asked = np.flatnonzero(good)
-    fates = _fates(system, nodes, np.repeat(asked, PROBES + 1), np.tile([*probes, corner], (len(asked), 1)), threads)
-    fates = fates.reshape(len(asked), PROBES + 1)
-    at_edge = fates[:, -1]
-    whole = edges[asked] == kernel.EDGE  # no manifold meets the edge: all of it goes where its middle goes
-    rows, to = asked[whole], at_edge[whole]
-    slots[rows[to >= 0], to[to >= 0]] += 1.0
-    escapes[rows[to == ESCAPES]] += 1.0
-    told = np.where(predicted[asked] == kernel.EDGE, at_edge[:, None], predicted[asked])
-    wrong = (told != fates[:, :-1]) & (told != kernel.UNTOLD)
-    good[asked] &= ~wrong.any(axis=1) & ~(whole & (at_edge < ESCAPES)) & ~(whole & (at_edge == UNDECIDED))
-    total = slots.sum(axis=1) + escapes
-    good &= (np.abs(total - 1) < 1e-6) & (slots.min(axis=1, initial=0.0) > -1e-6)
-    return np.clip(slots, 0.0, 1.0), escapes, errors + FLOOR, good
+    return _checked(system, nodes, probes, back, shares, errors, edges, predicted, codes == kernel.DONE, threads)
+
+
+def _arms(
+    system: System, nodes: Nodes, front: Ints, state: Floats, unstable: Ints, threads: int
+) -> Ints:
+    """(N, k, 2) the place of the sink, or ESCAPES, UNDECIDED, ELSEWHERE, to which the unstable arms of saddles go."""
+    told = np.full((*unstable.shape, 2), UNDECIDED)
+    rows, places = np.nonzero(unstable == 1)
+    if not len(rows):
+        return told
+    at = state[rows, places]
+    values = {name: nodes.parameters[rows, i] for i, name in enumerate(system.parameters)}
+    J = np.moveaxis(np.asarray(system.jacobian((at[:, 0], at[:, 1]), values), float), -1, 0)
+    spectrum, vectors = np.linalg.eig(J)
+    along = np.take_along_axis(vectors, spectrum.real.argmax(axis=1)[:, None, None], axis=2)[..., 0].real
+    larger = np.take_along_axis(along, np.abs(along).argmax(axis=1)[:, None], axis=1)
+    along = along * np.sign(larger)  # as `manifold.expansion` directs them
+    gaps = np.abs(state[rows] - at[:, None]).max(axis=2)
+    gaps[np.arange(len(rows)), places] = np.nan
+    gap = np.fmin(np.nanmin(np.column_stack([gaps, np.ones(len(rows))]), axis=1), 1.0)
+    step = AWAY * gap[:, None] * along
+    starts = np.concatenate([at - step, at + step])
+    fates = _fates(system, nodes, np.concatenate([rows, rows]), starts, threads)
+    place = np.argsort(front, axis=1)  # from slots to places
+    fates = np.where(fates >= 0, place[np.concatenate([rows, rows]), np.maximum(fates, 0)], fates)
+    told[rows, places] = fates.reshape(2, -1).T
+    return told
+
+
+def _checked(
+    system: System, nodes: Nodes, probes: Floats, back: Ints, shares: Floats, errors: Floats, edges: Ints,
+    predicted: Ints, good: Bools, threads: int,
+) -> tuple[Floats, Floats, Floats, Bools]:  # fmt: skip
+    """What `_in_the_plane` returns, once trajectories have told the fate of the edge and tried that of the probes."""
+    number, slots = nodes.unstable.shape
+    told = np.where(predicted >= 0, np.take_along_axis(back, np.maximum(predicted, 0), axis=1), predicted)
+    found = np.zeros_like(shares)
+    np.put_along_axis(found, back % (slots + 2), shares, axis=1)
+    asked = good[:, None] & (told != kernel.UNTOLD)
+    asked[:, -1] = good & (told[:, -1] == kernel.EDGE)  # of the edge, where the curves do not tell
+    rows, which = np.nonzero(asked)
+    fates = np.full(told.shape, UNDECIDED)
+    fates[rows, which] = _fates(system, nodes, rows, probes[which], threads)
+    at_edge = np.where(asked[:, -1], fates[:, -1], told[:, -1])
+    whole = np.flatnonzero(good & (edges == kernel.EDGE))  # no curve meets the edge: all of it has one fate
+    found[whole, at_edge[whole] % (slots + 2)] += 1.0
+    good[whole] &= (at_edge[whole] >= 0) | (at_edge[whole] == ESCAPES)
+    said = np.where(told == kernel.EDGE, at_edge[:, None], told)[:, :-1]
+    good &= ~(asked[:, :-1] & (said != fates[:, :-1])).any(axis=1)
+    good &= (np.abs(found.sum(axis=1) - 1) < 1e-6) & (found.min(axis=1) > -1e-6)
+    found = np.clip(found, 0.0, 1.0)
+    return found[:, :slots], found[:, slots], errors + FLOOR, good
 
 
 # ---- trajectories ---------------------------------------------------------------------------------

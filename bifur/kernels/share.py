@@ -7,8 +7,8 @@ region L to its left and R to its right,
     P(L) = + integral of F_x dF_y,    P(R) = - the same,
 
 summed over all curves up to x = X, the right end of the law, and there P(A) gains the part of the law of y on the edge
-of A. Which basins lie beside a manifold tell the two arms of the saddle's unstable manifold. What these do not decide
-is said (`edge`, codes), for trajectories to decide.
+of A. Which basins lie beside a manifold tell the two arms of the saddle's unstable manifold, which are followed before.
+What the curves do not decide is said (`edges`, codes), for trajectories to decide.
 """
 
 from __future__ import annotations
@@ -19,7 +19,18 @@ import numpy as np
 from numba import types
 
 from bifur._jit import inline, kernel
-from bifur.kernels.manifold import EQUILIBRIUM, HIGH, LEAVES, LOW, ROOM, WINDOW_HIGH, WINDOW_LOW, direction, expansion, trace
+from bifur.kernels.manifold import (
+    EQUILIBRIUM,
+    HIGH,
+    LEAVES,
+    LOW,
+    ROOM,
+    WINDOW_HIGH,
+    WINDOW_LOW,
+    direction,
+    expansion,
+    trace,
+)
 from bifur.kernels.pointers import kernels_at
 from bifur.kernels.types import F8, INTS, MATRIX, VECTOR
 
@@ -32,13 +43,12 @@ FIRST, LAST, LEFT, RIGHT = range(4)
 EMPTY = -2  # in place of the number of unstable eigenvalues
 UNIFORM, NORMAL = 0.0, 1.0
 MARGIN = 0.5  # of the hull of law and equilibria, beyond which manifolds are not followed
-FARTHER = 20.0  # times that margin for unstable arms, whose end is all that is asked for
-ROUGH = 1e-5  # tolerance of these
 GAUSS = np.array([0.5 - math.sqrt(0.15), 0.5, 0.5 + math.sqrt(0.15)])
 WEIGHT = np.array([5 / 18, 8 / 18, 5 / 18])
 
 CUBE = types.float64[:, :, ::1]
 INT_MATRIX = types.int64[:, ::1]
+INT_CUBE = types.int64[:, :, ::1]
 
 
 # ---- the law -------------------------------------------------------------------------------------
@@ -156,24 +166,15 @@ def put_tangents(kernels, p, points, tangents, first, last, sx, sy, room):
 
 
 @inline
-def boxes(equilibria, ends, bounds, spread, box):
+def put_box(equilibria, ends, bounds, box):
     """Into `box` the hull of law and equilibria with a margin, inside the bounds of the states."""
     for i in range(2):
         low, high = ends[0, i], ends[1, i]
         for k in range(equilibria.shape[0]):
             low, high = min(low, equilibria[k, i]), max(high, equilibria[k, i])
-        margin = spread * MARGIN * (high - low)
+        margin = MARGIN * (high - low)
         box[LOW, i], box[HIGH, i] = max(low - margin, bounds[0, i]), min(high + margin, bounds[1, i])
         box[WINDOW_LOW, i], box[WINDOW_HIGH, i] = ends[0, i], ends[1, i]
-
-
-@inline
-def fate_of(kernels, p, saddle, side, equilibria, unstable, box, settings, points, room):
-    """Where an unstable arm goes: the number of a sink, or UNTOLD."""
-    code, _, limit, _ = trace(kernels, p, saddle, 0, side, equilibria, unstable, box, settings, points, room)
-    if code == EQUILIBRIUM and unstable[limit] == 0:
-        return limit
-    return UNTOLD
 
 
 # ---- what lies where -----------------------------------------------------------------------------
@@ -250,27 +251,26 @@ def predict(points, tangents, arms, count, ends, x, y, least):
 
 @inline
 def node(
-    kernels, p, equilibria, unstable, bounds, law, ends, settings, rough, box, points, tangents, arms, cuts, room, shares
+    kernels, p, equilibria, unstable, told, bounds, law, ends, settings, box, points, tangents, arms, cuts, room, shares
 ):
     """Shares of one node: (code, error, arms, fate of the edge)."""
     count, filled, error = 0, 0, 0.0
     for k in range(unstable.shape[0]):
         if unstable[k] < 0:
             return NOT_KNOWN, 0.0, 0, EDGE
+    put_box(equilibria, ends, bounds, box)
     for k in range(unstable.shape[0]):
         if unstable[k] != 1:
             continue
         _, sx, sy, _, _ = expansion(kernels, p, equilibria[k, 0], equilibria[k, 1], 1, room)
         _, ux, uy, _, _ = expansion(kernels, p, equilibria[k, 0], equilibria[k, 1], 0, room)
-        boxes(equilibria, ends, bounds, FARTHER, box)
-        turn = 1 if sx * uy - sy * ux > 0.0 else -1  # the side of the unstable arm that is left of the stable ones
-        left = fate_of(kernels, p, k, turn, equilibria, unstable, box, rough, points[filled:], room)
-        right = fate_of(kernels, p, k, -turn, equilibria, unstable, box, rough, points[filled:], room)
-        if left < 0 or right < 0:
+        turn = 1 if sx * uy - sy * ux > 0.0 else 0  # the unstable arm that is left of the stable ones
+        left, right = told[k, turn], told[k, 1 - turn]
+        if left < ESCAPES or left == UNTOLD or right < ESCAPES or right == UNTOLD:
             return NOT_TOLD, 0.0, 0, EDGE
         if left == right:
             continue  # no boundary of two basins
-        boxes(equilibria, ends, bounds, 1.0, box)
+        left, right = left % shares.shape[0], right % shares.shape[0]  # the last but one is ESCAPES
         for side in range(2):
             code, number, _, _ = trace(
                 kernels, p, k, 1, 2 * side - 1, equilibria, unstable, box, settings, points[filled:], room
@@ -292,18 +292,19 @@ def node(
 
 @kernel(
     types.void(
-        INTS, MATRIX, CUBE, INT_MATRIX, MATRIX, MATRIX, MATRIX, VECTOR, VECTOR, MATRIX, MATRIX, MATRIX, INT_MATRIX, VECTOR,
-        ROOM, MATRIX, F8, MATRIX, VECTOR, INTS, INT_MATRIX, INTS,
+        INTS, MATRIX, CUBE, INT_MATRIX, INT_CUBE, MATRIX, MATRIX, MATRIX, VECTOR, MATRIX, MATRIX, MATRIX, INT_MATRIX,
+        VECTOR, ROOM, MATRIX, F8, MATRIX, VECTOR, INTS, INT_MATRIX, INTS,
     )
 )  # fmt: skip
 def share_nodes(
-    K, parameters, states, unstable, bounds, law, ends, settings, rough, box, points, tangents, arms, cuts, room, probes,
+    K, parameters, states, unstable, told, bounds, law, ends, settings, box, points, tangents, arms, cuts, room, probes,
     least, shares, errors, edges, predicted, codes,
 ):  # fmt: skip
-    """Shares (N, k) of the sinks of N nodes, with errors (N,), and what trajectories have yet to tell.
+    """Shares (N, k + 2) of the sinks of N nodes, with errors (N,), and what trajectories have yet to tell.
 
     `states` (N, k, 2) and `unstable` (N, k), the number of unstable eigenvalues of each, the filled slots first and
-    EMPTY after them; `bounds` (2, 2) of the states, `law` (2, 3) of each, `ends` (2, 2) of its support. Where no arm
+    EMPTY after them; `told` (N, k, 2) where the unstable arms of a saddle go, on the negative and the positive side of
+    its `expansion`: a slot or ESCAPES, which has the last place but one of `shares`. `bounds` (2, 2) of the states, `law` (2, 3) of each, `ends` (2, 2) of its support. Where no arm
     meets the right edge, `edges` is EDGE, and all of its mass belongs to the basin that holds it. `predicted` (N, m) is
     the fate of the probes (m, 2) as the curves tell it, EDGE for that of the edge, UNTOLD within `least` of a curve.
     """
@@ -315,7 +316,7 @@ def share_nodes(
         for k in range(shares.shape[1]):
             shares[i, k] = 0.0
         codes[i], errors[i], count, edges[i] = node(
-            kernels, parameters[i], states[i, :filled], unstable[i, :filled], bounds, law, ends, settings, rough, box,
+            kernels, parameters[i], states[i, :filled], unstable[i, :filled], told[i], bounds, law, ends, settings, box,
             points, tangents, arms, cuts, room, shares[i],
         )  # fmt: skip
         for j in range(probes.shape[0]):
