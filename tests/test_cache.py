@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -30,18 +31,20 @@ def python(code: str, cache: Path | None = None, **environment: str) -> str:
     return done.stdout
 
 
-def compiled(cache: Path) -> dict[str, int]:
-    """The compiled code on disk, by the time it was written."""
-    return {path.name: path.stat().st_mtime_ns for path in cache.rglob("*") if path.suffix in (".nbi", ".nbc", ".py")}
+def compiled() -> dict[str, int]:
+    """The compiled kernels of this checkout on disk, by the time they were written."""
+    from bifur import _cache
+
+    folders = [_cache.folder_of(path) for path in _cache.KERNELS.glob("*.py")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in (".nbi", ".nbc")]
+    return {path.name: path.stat().st_mtime_ns for path in files}
 
 
 def test_a_second_process_compiles_and_derives_nothing():
     """numba writes code for all that it compiles: none is written, and its own events tell of no compilation."""
-    from bifur._cache import FOLDER
-
     work = WORK.format(example=EXAMPLE)
     python(work)  # fills the cache of this checkout, if need be
-    before = compiled(FOLDER)
+    before = compiled()
     assert sum(name.endswith(".nbi") for name in before) > 10
     told = python(
         "import sys, numba.core.event as event\n"
@@ -54,7 +57,7 @@ def test_a_second_process_compiles_and_derives_nothing():
         "print(sum(e.is_start for _, e in compiled.buffer))"
     )
     assert told.split() == ["0", "False", "1"], "nothing, no sympy, and the recorder does see what is compiled"
-    assert compiled(FOLDER) == before
+    assert compiled() == before
 
 
 def test_whoever_imported_numba_first_keeps_its_cache(tmp_path):
@@ -92,11 +95,40 @@ def test_a_cache_that_cannot_be_written_is_replaced(tmp_path):
 
 
 def test_the_folder_follows_the_sources():
-    """An edit of any kernel starts a fresh folder: the digest is of names, bytes and versions."""
+    """An edit starts a fresh folder for what is made from it: the digest is of names, bytes and versions."""
     from bifur import _cache
 
-    kernels = sorted((_cache.PACKAGE / "kernels").glob("*.py"))
+    kernels = sorted(_cache.KERNELS.glob("*.py"))
     digest = _cache.sources_digest(kernels)
     assert digest != _cache.sources_digest(kernels[1:])
     assert digest != _cache.sources_digest(kernels, "another version")
     assert digest == _cache.sources_digest(kernels)
+    assert len({_cache.folder_of(path) for path in kernels}) == len(kernels)
+
+
+def test_compiled_code_depends_on_every_module_that_it_imports():
+    """What the text of a kernel says that it is made from is what Python's own parser finds in it."""
+    from bifur import _cache
+
+    for path in _cache.KERNELS.glob("*.py"):
+        names = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "bifur.kernels":
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("bifur.kernels."):
+                names.add(node.module.split(".")[2])
+            elif isinstance(node, ast.Import):
+                assert not any(alias.name.startswith("bifur") for alias in node.names), "this form is not looked for"
+        assert {source.stem for source in _cache._kernels_in(path)} == names, path.stem
+        assert all(_cache._kernels_in(source) < set(_cache.sources_of(path)) for source in _cache.sources_of(path))
+
+
+def test_imports_are_found_however_they_are_written(tmp_path):
+    from bifur import _cache
+
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from bifur.kernels import linalg as la, roots\nfrom bifur.kernels import (\n    count,\n    step as s,\n)\n"
+        "if True:\n    from bifur.kernels.flow import march\n"
+    )
+    assert {path.stem for path in _cache._kernels_in(file)} == {"linalg", "roots", "count", "step", "flow"}
