@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from bifur.continuation.settings import Settings
     from bifur.continuation.slices import trace_slices
     from bifur.continuation.unfold import unfolded
+    from bifur.dynamics.basins import Basins, find_basins
+    from bifur.dynamics.manifolds import Manifold, find_manifolds
     from bifur.dynamics.trajectory import integrate
     from bifur.systems import System, get_system, list_systems, load_system
     from bifur.training.validate import validate
@@ -44,11 +46,13 @@ _HOMES = {
     "AtlasDifference": "bifur.atlas.compare",
     "AtlasSpec": "bifur.atlas.spec",
     "Audit": "bifur.atlas.audit",
+    "Basins": "bifur.dynamics.basins",
     "Branch": "bifur.continuation.results",
     "Curve": "bifur.continuation.results",
     "Diagram": "bifur.continuation.results",
     "Equilibrium": "bifur.continuation.results",
     "EquilibriumSet": "bifur.continuation.results",
+    "Manifold": "bifur.dynamics.manifolds",
     "Settings": "bifur.continuation.settings",
     "SpecialPoint": "bifur.continuation.results",
     "Stop": "bifur.continuation.results",
@@ -58,7 +62,9 @@ _HOMES = {
     "build_status": "bifur.atlas.status",
     "diff_atlases": "bifur.atlas.compare",
     "export_atlas": "bifur.atlas.export",
+    "find_basins": "bifur.dynamics.basins",
     "find_equilibria": "bifur.continuation.equilibria",
+    "find_manifolds": "bifur.dynamics.manifolds",
     "get_system": "bifur.systems",
     "integrate": "bifur.dynamics.trajectory",
     "list_systems": "bifur.systems",
@@ -78,11 +84,13 @@ __all__ = [
     "AtlasDifference",
     "AtlasSpec",
     "Audit",
+    "Basins",
     "Branch",
     "Curve",
     "Diagram",
     "Equilibrium",
     "EquilibriumSet",
+    "Manifold",
     "Settings",
     "SpecialPoint",
     "Stop",
@@ -93,7 +101,9 @@ __all__ = [
     "build_status",
     "diff_atlases",
     "export_atlas",
+    "find_basins",
     "find_equilibria",
+    "find_manifolds",
     "get_system",
     "integrate",
     "list_systems",
