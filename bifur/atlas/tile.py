@@ -20,6 +20,7 @@ import numpy as np
 from bifur.atlas.cross_checks import Check, Pairs, node_checks, rims_of
 from bifur.atlas.layout import Tile
 from bifur.atlas.plane import DOUBTS, KINDS
+from bifur.atlas.shares import add_shares
 from bifur.continuation import exact
 from bifur.continuation.equilibria import state_bounds
 from bifur.continuation.results import collapsed
@@ -138,6 +139,7 @@ def compute_tile(plane: PlaneSpec, tile: Tile) -> TileData:
     mine = {name: np.ascontiguousarray(data[own]) for name, data in maps.items() if name not in ("expected", "sheet")}
     mine["region"], pieces = pieces_of(mine, tile)
     float_maps(plane, mine)
+    lacking, sampled = add_shares(plane, parameters[own], mine)
     n, inner = system.dimension, solved.fold_slice >= left
     doubts = {}
     for code in np.unique(mine["doubt"]).tolist():
@@ -161,8 +163,11 @@ def compute_tile(plane: PlaneSpec, tile: Tile) -> TileData:
             mixed=_mixed(maps["n_unstable"]) + np.array([tile.iy, tile.ix - left]),
             most=int(mine["n_equilibria"].max()),
             doubts=doubts,
-            checks=tuple(check.moved((tile.iy, tile.ix - left)) for check in checks),
-            stats={**stats_of(solved.info), "not_followed": alone},
+            checks=(
+                *(check.moved((tile.iy, tile.ix - left)) for check in checks),
+                *(check.moved((tile.iy, tile.ix)) for check in lacking),
+            ),
+            stats={**stats_of(solved.info), "not_followed": alone, **sampled},
         ),
     )
 
