@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bifur.continuation.unfold import unfolded
     from bifur.dynamics.basins import Basins, find_basins
     from bifur.dynamics.manifolds import Manifold, find_manifolds
+    from bifur.dynamics.basin_share import Share, basin_share
     from bifur.dynamics.trajectory import integrate
     from bifur.systems import System, get_system, list_systems, load_system
     from bifur.training.validate import validate
@@ -54,10 +55,12 @@ _HOMES = {
     "EquilibriumSet": "bifur.continuation.results",
     "Manifold": "bifur.dynamics.manifolds",
     "Settings": "bifur.continuation.settings",
+    "Share": "bifur.dynamics.basin_share",
     "SpecialPoint": "bifur.continuation.results",
     "Stop": "bifur.continuation.results",
     "System": "bifur.systems",
     "audit_atlas": "bifur.atlas.audit",
+    "basin_share": "bifur.dynamics.basin_share",
     "build_atlas": "bifur.atlas.build",
     "build_status": "bifur.atlas.status",
     "diff_atlases": "bifur.atlas.compare",
@@ -92,11 +95,13 @@ __all__ = [
     "EquilibriumSet",
     "Manifold",
     "Settings",
+    "Share",
     "SpecialPoint",
     "Stop",
     "System",
     "__version__",
     "audit_atlas",
+    "basin_share",
     "build_atlas",
     "build_status",
     "diff_atlases",

@@ -6,7 +6,8 @@ Of every plane, at every node:
 3. each box that is said to hold one equilibrium does (Krawczyk), the boxes of a node are disjoint, and the signs of the
    real parts follow from the Jacobian over the box;
 4. the number of equilibria is proved again;
-5. sheets, regions, derived maps, curves, special points and diagrams; the cross-checks that need no algebra.
+5. sheets, regions, derived maps, curves, special points and diagrams; the cross-checks that need no algebra;
+   basin shares of a sample of nodes by random starts.
 What doubles leave open in 3 and 4 is decided in ball or rational arithmetic, and so is a sample of nodes, or all:
 numbers by exact roots of the eliminants or by branch and prune over balls, boxes and eigenvalues over balls.
 """
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bifur.atlas import audit_curves, audit_refined, finish, schema, tile
+from bifur.atlas import audit_curves, audit_refined, audit_shares, finish, schema, tile
 from bifur.atlas.cross_checks import Check, cross_checks
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS
 from bifur.atlas.reader import open_atlas
@@ -153,6 +154,7 @@ class _PlaneAudit:
             ("sheets and regions", self.sheets),
             ("curves and diagrams", lambda: audit_curves.curves(self.plane, self.spec)),
             ("nodes near curves", lambda: audit_refined.refined(self.plane, self.spec, self.threads)),
+            ("basin shares", lambda: audit_shares.shares(self.spec, self.parameters, self.maps, rng)),
             ("cross-checks", self.crosses),
             ("exact arithmetic", lambda: self.exactly(sample, everything, rng)),
         ]

@@ -31,6 +31,8 @@ _VALUES = {
     "relaxation_rate": "relaxation rate",
     "curve_distance": "distance to the nearest special curve",
     "max_learning_rate": "largest stable learning rate",
+    "basin_share": "share of starts that escape collapse",
+    "basin_share_error": "numerical error of the share",
 }
 # of these, the ones whose ratios matter
 _BY_DECADE = ("relaxation_rate", "max_learning_rate")

@@ -35,6 +35,7 @@ _WORDS = {
     "relaxation_rate": "relaxation rate",
     "curve_distance": "distance to the nearest curve",
     "basin_share": "share of starts that escape collapse",
+    "basin_share_error": "numerical error of the share",
     "max_learning_rate": "largest stable learning rate",
 }
 REGIONS = MapChoice("region", "regions", flat=True)
