@@ -285,7 +285,7 @@ def _checked(
     found = np.zeros_like(shares)
     np.put_along_axis(found, back % (slots + 2), shares, axis=1)
     asked = good[:, None] & (told != kernel.UNTOLD)
-    asked[:, -1] = good & (told[:, -1] == kernel.EDGE)  # of the edge, where the curves do not tell
+    asked[:, -1] = good & ((told[:, -1] == kernel.EDGE) | (told[:, -1] == kernel.UNTOLD))  # what the curves do not tell
     rows, which = np.nonzero(asked)
     fates = np.full(told.shape, UNDECIDED)
     fates[rows, which] = _fates(system, nodes, rows, probes[which], threads)

@@ -306,7 +306,8 @@ def share_nodes(
     EMPTY after them; `told` (N, k, 2) where the unstable arms of a saddle go, on the negative and the positive side of
     its `expansion`: a slot or ESCAPES, which has the last place but one of `shares`. `bounds` (2, 2) of the states, `law` (2, 3) of each, `ends` (2, 2) of its support. Where no arm
     meets the right edge, `edges` is EDGE, and all of its mass belongs to the basin that holds it. `predicted` (N, m) is
-    the fate of the probes (m, 2) as the curves tell it, EDGE for that of the edge, UNTOLD within `least` of a curve.
+    the fate of the probes (m, 2) as the curves tell it, EDGE for that of the edge, UNTOLD within `least` of a curve; the
+    last one is the middle of the edge, for which any distance will do.
     """
     kernels = kernels_at(K)
     for i in range(parameters.shape[0]):
@@ -322,8 +323,9 @@ def share_nodes(
         for j in range(probes.shape[0]):
             predicted[i, j] = UNTOLD
             if codes[i] == DONE:
+                aside = least if j < probes.shape[0] - 1 else 0.0
                 predicted[i, j], contradiction = predict(
-                    points, tangents, arms, count, ends, probes[j, 0], probes[j, 1], least
+                    points, tangents, arms, count, ends, probes[j, 0], probes[j, 1], aside
                 )
                 if contradiction:
                     codes[i] = CONTRADICTION

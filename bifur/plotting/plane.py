@@ -102,7 +102,7 @@ def draw_plane(
     shown = [known for known in plane.maps if known in _SHOWN]
     if name not in shown:
         raise ValueError(f'plane "{plane.name}": {unknown("map to draw", name, shown)}')
-    _set_axes(ax, plane)
+    set_axes(ax, plane)
     missing = _missing(plane, name)
     if name == "region":
         handles = _draw_regions(ax, plane, colours or region_colours([plane]))
@@ -134,7 +134,8 @@ def _draw_missing(ax: Axes, plane: Plane, missing: NDArray[np.bool_]) -> list[An
     return [Patch(color=style.MISSING, label="not computed" if plane.atlas.finished else "not computed yet")]
 
 
-def _set_axes(ax: Axes, plane: Plane) -> None:
+def set_axes(ax: Axes, plane: Plane) -> None:
+    """Scales, limits and labels of the two parameters, and the title of the plane."""
     ax.set_xscale(plane.scales[0])
     ax.set_yscale(plane.scales[1])
     ax.set_xlim(plane.x[0], plane.x[-1])
@@ -163,7 +164,7 @@ def _family(stable: int) -> int:
     return min(stable, len(style.STABLE) - 1)
 
 
-def _image(ax: Axes, plane: Plane, values: NDArray[Any], **options: Any) -> Any:
+def draw_image(ax: Axes, plane: Plane, values: NDArray[Any], **options: Any) -> Any:
     """Values as cells around their nodes; as pixels inside a vector file."""
     edges = [style.cell_edges(nodes, scale) for nodes, scale in zip((plane.x, plane.y), plane.scales, strict=True)]
     return ax.pcolormesh(*edges, values, rasterized=True, zorder=0, **options)
@@ -172,7 +173,7 @@ def _image(ax: Axes, plane: Plane, values: NDArray[Any], **options: Any) -> Any:
 def _draw_flat(ax: Axes, plane: Plane, values: NDArray[np.integer], colours: Sequence[str]) -> None:
     """Integers 0, 1, ... in flat colours; below 0 nothing."""
     norm = BoundaryNorm(np.arange(len(colours) + 1) - 0.5, max(len(colours), 1))
-    _image(ax, plane, np.ma.masked_less(values, 0), cmap=ListedColormap(list(colours)), norm=norm)
+    draw_image(ax, plane, np.ma.masked_less(values, 0), cmap=ListedColormap(list(colours)), norm=norm)
 
 
 def _draw_regions(ax: Axes, plane: Plane, colours: Mapping[str, str]) -> list[Any]:
@@ -243,7 +244,7 @@ def _draw_values(ax: Axes, plane: Plane, name: str, component: str | None, missi
     norm = Normalize(0, 1) if not finite.size else Normalize()
     if name in _BY_DECADE and finite.size and 0 < 10 * finite.min() < finite.max():
         norm = LogNorm()
-    image = _image(ax, plane, np.ma.masked_invalid(values), cmap="cividis", norm=norm)
+    image = draw_image(ax, plane, np.ma.masked_invalid(values), cmap="cividis", norm=norm)
     ax.set_facecolor(style.AREAS[0])
     colourbar = ax.figure.colorbar(image, ax=ax, pad=0.02)
     colourbar.set_label(text)
