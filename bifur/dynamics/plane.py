@@ -1,0 +1,194 @@
+"""Basins over two states: the window cut by separatrices, its components confirmed by trajectories."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bifur.dynamics.labels import ESCAPES, UNDECIDED
+from bifur.dynamics.manifolds import Manifold, trace_manifolds
+from bifur.dynamics.separatrix import Cuts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bifur.dynamics.labels import Deciding
+    from bifur.dynamics.window import Window
+
+FAR = 10.0  # separatrices are followed so many times the extent of window and equilibria beyond them
+LATTICE = 12  # probes along each axis of the window
+SMALL = 6  # components of so few nodes are integrated whole
+QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)  # probes of a component, in the order of its nodes
+MANY = 64  # components above which the small ones among them are integrated whole
+
+
+def plane(view: Window, deciding: Deciding) -> tuple[NDArray[np.int64], tuple[Manifold, ...]]:
+    """Labels (ny, nx) of the nodes, and the separatrices."""
+    label = np.full(view.shape, UNDECIDED)
+    nodes = view.states(np.arange(label.size))
+    inside = deciding.within(nodes).reshape(view.shape)
+    label[~inside] = ESCAPES
+    why = _why_everywhere(view, deciding)
+    if why:
+        if why != "section":
+            deciding.note(why)
+        places = np.flatnonzero(inside)
+        label.flat[places] = deciding.labels(nodes[places])
+        deciding.count(components=1, refined=1)
+        return label, _separatrices(view, deciding) if deciding.system.dimension == 2 else ()
+    separatrices = _separatrices(view, deciding)
+    cuts = Cuts(*view.nodes)
+    for one in separatrices:
+        cuts.add(one.points[:, list(view.axes)])
+    component, number = cuts.components()
+    component[~inside] = 0
+    _decide(view, deciding, nodes, component, number, label, inside)
+    return label, separatrices
+
+
+def _why_everywhere(view: Window, deciding: Deciding) -> str:
+    """Why no component may be trusted, so that every node is integrated; empty where separatrices tell."""
+    if deciding.system.dimension > 2:
+        return "section"
+    doubtful = [e for e in deciding.equilibria if e.kind in ("degenerate", "undecided")]
+    if doubtful:
+        return (
+            "an equilibrium is degenerate or undecided, so that separatrices may be missing: all nodes are integrated"
+        )
+    if _leaks(view, deciding):
+        return "the field points out of the bounds of the states somewhere: all nodes are integrated"
+    return ""
+
+
+def _leaks(view: Window, deciding: Deciding) -> bool:
+    """Whether trajectories may leave the bounds: then the borders of what does are no stable manifolds."""
+    low, high = deciding.bounds
+    box = _far_box(view, deciding)
+    values = dict(zip(deciding.system.parameters, deciding.p.tolist(), strict=True))
+    for axis in (0, 1):
+        other = 1 - axis
+        along = np.linspace(max(box[0, other], low[other]), min(box[1, other], high[other]), 1001)
+        for bound, outward in ((low[axis], -1.0), (high[axis], 1.0)):
+            if not np.isfinite(bound):
+                continue
+            state = [along, along]
+            state[axis] = np.full_like(along, bound)
+            with np.errstate(all="ignore"):
+                out = outward * np.asarray(deciding.system.field(state, values))[axis]
+            if not (out <= 0).all():
+                return True
+    return False
+
+
+def _far_box(view: Window, deciding: Deciding) -> NDArray[np.float64]:
+    """A box (2, 2) that holds window and equilibria with much room, and no more than the bounds."""
+    states = [e.state for e in deciding.equilibria]
+    window = np.empty((2, 2))
+    for axis, span in zip(view.axes, view.spans(), strict=True):
+        window[:, axis] = span
+    every = np.array([*window, *states])
+    low, high = every.min(axis=0), every.max(axis=0)
+    margin = FAR * float((high - low).max())
+    return np.array([np.maximum(low - margin, deciding.bounds[0]), np.minimum(high + margin, deciding.bounds[1])])
+
+
+def _separatrices(view: Window, deciding: Deciding) -> tuple[Manifold, ...]:
+    """The stable manifolds of the saddles, fine in the window."""
+    spans = [(span[0] - step, span[1] + step) for span, step in zip(view.spans(), _cell(view), strict=True)]
+    window = np.empty((2, 2))
+    for axis, span in zip(view.axes, spans, strict=True):
+        window[:, axis] = span
+    found = trace_manifolds(
+        deciding.system,
+        deciding.p,
+        deciding.equilibria,
+        tuple(_far_box(view, deciding)),
+        window=tuple(window),
+        spacing=min(_cell(view)),
+        stable=True,
+    )
+    for one in found:
+        if one.end in ("length", "stopped"):
+            deciding.note(f"a separatrix of the saddle {one.saddle} ends early: {one.reason}")
+    return found
+
+
+def _cell(view: Window) -> list[float]:
+    return [float(values[1] - values[0]) for values in view.nodes]
+
+
+def _decide(
+    view: Window,
+    deciding: Deciding,
+    nodes: NDArray[np.float64],
+    component: NDArray[np.int32],
+    number: int,
+    label: NDArray[np.int64],
+    inside: NDArray[np.bool_],
+) -> None:
+    """Labels of all nodes: by probes where those of a component agree, by integration of each node elsewhere."""
+    flat = component.ravel()
+    members = _members(flat, number)
+    small = [k for k, places in enumerate(members) if len(places) <= SMALL]
+    loose = np.concatenate([np.flatnonzero((flat == 0) & inside.ravel()), *[members[k] for k in small]])
+    probes = [
+        _probes(view, deciding, places) if k not in set(small) else places[:0] for k, places in enumerate(members)
+    ]
+    wanted = np.unique(np.concatenate([loose, *probes]).astype(np.int64))
+    label.flat[wanted] = deciding.labels(nodes[wanted])
+    refined: list[NDArray[np.int64]] = []
+    for places, some in zip(members, probes, strict=True):
+        if not len(some):
+            continue
+        found = np.unique(label.flat[some])
+        if len(found) == 1 and found[0] != UNDECIDED:
+            label.flat[places] = found[0]
+        else:
+            refined.append(np.setdiff1d(places, some))
+    for places in refined:
+        label.flat[places] = deciding.labels(nodes[places])
+    deciding.count(
+        components=number,
+        confirmed=number - len(small) - len(refined),
+        probes=sum(map(len, probes)),
+        refined=len(refined) + len(small),
+    )
+    if refined:
+        share = sum(map(len, refined)) / label.size
+        deciding.note(
+            f"{len(refined)} of {number} components, {share:.3g} of the nodes, were integrated node by node: their "
+            "trajectories disagree (a border that is no stable manifold), or reach neither a sink nor escape"
+        )
+
+
+def _members(flat: NDArray[np.int32], number: int) -> list[NDArray[np.int64]]:
+    """The places of the nodes of each component."""
+    if number <= MANY:
+        return [np.flatnonzero(flat == k) for k in range(1, number + 1)]
+    order = np.argsort(flat, kind="stable")
+    ends = np.searchsorted(flat[order], np.arange(1, number + 2))
+    return [order[ends[k] : ends[k + 1]] for k in range(number)]
+
+
+def _probes(view: Window, deciding: Deciding, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Nodes of a component that stand for it: quantiles in its order, a lattice, and those next to its sinks."""
+    chosen = [places[(np.array(QUANTILES) * len(places)).astype(np.int64)], places[[0, -1]]]
+    ny, nx = view.shape
+    j = np.unique(np.linspace(0, ny - 1, LATTICE).astype(np.int64))
+    i = np.unique(np.linspace(0, nx - 1, LATTICE).astype(np.int64))
+    lattice = (j[:, None] * nx + i).ravel()
+    cells = [np.empty(0, np.int64)]
+    for sink in deciding.attractors:
+        place = [
+            (sink.state[axis] - values[0]) / (values[1] - values[0])
+            for axis, values in zip(view.axes, view.nodes, strict=True)
+        ]
+        if -1 < place[0] < nx and -1 < place[1] < ny:
+            ci = np.clip(np.floor(place[0]).astype(int) + np.array([0, 1]), 0, nx - 1)
+            cj = np.clip(np.floor(place[1]).astype(int) + np.array([0, 1]), 0, ny - 1)
+            cells.append((cj[:, None] * nx + ci).ravel())
+    others = np.concatenate([lattice, *cells])
+    at = np.searchsorted(places, others)
+    chosen.append(others[places[np.minimum(at, len(places) - 1)] == others])
+    return np.unique(np.concatenate(chosen))
