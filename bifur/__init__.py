@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from bifur.continuation.settings import Settings
     from bifur.continuation.slices import trace_slices
     from bifur.continuation.unfold import unfolded
+    from bifur.dynamics.basin_share import Share, basin_share
     from bifur.dynamics.basins import Basins, find_basins
     from bifur.dynamics.manifolds import Manifold, find_manifolds
-    from bifur.dynamics.basin_share import Share, basin_share
     from bifur.dynamics.trajectory import integrate
     from bifur.systems import System, get_system, list_systems, load_system
     from bifur.training.validate import validate

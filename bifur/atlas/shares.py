@@ -39,7 +39,9 @@ def add_shares(
     maps[SHARE_MAPS[1]] = np.where(lost, np.nan, found.error).reshape(shape)
     first = tuple(np.argwhere(np.isnan(share))[0].tolist()) if lost.any() else None
     message = "no basin share: of too many starts it is not decided where they go"
-    checks = [Check(SHARE_MAPS[0], lost.size, int(lost.sum()), f"[y, x] = {list(first)}" if first else "", message, first)]
+    checks = [
+        Check(SHARE_MAPS[0], lost.size, int(lost.sum()), f"[y, x] = {list(first)}" if first else "", message, first)
+    ]
     return checks, {"shares_sampled": int(found.contradicted.sum())}
 
 

@@ -255,10 +255,9 @@ class PlaneSpec:
     def _check_initial(self) -> None:
         system, asked = self.system, SHARE_MAPS[0] in self.maps
         with placed(f"{self.place}, initial"):
+            law = system.initial if asked else None
             if self.initial is not None:
                 law = read_law(self.initial, system.states, system.bounds, system.initial)
-            else:
-                law = system.initial if asked else None
             if asked and law is None:
                 raise ValueError(f"{system.name} declares no initial law, of which `basin_share` is: give `initial`")
             object.__setattr__(self, "initial", law)

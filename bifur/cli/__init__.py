@@ -24,5 +24,21 @@ def main() -> None:
     """Equilibria and bifurcations of small ODE systems over a plane of two parameters."""
 
 
-for command in (systems, equilibria, trace, build, pack, status, info, audit, diff, merge, plot, claims, export, validate, gui):
+for command in (
+    systems,
+    equilibria,
+    trace,
+    build,
+    pack,
+    status,
+    info,
+    audit,
+    diff,
+    merge,
+    plot,
+    claims,
+    export,
+    validate,
+    gui,
+):
     main.add_command(command)

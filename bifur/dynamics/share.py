@@ -57,7 +57,7 @@ DOUBLE_ROOT = 1e-5  # how far rounding may move a root where the derivative vani
 
 @dataclass(frozen=True)
 class Shares:
-    """Shares of N parameter points: `slots` (N, k) of the equilibria, `escapes`, `undecided`, `survive` and `error` (N,).
+    """Shares of N parameter points: `slots` (N, k) of the equilibria, all else (N,).
 
     `survive` is the probability of an attractor that is no collapse, `collapse` that of one that is; with `escapes`
     and `undecided` they sum to 1. `method` (N,) indexes METHODS, `contradicted` (N,) tells where trajectories did not
@@ -211,9 +211,7 @@ def _uncertain(system: System, nodes: Nodes, u: Floats) -> Floats:
 # ---- two states -----------------------------------------------------------------------------------
 
 
-def _in_the_plane(
-    system: System, law: InitialLaw, nodes: Nodes, threads: int
-) -> tuple[Floats, Floats, Floats, Bools]:
+def _in_the_plane(system: System, law: InitialLaw, nodes: Nodes, threads: int) -> tuple[Floats, Floats, Floats, Bools]:
     """(slots, escapes, error, whether the manifolds and the trajectories that try them agree)."""
     parts = [part for part in law.parts.values() if isinstance(part, Uniform | Normal)]
     ends = np.ascontiguousarray(np.array([part.support for part in parts]).T)
@@ -248,9 +246,7 @@ def _in_the_plane(
     return _checked(system, nodes, probes, back, shares, errors, edges, predicted, codes == kernel.DONE, threads)
 
 
-def _arms(
-    system: System, nodes: Nodes, front: Ints, state: Floats, unstable: Ints, threads: int
-) -> Ints:
+def _arms(system: System, nodes: Nodes, front: Ints, state: Floats, unstable: Ints, threads: int) -> Ints:
     """(N, k, 2) the place of the sink, or ESCAPES, UNDECIDED, ELSEWHERE, to which the unstable arms of saddles go."""
     told = np.full((*unstable.shape, 2), UNDECIDED)
     rows, places = np.nonzero(unstable == 1)
@@ -280,7 +276,7 @@ def _checked(
     predicted: Ints, good: Bools, threads: int,
 ) -> tuple[Floats, Floats, Floats, Bools]:  # fmt: skip
     """What `_in_the_plane` returns, once trajectories have told the fate of the edge and tried that of the probes."""
-    number, slots = nodes.unstable.shape
+    slots = nodes.unstable.shape[1]
     told = np.where(predicted >= 0, np.take_along_axis(back, np.maximum(predicted, 0), axis=1), predicted)
     found = np.zeros_like(shares)
     np.put_along_axis(found, back % (slots + 2), shares, axis=1)
@@ -385,9 +381,7 @@ def _sampled(
     return slots, rest, max(spread, 1.0 / len(starts)) + float(rest[1])
 
 
-def _tally(
-    system: System, node: Nodes, starts: Floats, weight: Floats, threads: int
-) -> tuple[Floats, Floats, Floats]:
+def _tally(system: System, node: Nodes, starts: Floats, weight: Floats, threads: int) -> tuple[Floats, Floats, Floats]:
     """(slots, rest) of starts with their weights, and which of them survive, as 0 and 1."""
     rows = np.zeros(len(starts), np.int64)
     limits, fates = _followed(system, node, rows, starts, threads)

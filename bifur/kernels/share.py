@@ -1,8 +1,8 @@
 """How much of a product law lies in each basin of a planar system, from the stable manifolds of its saddles.
 
-The basins are bounded by curves. With F the distribution functions of the two states and x to the right, Green's theorem
-gives the probability of a region A from its boundary alone: on a curve that is followed in its direction, with the
-region L to its left and R to its right,
+The basins are bounded by curves. With F the distribution functions of the two states and x to the right, Green's
+theorem gives the probability of a region A from its boundary alone: on a curve that is followed in its direction, with
+the region L to its left and R to its right,
 
     P(L) = + integral of F_x dF_y,    P(R) = - the same,
 
@@ -304,10 +304,11 @@ def share_nodes(
 
     `states` (N, k, 2) and `unstable` (N, k), the number of unstable eigenvalues of each, the filled slots first and
     EMPTY after them; `told` (N, k, 2) where the unstable arms of a saddle go, on the negative and the positive side of
-    its `expansion`: a slot or ESCAPES, which has the last place but one of `shares`. `bounds` (2, 2) of the states, `law` (2, 3) of each, `ends` (2, 2) of its support. Where no arm
-    meets the right edge, `edges` is EDGE, and all of its mass belongs to the basin that holds it. `predicted` (N, m) is
-    the fate of the probes (m, 2) as the curves tell it, EDGE for that of the edge, UNTOLD within `least` of a curve; the
-    last one is the middle of the edge, for which any distance will do.
+    its `expansion`: a slot or ESCAPES, which has the last place but one of `shares`. `bounds` (2, 2) of the states,
+    `law` (2, 3) of each, `ends` (2, 2) of its support. Where no arm meets the right edge, `edges` is EDGE, and all of
+    its mass belongs to the basin that holds it. `predicted` (N, m) is the fate of the probes (m, 2) as the curves tell
+    it, EDGE for that of the edge, UNTOLD within `least` of a curve; the last one is the middle of the edge, for which
+    any distance will do.
     """
     kernels = kernels_at(K)
     for i in range(parameters.shape[0]):

@@ -64,7 +64,7 @@ def plot_claims(atlas: Atlas) -> Figure:
                 _tell(axes[row, column], plane, row, column, limit)
             bar = figure.colorbar(image, ax=list(axes[row]), pad=0.015, aspect=24)
             bar.set_label(label)
-            bar.outline.set_linewidth(0.6)  # type: ignore[operator]
+            bar.outline.set_linewidth(0.6)
         for ax in axes[0]:
             ax.set_xlabel("")
         for ax in axes[:, 1]:
@@ -93,7 +93,9 @@ def _draw(ax: Axes, plane: Plane, norm: Normalize, levels: Sequence[float]) -> A
     share = plane.map("basin_share")
     image = draw_image(ax, plane, np.ma.masked_where(~(share > _BELOW), share), cmap=_MAP, norm=norm)
     if float(np.nanmax(share)) > levels[0]:
-        lines = ax.contour(plane.x, plane.y, share, levels=levels, colors=["white"], linewidths=0.9, alpha=0.9, zorder=1)
+        lines = ax.contour(
+            plane.x, plane.y, share, levels=levels, colors=["white"], linewidths=0.9, alpha=0.9, zorder=1
+        )
         ax.clabel(lines, fmt=lambda value: f"{value:.0%}".replace("%", " %"), fontsize=7.5, inline_spacing=3)
     for curve in _folds(plane):
         ax.plot(*curve.T, color=style.INK, lw=1.5, zorder=3)
@@ -116,7 +118,9 @@ def _tell(ax: Axes, plane: Plane, row: int, column: int, limit: NDArray[np.float
     else:
         iy = int(np.abs(np.log(plane.y / 1e-4)).argmin())
         text = f"{share[iy, 0]:.0%}".replace("%", " %")
-        notes.append((1.0, 3e-2, f"saved below ρ₋ alone,\nif $p_g$ starts negative enough:\n{text} at σ² = 0, ρ = 10⁻⁴"))
+        notes.append(
+            (1.0, 3e-2, f"saved below ρ₋ alone,\nif $p_g$ starts negative enough:\n{text} at σ² = 0, ρ = 10⁻⁴")
+        )
     for x, y, text in notes:
         dark = row == 0  # on the blue of about half of the starts
         ax.text(x, y, text, ha="center", va="center", fontsize=8.5, color="white" if dark else style.INK, zorder=5,

@@ -173,7 +173,7 @@ class InitialLaw:
             if isinstance(part, Tied):
                 said.append(f"{name} = {part.text}")
             else:
-                (kind, (a, b)), = part.written.items()
+                ((kind, (a, b)),) = part.written.items()
                 said.append(f"{name} {kind} ({a:g}, {b:g})")
         return ", ".join(said)
 
