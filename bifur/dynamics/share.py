@@ -46,7 +46,10 @@ BESIDE = 1e-3  # of a side of the law: how near a curve a probe tells nothing
 AWAY = 0.05  # of the distance to the next equilibrium: where an unstable arm is begun
 DURATION = 1e3  # of a run, times the slowest time scale of the equilibria
 # a smaller absolute tolerance would ask more of Newton at arrival than rounding allows
-RTOL, ATOL, MAX_STEPS = 1e-5, 1e-9, 20_000
+ROUGH = (1e-5, 1e-9)  # relative and absolute
+SHARP = (1e-9, 1e-10)  # where the place of a boundary hangs on them
+BY_SHARP = 1e-8  # what these leave uncertain of a share; see tests/dynamics/test_share.py
+MAX_STEPS = 20_000
 MOST_POINTS, MOST_ARMS = 20_000, 64
 SPACING, FLATNESS, TOLERANCE, STEPS = 0.05, 2e-4, 1e-9, 4000  # of manifolds, in sides of the law
 FLOOR = 1e-8  # what the tolerance of the manifolds leaves uncertain of a share; see tests/dynamics/test_share.py
@@ -299,9 +302,11 @@ def _checked(
 # ---- trajectories ---------------------------------------------------------------------------------
 
 
-def _fates(system: System, nodes: Nodes, rows: Ints, starts: Floats, threads: int) -> Ints:
+def _fates(
+    system: System, nodes: Nodes, rows: Ints, starts: Floats, threads: int, tolerances: tuple[float, float] = ROUGH
+) -> Ints:
     """(b,) where starts (b, n), each at the parameters of its row, go: a slot, ESCAPES, UNDECIDED or ELSEWHERE."""
-    limits, fates = _followed(system, nodes, rows, starts, threads)
+    limits, fates = _followed(system, nodes, rows, starts, threads, tolerances)
     gap = np.abs(nodes.state[rows] - limits[:, None]).max(axis=2)
     gap = np.where(nodes.filled[rows], gap, np.inf)
     slot = gap.argmin(axis=1)
@@ -309,15 +314,17 @@ def _fates(system: System, nodes: Nodes, rows: Ints, starts: Floats, threads: in
     return np.where(fates != ELSEWHERE, fates, np.where(near, slot, ELSEWHERE))
 
 
-def _followed(system: System, nodes: Nodes, rows: Ints, starts: Floats, threads: int) -> tuple[Floats, Ints]:
+def _followed(
+    system: System, nodes: Nodes, rows: Ints, starts: Floats, threads: int, tolerances: tuple[float, float] = ROUGH
+) -> tuple[Floats, Ints]:
     """Ends (b, n) of the runs, and ELSEWHERE where that is a sink, ESCAPES or UNDECIDED."""
     states = np.array(starts, order="C")
     durations = DURATION / np.where(nodes.rates > 0, nodes.rates, 1.0)[rows]
     if is_large(system):
-        return _followed_by_scipy(system, nodes, rows, states, durations)
+        return _followed_by_scipy(system, nodes, rows, states, durations, tolerances)
     codes, clocks = np.zeros(len(states), np.int64), flow.make_clocks(states, 1.0)
     clocks[:, stepper.DURATION] = durations
-    options = np.array([RTOL, ATOL, MAX_STEPS, arrival.WHEN_CERTAIN])
+    options = np.array([*tolerances, MAX_STEPS, arrival.WHEN_CERTAIN])
     parameters = np.ascontiguousarray(nodes.parameters[rows])
     nothing = np.empty(0), np.empty(0), np.empty((0, system.dimension))
     kernels = system.derived.kernels()
@@ -335,11 +342,11 @@ def _followed(system: System, nodes: Nodes, rows: Ints, starts: Floats, threads:
 
 
 def _followed_by_scipy(
-    system: System, nodes: Nodes, rows: Ints, states: Floats, durations: Floats
+    system: System, nodes: Nodes, rows: Ints, states: Floats, durations: Floats, tolerances: tuple[float, float]
 ) -> tuple[Floats, Ints]:
     from bifur.dynamics import large
 
-    options = np.array([RTOL, ATOL, MAX_STEPS, arrival.WHEN_CERTAIN])
+    options = np.array([*tolerances, MAX_STEPS, arrival.WHEN_CERTAIN])
     fates = np.full(len(states), UNDECIDED)
     for i, (row, span) in enumerate(zip(rows, durations, strict=True)):
         run = large.run(system, states[i], nodes.parameters[row], float(span), options, np.empty(0), False)
@@ -409,7 +416,7 @@ def _along_a_curve(
     q = (np.arange(samples) + 0.5) / samples
 
     def fates(points: Floats) -> Ints:
-        return _fates(system, node, rows[: len(points)], law.states(points[:, None]), threads)
+        return _fates(system, node, rows[: len(points)], law.states(points[:, None]), threads, SHARP)
 
     fate = fates(q)
     at = np.flatnonzero(fate[1:] != fate[:-1])
@@ -421,4 +428,4 @@ def _along_a_curve(
     cuts = np.concatenate([[0.0], 0.5 * (low + high), [1.0]])
     heads = law.states(q[np.concatenate([[0], at + 1])][:, None])
     slots, rest, _ = _tally(system, node, heads, np.diff(cuts), threads)
-    return slots, rest, float((high - low).sum()) + 4 * np.finfo(float).eps + float(rest[1])
+    return slots, rest, float((high - low).sum()) + (BY_SHARP if len(at) else 0.0) + float(rest[1])

@@ -42,7 +42,7 @@ EDGE, ESCAPES, UNTOLD = -3, -2, -1
 FIRST, LAST, LEFT, RIGHT = range(4)
 EMPTY = -2  # in place of the number of unstable eigenvalues
 UNIFORM, NORMAL = 0.0, 1.0
-MARGIN = 0.5  # of the hull of law and equilibria, beyond which manifolds are not followed
+MARGINS = (4.0, 32.0)  # of the hull of law and equilibria, beyond which manifolds are not followed
 GAUSS = np.array([0.5 - math.sqrt(0.15), 0.5, 0.5 + math.sqrt(0.15)])
 WEIGHT = np.array([5 / 18, 8 / 18, 5 / 18])
 
@@ -166,13 +166,13 @@ def put_tangents(kernels, p, points, tangents, first, last, sx, sy, room):
 
 
 @inline
-def put_box(equilibria, ends, bounds, box):
+def put_box(equilibria, ends, bounds, spread, box):
     """Into `box` the hull of law and equilibria with a margin, inside the bounds of the states."""
     for i in range(2):
         low, high = ends[0, i], ends[1, i]
         for k in range(equilibria.shape[0]):
             low, high = min(low, equilibria[k, i]), max(high, equilibria[k, i])
-        margin = MARGIN * (high - low)
+        margin = spread * (high - low)
         box[LOW, i], box[HIGH, i] = max(low - margin, bounds[0, i]), min(high + margin, bounds[1, i])
         box[WINDOW_LOW, i], box[WINDOW_HIGH, i] = ends[0, i], ends[1, i]
 
@@ -184,10 +184,10 @@ def put_box(equilibria, ends, bounds, box):
 def beside(points, tangents, arms, count, axis, level, at):
     """Nearest crossings of the arms with the line where state `axis` is `level`, below and above `at` on it.
 
-    (distance below, the fate that faces `at` from there, distance above, the fate that faces it from there).
+    (place below or at it, the fate that faces `at` from there, place above, the fate that faces it from there).
     """
     other = 1 - axis
-    below, above, from_below, from_above = np.inf, np.inf, EDGE, EDGE
+    below, above, from_below, from_above = -np.inf, np.inf, EDGE, EDGE
     for arm in range(count):
         for i in range(arms[arm, FIRST], arms[arm, LAST]):
             a, b = points[i, axis], points[i + 1, axis]
@@ -202,72 +202,105 @@ def beside(points, tangents, arms, count, axis, level, at):
             left_is_low = (b > a) == (axis == 1)
             low = arms[arm, LEFT] if left_is_low else arms[arm, RIGHT]
             high = arms[arm, RIGHT] if left_is_low else arms[arm, LEFT]
-            if place <= at and at - place < below:
-                below, from_below = at - place, high
-            if place > at and place - at < above:
-                above, from_above = place - at, low
+            if below < place <= at:
+                below, from_below = place, high
+            if at < place < above:
+                above, from_above = place, low
     return below, from_below, above, from_above
 
 
 @inline
-def edge_parts(points, tangents, arms, count, law, ends, shares):
-    """Adds the parts of the edge x = X, from below, to `shares`; (fate of the whole edge or EDGE, contradiction)."""
-    y, total, met = ends[0, 1], distribution(law[1], ends[0, 1]), False
-    last = EDGE
+def walk(points, tangents, arms, count, law, ends, axis, level, add, shares):
+    """Along the line where state `axis` is `level`, over the support of the other: (fates at both ends, contradiction).
+
+    The fates between two crossings, as the one and the other tell them, must agree. `add` adds the parts of the law of
+    the other state to `shares`. EDGE where nothing crosses the line.
+    """
+    other = 1 - axis
+    at, end = ends[0, other], ends[1, other]
+    total, first, last, met = distribution(law[other], at), EDGE, EDGE, False
     for _ in range(1000):
-        _, _, distance, fate = beside(points, tangents, arms, count, 0, ends[1, 0], y)
-        if not (distance < np.inf and y + distance < ends[1, 1]):
+        _, _, place, fate = beside(points, tangents, arms, count, axis, level, at)
+        if not place < end:
             break
         if met and fate != last:
-            return EDGE, True
+            return first, last, True
+        if not met:
+            first = fate
         met = True
-        y += distance
-        part = distribution(law[1], y)
-        shares[fate] += part - total
-        total = part
-        y = np.nextafter(y, np.inf)
-        _, last, _, _ = beside(points, tangents, arms, count, 0, ends[1, 0], y)
-    if not met:
-        return EDGE, False
-    shares[last] += distribution(law[1], ends[1, 1]) - total
-    return last, False
+        at = place
+        if add:
+            part = distribution(law[other], at)
+            shares[fate] += part - total
+            total = part
+        _, last, _, _ = beside(points, tangents, arms, count, axis, level, at)
+    if met and add:
+        shares[last] += distribution(law[other], end) - total
+    return first, last, False
+
+
+@inline
+def perimeter(points, tangents, arms, count, law, ends, shares):
+    """Round the support of the law, the right edge added to `shares`: (a fate of that edge or EDGE, contradiction).
+
+    A curve that left the box and came back without being followed would show: the fates on both sides of it meet.
+    """
+    s0, e0, c0 = walk(points, tangents, arms, count, law, ends, 1, ends[0, 1], False, shares)
+    s1, e1, c1 = walk(points, tangents, arms, count, law, ends, 0, ends[1, 0], True, shares)
+    s2, e2, c2 = walk(points, tangents, arms, count, law, ends, 1, ends[1, 1], False, shares)
+    s3, e3, c3 = walk(points, tangents, arms, count, law, ends, 0, ends[0, 0], False, shares)
+    if c0 or c1 or c2 or c3:
+        return e1, True
+    first = current = EDGE
+    for into, out in ((s0, e0), (s1, e1), (e2, s2), (e3, s3)):
+        if into != EDGE:
+            if current != EDGE and current != into:
+                return e1, True
+            if first == EDGE:
+                first = into
+            current = out
+    return e1, first != current
 
 
 @inline
 def predict(points, tangents, arms, count, ends, x, y, least):
     """The fate of a start from the curves beside it: UNTOLD where it lies on one, EDGE where there is none at all."""
     below, from_below, above, from_above = beside(points, tangents, arms, count, 1, y, x)
-    if min(below, above) < least:
+    if min(x - below, above - x) < least:
         return UNTOLD, False
-    if not (below < np.inf or above < np.inf):  # then it shares the fate of the edge beside it
+    if from_below == EDGE and from_above == EDGE:  # then it shares the fate of the edge beside it
         below, from_below, above, from_above = beside(points, tangents, arms, count, 0, ends[1, 0], y)
-    if below < np.inf and above < np.inf and from_below != from_above:
+    if from_below != EDGE and from_above != EDGE and from_below != from_above:
         return UNTOLD, True
-    return (from_below if below < np.inf else from_above), False
+    return (from_below if from_below != EDGE else from_above), False
 
 
 # ---- nodes ---------------------------------------------------------------------------------------
 
 
 @inline
-def node(
-    kernels, p, equilibria, unstable, told, bounds, law, ends, settings, box, points, tangents, arms, cuts, room, shares
+def told_sides(kernels, p, equilibria, told, k, room):
+    """(v of the stable arms, fates left and right of them); a fate that no trajectory told is below ESCAPES or UNTOLD."""
+    _, sx, sy, _, _ = expansion(kernels, p, equilibria[k, 0], equilibria[k, 1], 1, room)
+    _, ux, uy, _, _ = expansion(kernels, p, equilibria[k, 0], equilibria[k, 1], 0, room)
+    turn = 1 if sx * uy - sy * ux > 0.0 else 0  # the unstable arm that is left of the stable ones
+    return sx, sy, told[k, turn], told[k, 1 - turn]
+
+
+@inline
+def lay_arms(
+    kernels, p, equilibria, unstable, told, law, ends, settings, box, points, tangents, arms, cuts, room, shares
 ):
-    """Shares of one node: (code, error, arms, fate of the edge)."""
+    """Stable arms between two basins, and their parts of `shares`: (code, error, arms)."""
     count, filled, error = 0, 0, 0.0
     for k in range(unstable.shape[0]):
         if unstable[k] < 0:
-            return NOT_KNOWN, 0.0, 0, EDGE
-    put_box(equilibria, ends, bounds, box)
-    for k in range(unstable.shape[0]):
+            return NOT_KNOWN, error, count
         if unstable[k] != 1:
             continue
-        _, sx, sy, _, _ = expansion(kernels, p, equilibria[k, 0], equilibria[k, 1], 1, room)
-        _, ux, uy, _, _ = expansion(kernels, p, equilibria[k, 0], equilibria[k, 1], 0, room)
-        turn = 1 if sx * uy - sy * ux > 0.0 else 0  # the unstable arm that is left of the stable ones
-        left, right = told[k, turn], told[k, 1 - turn]
+        sx, sy, left, right = told_sides(kernels, p, equilibria, told, k, room)
         if left < ESCAPES or left == UNTOLD or right < ESCAPES or right == UNTOLD:
-            return NOT_TOLD, 0.0, 0, EDGE
+            return NOT_TOLD, error, count
         if left == right:
             continue  # no boundary of two basins
         left, right = left % shares.shape[0], right % shares.shape[0]  # the last but one is ESCAPES
@@ -276,7 +309,7 @@ def node(
                 kernels, p, k, 1, 2 * side - 1, equilibria, unstable, box, settings, points[filled:], room
             )
             if (code != EQUILIBRIUM and code != LEAVES) or number < 2 or count == arms.shape[0]:
-                return NOT_TRACED, 0.0, 0, EDGE
+                return NOT_TRACED, error, count
             first, last = filled, filled + number - 1
             put_tangents(kernels, p, points, tangents, first, last, sx, sy, room)
             arms[count, FIRST], arms[count, LAST] = first, last
@@ -286,8 +319,28 @@ def node(
             shares[arms[count, LEFT]] += fine
             shares[arms[count, RIGHT]] -= fine
             count, filled = count + 1, filled + number
-    edge, contradiction = edge_parts(points, tangents, arms, count, law, ends, shares)
-    return (CONTRADICTION if contradiction else DONE), error, count, edge
+    return DONE, error, count
+
+
+@inline
+def node(
+    kernels, p, equilibria, unstable, told, bounds, law, ends, settings, box, points, tangents, arms, cuts, room, shares
+):
+    """Shares of one node: (code, error, arms, a fate of the edge). Where curves contradict each other, in a larger box."""
+    code, error, count, edge = NOT_KNOWN, 0.0, 0, EDGE
+    for margin in MARGINS:
+        for k in range(shares.shape[0]):
+            shares[k] = 0.0
+        put_box(equilibria, ends, bounds, margin, box)
+        code, error, count = lay_arms(
+            kernels, p, equilibria, unstable, told, law, ends, settings, box, points, tangents, arms, cuts, room, shares
+        )
+        if code != DONE:
+            return code, error, count, EDGE
+        edge, contradiction = perimeter(points, tangents, arms, count, law, ends, shares)
+        if not contradiction:
+            return DONE, error, count, edge
+    return CONTRADICTION, error, count, edge
 
 
 @kernel(
@@ -315,8 +368,6 @@ def share_nodes(
         filled = 0
         while filled < unstable.shape[1] and unstable[i, filled] != EMPTY:
             filled += 1
-        for k in range(shares.shape[1]):
-            shares[i, k] = 0.0
         codes[i], errors[i], count, edges[i] = node(
             kernels, parameters[i], states[i, :filled], unstable[i, :filled], told[i], bounds, law, ends, settings, box,
             points, tangents, arms, cuts, room, shares[i],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bifur
-from bifur.atlas.spec import MAPS, AtlasSpec, Axis, PlaneSpec, SliceSpec
+from bifur.atlas.spec import USUAL_MAPS, AtlasSpec, Axis, PlaneSpec, SliceSpec
 from bifur.atlas.spec_text import differences
 
 DEFAULT = Path(bifur.__file__).parent / "data" / "default.toml"
@@ -50,10 +50,31 @@ def test_canonical_text_is_a_fixed_point():
 def test_equal_specs_have_one_digest_however_they_are_written():
     one = AtlasSpec.from_toml(plane(more="fixed = {}"))
     y = '{scale = "log", points = 5, span = [0.001, 1.0], parameter = "rho"}'
-    two = AtlasSpec.from_toml("format = 1\n" + plane(y=y, more=f"maps = {list(MAPS)}"))
+    two = AtlasSpec.from_toml("format = 1\n" + plane(y=y, more=f"maps = {list(USUAL_MAPS)}"))
     assert one.digest == two.digest
     by_hand = PlaneSpec("plane", "l2", Axis("sigma2", (0, 2), 5), Axis("rho", (1e-3, 1), 5, "log"))
     assert AtlasSpec("", (by_hand,)).digest == one.digest
+
+
+def test_a_spec_says_its_initial_law_where_it_needs_one():
+    """Filled in where `basin_share` is asked for, kept where it is given, left out of what older versions wrote."""
+    asked = AtlasSpec.from_toml(plane(more='maps = ["basin_share"]'))
+    assert asked.planes[0].maps == ("basin_share", "basin_share_error")
+    assert asked.planes[0].initial == bifur.get_system("l2").initial
+    assert "initial = {p = {uniform = [-2.0, 2.0]}}\n" in asked.to_toml()
+    assert "initial" not in AtlasSpec.from_toml(plane()).to_toml()
+    given = AtlasSpec.from_toml(plane(more='maps = ["basin_share"]\ninitial = {p = {normal = [0, 1]}}'))
+    assert AtlasSpec.from_toml(given.to_toml()) == given
+    assert given.digest != asked.digest
+    assert differences(asked, given) == [
+        'plane "plane", initial.p.uniform: [-2.0, 2.0] -> none',
+        'plane "plane", initial.p.normal: none -> [0.0, 1.0]',
+    ]
+    part = AtlasSpec.from_toml(plane(system="l2-full", more="initial = {p = {uniform = [0, 1]}}")).planes[0]
+    assert part.initial.written == {"s": "p**2", "p": {"uniform": [0.0, 1.0]}}
+    system = bifur.System("odd", lambda u, p: (p.m - u[0] * p.k,), states=("x",), parameters={"m": 1.0, "k": 1.0})
+    with pytest.raises(ValueError, match="odd declares no initial law, of which `basin_share` is: give `initial`"):
+        PlaneSpec("p", system, Axis("m", (0, 1), 3), Axis("k", (0, 1), 3), maps=("basin_share",))
 
 
 def test_text_of_any_kind_survives():
@@ -65,7 +86,7 @@ def test_text_of_any_kind_survives():
 def test_defaults_are_filled_in():
     one = AtlasSpec.from_toml(plane(system="cosine")).planes[0]
     assert one.fixed == {"N_phi": 1, "N_psi": 1, "N_cross": 1, "p6": 1}
-    assert one.maps == MAPS
+    assert one.maps == USUAL_MAPS
     assert one.title == "plane"
 
 
@@ -162,7 +183,16 @@ WRONG = {
     "fixed bound": (plane(system="cosine", more="fixed = {N_phi = 0}"), "fixed: `N_phi` of cosine must lie in"),
     "fixed no table": (plane(more="fixed = 3"), 'plane "plane", fixed: `fixed` must be a table'),
     "map": (plane(more='maps = ["relaxation"]'), "maps: unknown map 'relaxation'.*did you mean relaxation_rate"),
-    "planned map": (plane(more='maps = ["basin_share"]'), "'basin_share' is not computed by this version"),
+    "share twice": (plane(more='maps = ["basin_share", "basin_share"]'), "'basin_share' is named twice"),
+    "initial no table": (plane(more="initial = 3"), 'plane "plane", initial: `initial` must give a law for each state'),
+    "initial state": (plane(more="initial = {q = {uniform = [0, 1]}}"), "initial: `initial`: unknown state 'q'"),
+    "initial law": (plane(more="initial = {p = {unifrom = [0, 1]}}"), "`initial` of p: unknown law.*did you mean uniform"),
+    "initial numbers": (plane(more="initial = {p = {normal = [0]}}"), "`initial` of p: normal takes two numbers"),
+    "initial empty": (plane(more="initial = {p = {uniform = [1, 1]}}"), "`initial` of p: a uniform law has low below"),
+    "initial sd": (plane(more="initial = {p = {normal = [0, 0]}}"), "`initial` of p: the standard deviation"),
+    "initial tied": (plane(more="initial = {p = 1}"), "`initial` ties every state"),
+    "initial tie": (plane(system="l2-full", more="initial = {s = 'q'}"), "`initial` of s, 'q': unknown name 'q'"),
+    "initial bounds": (plane(system="l2-full", more="initial = {s = 'p'}"), "`initial` of s reaches beyond its bounds"),
     "map twice": (plane(more='maps = ["relaxation_rate", "relaxation_rate"]'), "named twice"),
     "maps no list": (plane(more='maps = "relaxation_rate"'), "`maps` must be a list"),
     "slices no list": (plane(more="slices = 3"), "`slices` must be a list"),
