@@ -59,9 +59,12 @@ def test_l2_is_its_closed_form(atlas):
     a, rho = 1 + plane.x[None, :], plane.y[:, None]
     with np.errstate(invalid="ignore"):
         low = 2 * rho / (1 + np.sqrt(1 - 4 * a * rho))
-    expected = np.where(np.isnan(low), 0, [[0.5 * math.erfc((x - 0.1) / 0.5 / math.sqrt(2)) for x in row] for row in low])
-    assert (np.abs(plane.map("basin_share") - expected) <= plane.map("basin_share_error")).all()
-    assert plane.map("basin_share_error").max() < 1e-12
+    survive = np.vectorize(lambda x: 0.5 * math.erfc((x - 0.1) / 0.5 / math.sqrt(2)))(low)
+    clear = np.abs(4 * a * rho - 1) > 1e-9  # one node lies on the fold, to rounding
+    assert clear.sum() == clear.size - 1
+    off = np.abs(plane.map("basin_share") - np.where(np.isnan(low), 0, survive))
+    assert (off <= plane.map("basin_share_error"))[clear].all()
+    assert plane.map("basin_share_error")[clear].max() < 1e-12
 
 
 def test_the_map_is_what_one_node_gives(atlas):
