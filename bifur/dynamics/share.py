@@ -43,16 +43,19 @@ UNKNOWN, EMPTY = manifold.UNKNOWN, kernel.EMPTY
 REPLICATES = 8  # scramblings of the Sobol sequence, whose spread gives the error
 PROBES = 3  # starts of a node that are followed, to hold the fates against that the manifolds tell
 BESIDE = 1e-3  # of a side of the law: how near a curve a probe tells nothing
+CLEAR = 100.0  # times the error of a step, an unstable arm begins off its saddle
 AWAY = 0.05  # of the distance to the next equilibrium: where an unstable arm is begun
 DURATION = 1e3  # of a run, times the slowest time scale of the equilibria
 # a smaller absolute tolerance would ask more of Newton at arrival than rounding allows
-ROUGH = (1e-5, 1e-9)  # relative and absolute
+ROUGH = (1e-4, 1e-9)  # relative and absolute, of runs whose end alone is asked for
+PLAIN = (1e-6, 1e-9)  # of starts that are sampled
 SHARP = (1e-9, 1e-10)  # where the place of a boundary hangs on them
 BY_SHARP = 1e-8  # what these leave uncertain of a share; see tests/dynamics/test_share.py
 MAX_STEPS = 20_000
 MOST_POINTS, MOST_ARMS = 20_000, 64
-SPACING, FLATNESS, TOLERANCE, STEPS = 0.05, 2e-4, 1e-9, 4000  # of manifolds, in sides of the law
+SPACING, FLATNESS, TOLERANCE, STEPS = 0.05, 2e-4, 1e-8, 4000  # of manifolds, in sides of the law
 FLOOR = 1e-8  # what the tolerance of the manifolds leaves uncertain of a share; see tests/dynamics/test_share.py
+HELD = 1e-3  # of the distance from a sink to the next equilibrium: a run that ends so near has gone there
 SAME = 1e-6  # two states are one where they differ by so much of their size
 BISECTIONS = 40
 DOUBLE_ROOT = 1e-5  # how far rounding may move a root where the derivative vanishes
@@ -267,9 +270,15 @@ def _arms(system: System, nodes: Nodes, front: Ints, state: Floats, unstable: In
     gap = np.fmin(np.nanmin(np.column_stack([gaps, np.ones(len(rows))]), axis=1), 1.0)
     step = AWAY * gap[:, None] * along
     starts = np.concatenate([at - step, at + step])
-    fates = _fates(system, nodes, np.concatenate([rows, rows]), starts, threads)
+    both = np.concatenate([rows, rows])
+    # where the next equilibrium is as near as rounding of the run, as beside a fold, it has to be a sharp one
+    error = (ROUGH[0] * np.abs(at) + ROUGH[1]).max(axis=1)
+    sharp = np.tile(AWAY * gap < CLEAR * error, 2)
+    fates = np.empty(len(both), np.int64)
+    for group, tolerances in ((sharp, SHARP), (~sharp, ROUGH)):
+        fates[group] = _fates(system, nodes, both[group], starts[group], threads, tolerances)
     place = np.argsort(front, axis=1)  # from slots to places
-    fates = np.where(fates >= 0, place[np.concatenate([rows, rows]), np.maximum(fates, 0)], fates)
+    fates = np.where(fates >= 0, place[both, np.maximum(fates, 0)], fates)
     told[rows, places] = fates.reshape(2, -1).T
     return told
 
@@ -311,7 +320,14 @@ def _fates(
     gap = np.where(nodes.filled[rows], gap, np.inf)
     slot = gap.argmin(axis=1)
     near = gap.min(axis=1) <= SAME * np.maximum(np.abs(limits).max(axis=1), SAME)
-    return np.where(fates != ELSEWHERE, fates, np.where(near, slot, ELSEWHERE))
+    found = np.where(fates != ELSEWHERE, fates, np.where(near, slot, ELSEWHERE))
+    # beside a fold a sink holds so weakly that arrival is not claimed; the saddle is many times farther away
+    every = np.arange(len(rows))
+    apart = np.abs(nodes.state[rows] - nodes.state[rows, slot][:, None]).max(axis=2)
+    apart[every, slot] = np.nan
+    apart = np.nanmin(np.column_stack([apart, np.ones(len(rows))]), axis=1)
+    close = (gap[every, slot] < HELD * apart) & (nodes.unstable[rows, slot] == 0)
+    return np.where((found == UNDECIDED) & close, slot, found)
 
 
 def _followed(
@@ -391,7 +407,7 @@ def _sampled(
 def _tally(system: System, node: Nodes, starts: Floats, weight: Floats, threads: int) -> tuple[Floats, Floats, Floats]:
     """(slots, rest) of starts with their weights, and which of them survive, as 0 and 1."""
     rows = np.zeros(len(starts), np.int64)
-    limits, fates = _followed(system, node, rows, starts, threads)
+    limits, fates = _followed(system, node, rows, starts, threads, PLAIN)
     gap = np.where(node.filled[0], np.abs(node.state[0] - limits[:, None]).max(axis=2), np.inf)
     near = gap.min(axis=1, initial=np.inf) <= SAME * np.maximum(np.abs(limits).max(axis=1), SAME)
     settled = fates == ELSEWHERE
