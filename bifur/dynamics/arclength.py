@@ -1,8 +1,8 @@
 """Pseudo-arclength continuation in numpy, for curves H(z) = 0 of few points: m - 1 equations for m unknowns.
 
 A step is taken along the tangent and corrected by Newton in the plane across it (Keller 1977). Some unknowns, such as
-null vectors, are no part of the geometry: lengths and angles are those of the others, weighted. A step counts only where
-it is as long as it was meant to be and agrees with the tangents at both ends; else it is halved.
+null vectors, are no part of the geometry: lengths and angles are those of the others, weighted. A step counts only
+where it is as long as it was meant to be and agrees with the tangents at both ends; else it is halved.
 """
 
 from __future__ import annotations
@@ -175,9 +175,7 @@ def follow(equations: Equations, start: Vector, sense: float, settings: Settings
     return Path(np.array(points), "steps", -1, rejected)
 
 
-def _step(
-    equations: Equations, z: Vector, t: Vector, new: Vector, ds: float, settings: Settings
-) -> Vector | None:
+def _step(equations: Equations, z: Vector, t: Vector, new: Vector, ds: float, settings: Settings) -> Vector | None:
     """The tangent at the end of a step, or None where the step cannot be trusted."""
     weight = equations.weight(z)
     turned = tangent(equations, new, weight**2 * t)

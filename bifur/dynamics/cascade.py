@@ -201,9 +201,7 @@ def _is_shorter(ball: HeavyBall, w: Floats, period: int) -> bool:
     return bool(np.abs(points[-1, :n] - w[:n]).max() <= CLOSE * (1.0 + np.abs(w[:n]).max()))
 
 
-def _born(
-    system: System, p: Floats, m: float, eta: float, w: Floats, q: int, step: float
-) -> _Followed | CascadeEnd:
+def _born(system: System, p: Floats, m: float, eta: float, w: Floats, q: int, step: float) -> _Followed | CascadeEnd:
     """The cycle of period 2 q beside w, where that of period q flips: on the side of larger rates, else why not."""
     ball = HeavyBall(system, p, eta, m)
     power = ball.newton(w[None], q, True)[2][0]

@@ -16,7 +16,7 @@ from bifur._say import unknown
 from bifur.continuation.equilibria import state_bounds
 from bifur.continuation.settings import Settings, checked_settings
 from bifur.dynamics import arclength, descent_forms
-from bifur.dynamics.critical import RATE, CriticalKind, CriticalPoint, Defining
+from bifur.dynamics.defining import RATE, CriticalKind, CriticalPoint, Defining
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from bifur.systems import System
 
     Vector = NDArray[np.float64]
-
 
 
 class CurveEnd(Enum):
@@ -61,8 +60,8 @@ _ENDS: dict[arclength.Code, CurveEnd] = {
 class CriticalCurve:
     """A curve of flips or Neimark-Sacker points of gradient descent.
 
-    `free` the two names, of which one may be "learning_rate", `parameters` (m, 2) their values, `all_parameters` (m, q),
-    `learning_rate` (m,), `state` (m, n), `multiplier` (m,), `residual` (m,) of the defining system.
+    `free` the two names, of which one may be "learning_rate", `parameters` (m, 2) their values, `all_parameters`
+    (m, q), `learning_rate` (m,), `state` (m, n), `multiplier` (m,), `residual` (m,) of the defining system.
     `coefficient` (m,) is c of a flip (supercritical: c > 0) or l1 (supercritical: l1 < 0), NaN where there is none.
     `loses_stability` (m,): all other multipliers are inside the unit circle. `special_points` are those of codimension
     2: GPD and CH (the coefficient vanishes on a flip and a Neimark-Sacker curve), LPPD and LPNS (another multiplier is
@@ -140,7 +139,9 @@ def trace_critical_curve(
     defining = asked.defining
     start = arclength.correct(asked.equations, asked.start, _across(asked), float(_across(asked) @ asked.start))
     if start is None:
-        raise ValueError(f"`point` is no {point.kind} point of {point.system.name}: Newton on its equations fails there")
+        raise ValueError(
+            f"`point` is no {point.kind} point of {point.system.name}: Newton on its equations fails there"
+        )
     start = np.clip(start, asked.equations.low, asked.equations.high)  # the point may lie on a bound, but for rounding
     anchor = defining.anchor.copy()
     forward = arclength.follow(asked.equations, start, 1.0, chosen)
@@ -178,6 +179,8 @@ def _problem(point: Any, free: Any, bounds: Any, settings: Settings) -> _Asked:
     kind: CriticalKind = "flip" if point.kind == "flip" else "neimark-sacker"
     p = system.values(point.parameters)
     defining = Defining(system, kind, p, point.learning_rate, point.momentum, free, [axis[0] for axis in axes])
+    for name, (log, *ends) in zip(free, axes, strict=True):
+        defining.rims |= dict(zip(ends, map(float, bounds[name]), strict=True)) if log else {}
     value = point.eigenvalue.real if kind == "flip" else point.eigenvalue
     middle = () if kind == "flip" else (1,)
     lowest = np.concatenate([low, np.full(system.dimension, -np.inf), [-1.0 for _ in middle], [a[1] for a in axes]])

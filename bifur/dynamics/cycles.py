@@ -1,8 +1,8 @@
 """Cycles of gradient descent: all points of a period, and the cascade of period doublings over the learning rate.
 
 For one state, a polynomial field and no momentum the points of period q are the real roots of the dynatomic polynomial
-prod_{d | q} (F^d(x) - x)^mu(q / d) (Silverman 2007, The Arithmetic of Dynamical Systems, section 4.1), which are isolated exactly
-(`exact_cycles`). Otherwise Newton on the q-th iterate starts from many points, and nothing is proved.
+prod_{d | q} (F^d(x) - x)^mu(q / d) (Silverman 2007, The Arithmetic of Dynamical Systems, section 4.1), which are
+isolated exactly (`exact_cycles`). Otherwise Newton on the q-th iterate starts from many points, and nothing is proved.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
@@ -153,9 +153,9 @@ def find_cycles(
     """All cycles of exactly this period of gradient descent, stable and unstable, each once.
 
     Period 1 gives the fixed points, which are the equilibria. For one state, a polynomial field and no momentum the
-    cycles are proved to be all there are, as long as the degree of the q-th iterate is at most 128. Otherwise Newton starts from
-    quasi-random points (Sobol) of a box, their images under the map, points beside cycles of half the period, and for one
-    state from the changes of sign of F^q(x) - x over a fine grid.
+    cycles are proved to be all there are, as long as the degree of the q-th iterate is at most 128. Otherwise Newton
+    starts from quasi-random points (Sobol) of a box, their images under the map, points beside cycles of half the
+    period, and for one state from the changes of sign of F^q(x) - x over a fine grid.
 
     Parameters
     ----------

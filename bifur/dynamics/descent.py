@@ -20,6 +20,7 @@ import numpy as np
 
 from bifur import _late
 from bifur._say import numbers as shown
+from bifur.dynamics.critical import CriticalPoint, find_critical_rates
 from bifur.dynamics.stability import checked_momentum, checked_rate
 from bifur.dynamics.trajectory import _rows, _shape, _state
 from bifur.kernels import descent as kernel
@@ -103,6 +104,7 @@ class OrbitDiagram:
     """Where gradient descent goes for many learning rates.
 
     `learning_rate` (b,), `state` (b, k, n): k iterates after the transient, NaN where it `diverged` (b,).
+    `critical_points` are the flips and Neimark-Sacker points within these rates where equilibria lose their stability.
     """
 
     system: System
@@ -111,6 +113,7 @@ class OrbitDiagram:
     learning_rate: Floats
     state: Floats
     diverged: NDArray[np.bool_]
+    critical_points: tuple[CriticalPoint, ...] = ()
 
     def plot(self, **options: Any) -> Any:
         """Draw the iterates against the learning rate with matplotlib (needs the extra `plot`)."""
@@ -125,6 +128,7 @@ def descend(
     learning_rate: float,
     steps: int = 10_000,
     momentum: float = 0.0,
+    velocity: ArrayLike | None = None,
     every: int = 1,
     rtol: float = 1e-10,
     atol: float = 1e-12,
@@ -151,6 +155,8 @@ def descend(
         Steps at most.
     momentum
         m in [0, 1).
+    velocity
+        (n,) v at the start, 0 if not given; with the last state and `velocity` of a run another goes on.
     every
         The start and every so many steps are recorded, and the last one.
     rtol, atol
@@ -178,6 +184,8 @@ def descend(
         raise ValueError(f"`every`: {rows} states would be recorded; raise `every` to keep fewer")
     options = _options(rtol, atol, LONGEST if settle else 0, every, 0)
     run = _Batch(system, p[None], np.array([eta]), np.array([m]), u[None], count, options, rows)
+    if velocity is not None:
+        run.velocities[0] = _velocity(system, velocity)
     run.part(slice(0, 1))
     done, filled, period = (int(run.counts[0, place]) for place in (kernel.STEPS, kernel.ROWS, kernel.PERIOD))
     step, states = every * np.arange(filled), run.out[0, :filled]
@@ -283,7 +291,14 @@ def orbit_diagram(
     run.all()
     lost = run.codes != kernel.END
     run.out[lost] = np.nan
-    return OrbitDiagram(system, dict(zip(system.parameters, p.tolist(), strict=True)), m, rates, run.out, lost)
+    named = dict(zip(system.parameters, p.tolist(), strict=True))
+    low, high = float(rates.min()), float(rates.max())
+    critical = tuple(
+        point
+        for point in find_critical_rates(system, named, momentum=m)
+        if point.loses_stability and low <= point.learning_rate <= high
+    )
+    return OrbitDiagram(system, named, m, rates, run.out, lost, critical)
 
 
 class _Batch:
@@ -348,6 +363,16 @@ def checked_count(value: Any, name: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise ValueError(f"`{name}` must be a whole number of at least {least}, not {value!r}")
     return int(value)
+
+
+def _velocity(system: System, velocity: Any) -> Floats:
+    try:
+        v = np.array(velocity, dtype=np.float64)
+    except (TypeError, ValueError):
+        v = np.empty(0)
+    if v.shape != (system.dimension,) or not np.isfinite(v).all():
+        raise ValueError(f"`velocity` must be {system.dimension} finite numbers, not {velocity!r}")
+    return v
 
 
 def _starts(system: System, u0: Any, learning_rate: Any) -> tuple[Floats, Floats]:

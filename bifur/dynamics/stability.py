@@ -5,7 +5,7 @@ multipliers z with
 
     z^2 - (1 + m + eta lambda) z + m = 0                                       (Polyak 1964)
 
-that is eta lambda = z + m / z - 1 - m; without momentum one of them is 0, and belongs to the velocity that is forgotten.
+that is eta lambda = z + m / z - 1 - m; without momentum one of them is 0: that of the velocity, which is forgotten.
 On |z| = 1, z = e^(i theta), this is the ellipse
 
     eta lambda = -(1 + m)(1 - cos theta) + i (1 - m) sin theta
@@ -17,7 +17,6 @@ the left half plane leaves the stable region once, at the rate of `critical_rate
 from __future__ import annotations
 
 import math
-import numbers
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,26 +113,24 @@ def eigenvalues_of(equilibrium: Any) -> NDArray[np.complex128]:
     """Eigenvalues (..., n) of an equilibrium, or those given."""
     if isinstance(equilibrium, Equilibrium):
         return equilibrium.eigenvalues
-    try:
-        values = np.asarray(equilibrium).astype(np.complex128)
-    except (TypeError, ValueError):
-        values = np.empty(0, np.complex128)
-    if values.size == 0:
+    values = np.asarray(equilibrium)
+    if values.size == 0 or values.dtype.kind not in "fciu":
         raise ValueError(
             f"`equilibrium` must be an Equilibrium or its eigenvalues of shape (..., n), not {equilibrium!r}"
         )
-    return np.atleast_1d(values)
+    return np.atleast_1d(values.astype(np.complex128))
 
 
 def checked_rate(learning_rate: Any, name: str = "learning_rate") -> float:
     """A positive finite number, else a ValueError."""
-    if not isinstance(learning_rate, numbers.Real) or not (math.isfinite(learning_rate) and learning_rate > 0):
+    number = isinstance(learning_rate, float | int | np.number) and not isinstance(learning_rate, bool)
+    if not number or not 0 < learning_rate < math.inf:
         raise ValueError(f"`{name}` must be a positive finite number, not {learning_rate!r}")
     return float(learning_rate)
 
 
 def checked_momentum(momentum: Any) -> float:
     """A number in [0, 1), else a ValueError."""
-    if not isinstance(momentum, numbers.Real) or not 0.0 <= momentum < 1.0:
+    if not isinstance(momentum, float | int | np.number) or not 0.0 <= momentum < 1.0:
         raise ValueError(f"`momentum` must be a number in [0, 1), not {momentum!r}")
     return float(momentum)

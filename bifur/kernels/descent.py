@@ -140,7 +140,7 @@ def _newton(kernels, p, eta, m, q, most, W):
     """Newton on F^q(w) = w from W.limit, in place; W.power is the Jacobian of F^q there."""
     n, size = W.u.shape[0], W.limit.shape[0]
     last = np.inf
-    for step in range(most):
+    for _ in range(most):
         if not _iterate(kernels, p, eta, m, q, W):
             return LEFT
         for i in range(size):
