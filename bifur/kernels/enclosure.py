@@ -90,9 +90,25 @@ def jacobian_over(P, V, low, high):
 
 
 @inline
+def _invert_two(low, high, inverse):
+    """`invert` of two rows, by the cofactors."""
+    a, b = 0.5 * (low[0, 0] + high[0, 0]), 0.5 * (low[0, 1] + high[0, 1])
+    c, d = 0.5 * (low[1, 0] + high[1, 0]), 0.5 * (low[1, 1] + high[1, 1])
+    determinant = a * d - b * c
+    if determinant == 0.0:
+        return False
+    scale = 1.0 / determinant
+    inverse[0, 0], inverse[0, 1] = scale * d, -scale * b
+    inverse[1, 0], inverse[1, 1] = -scale * c, scale * a
+    return math.isfinite(inverse[0, 0] + inverse[0, 1] + inverse[1, 0] + inverse[1, 1])
+
+
+@inline
 def invert(R, n):
     """The inverse of the middle of the Jacobian, in plain arithmetic; False where it is singular or not finite."""
     low, high, factors, column = R.matrices[LOW], R.matrices[HIGH], R.matrices[FACTORS], R.rows[COLUMN]
+    if n == 2:
+        return _invert_two(low, high, R.matrices[INVERSE])
     total = 0.0
     for i in range(n):
         for j in range(n):
@@ -115,9 +131,7 @@ def newton_step(R, i, n):
     """The interval of (Y f)_i."""
     low = high = 0.0
     for k in range(n):
-        lo, hi = iv.multiply(
-            R.matrices[INVERSE, i, k], R.matrices[INVERSE, i, k], R.rows[FIELD, 2 * k], R.rows[FIELD, 2 * k + 1]
-        )
+        lo, hi = iv.scale(R.matrices[INVERSE, i, k], R.rows[FIELD, 2 * k], R.rows[FIELD, 2 * k + 1])
         low, high = iv.add(low, high, lo, hi)
     return low, high
 
@@ -127,9 +141,7 @@ def defect(R, i, j, n):
     """The interval of (1 - Y J)_ij."""
     low = high = 1.0 if i == j else 0.0
     for k in range(n):
-        lo, hi = iv.multiply(
-            -R.matrices[INVERSE, i, k], -R.matrices[INVERSE, i, k], R.matrices[LOW, k, j], R.matrices[HIGH, k, j]
-        )
+        lo, hi = iv.scale(-R.matrices[INVERSE, i, k], R.matrices[LOW, k, j], R.matrices[HIGH, k, j])
         low, high = iv.add(low, high, lo, hi)
     return low, high
 
