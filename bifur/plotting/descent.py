@@ -140,8 +140,14 @@ def plot_critical_curve(curves: CriticalCurve | Sequence[CriticalCurve], *, ax: 
 
 def _draw(ax: Axes, curve: CriticalCurve) -> list[tuple[str, dict[str, Any]]]:
     """One curve by stretches of the same look; (text, look) of each."""
-    super_ = curve.coefficient > 0 if curve.kind == "flip" else curve.coefficient < 0
-    code = np.where(np.isnan(curve.coefficient), 2, np.where(super_, 1, 0)) + 3 * curve.loses_stability
+    known = np.flatnonzero(~np.isnan(curve.coefficient))
+    if len(known):  # a single point without one, as at a resonance, looks as its neighbour
+        every = np.arange(len(curve))
+        coefficient = curve.coefficient[known[np.abs(every[:, None] - known).argmin(axis=1)]]
+        code = np.where(coefficient > 0, 1, 0) if curve.kind == "flip" else np.where(coefficient < 0, 1, 0)
+    else:
+        code = np.full(len(curve), 2)
+    code = code + 3 * curve.loses_stability
     found = []
     for start, stop, value in style.runs(code):
         look: dict[str, Any] = {

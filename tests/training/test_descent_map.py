@@ -70,7 +70,7 @@ def test_sgd_with_momentum_is_the_heavy_ball(family, m, share):
     """torch.optim.SGD on the loss, up to nearly the largest stable rate."""
     sink, loss = stable_state(family), loss_of(family)
     eta = share * bifur.largest_learning_rate(sink, m)
-    # the basin is small at m = 0.9, where the flip is subcritical
+    # at m = 0.9 and such a rate runs from farther away diverge
     starts = sink.state * np.array([[0.998], [0.999], [1.001]])
     expected = predicted(family, starts, eta, m, 300)
     begin = networks(starts)
