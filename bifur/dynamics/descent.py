@@ -67,6 +67,8 @@ _REASONS = {
 class Descent:
     """A run of gradient descent: `step` (m,) and `state` (m, n) of the recorded iterates, the last one among them.
 
+    Where it diverged the last state may be infinite.
+
     `velocity` (n,) is that of the last iterate, `period` that of the cycle it settled on or repeats (1: a fixed
     point; 0: none), `cycle` (period, n) its points in order, or None. `stats` counts steps, looks for cycles
     and seconds.
@@ -235,7 +237,7 @@ def descend_batch(
     Raises
     ------
     ValueError
-        An argument is wrong, or there is neither more than one start nor more than one rate.
+        An argument is wrong.
     """
     system = get_system(system)
     rates, states = _starts(system, u0, learning_rate)

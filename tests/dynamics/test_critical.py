@@ -214,14 +214,17 @@ def test_points_over_a_parameter_are_those_of_the_closed_form():
 
 
 @pytest.mark.parametrize("m", [0.0, 0.5])
-def test_points_over_a_parameter_are_all_that_a_scan_finds(m):
-    """phinet: the number of multipliers outside the unit circle, summed over the equilibria, along rho."""
-    eta = 3.55 if m else 2.45
+@pytest.mark.parametrize("span", [(0.15, 0.25), (1e-3, 1.0)])
+def test_points_over_a_parameter_are_all_that_a_scan_finds(m, span):
+    """phinet: the number of multipliers outside the unit circle, summed over the equilibria, along rho.
+
+    Over the long span the pair leaves the circle, becomes real and comes back in part within one step of the branch.
+    """
+    eta = 3.55 if m else 2.4361
     rho = np.linspace(0.15, 0.25, 201)
-    points = bifur.find_critical_points(
-        "phinet", free="rho", span=(0.15, 0.25), learning_rate=eta, momentum=m, sigma2=0.2314
-    )
-    assert len(points) > 0
+    points = bifur.find_critical_points("phinet", free="rho", span=span, learning_rate=eta, momentum=m, sigma2=0.2314)
+    points = [point for point in points if rho[0] <= point.parameters["rho"] <= rho[-1]]
+    assert len(points) > 1
 
     def outside(value):
         equilibria = bifur.find_equilibria("phinet", sigma2=0.2314, rho=value)
