@@ -377,18 +377,31 @@ def vanishes(R, n):
 
 
 @inline
+def _largest(u, least):
+    size = least
+    for i in range(len(u)):
+        size = max(size, abs(u[i]))
+    return size
+
+
+@inline
+def has_tiny(u):
+    """Whether a state may be zero but for rounding."""
+    size, tiny = _largest(u, 1.0), False
+    for i in range(len(u)):
+        tiny = tiny or 0.0 < abs(u[i]) <= ZERO * size
+    return tiny
+
+
+@inline
 def snap(P, V, u, R):
     """States that are zero but for rounding become zero, where no component of the field grows by that.
 
     All together, then each alone. Whether it was tried.
     """
-    n, size, tiny = len(u), 1.0, False
-    for i in range(n):
-        size = max(size, abs(u[i]))
-    for i in range(n):
-        tiny = tiny or 0.0 < abs(u[i]) <= ZERO * size
-    if not tiny:
+    if not has_tiny(u):
         return False
+    n, size = len(u), _largest(u, 1.0)
     good = at_point(P, V, u, R.rows[ABOVE]) == WHOLE
     for which in range(-1, n):  # -1: all at once
         if which >= 0 and not 0.0 < abs(u[which]) <= ZERO * size:
@@ -405,6 +418,14 @@ def snap(P, V, u, R):
             for i in range(n):
                 u[i] = R.rows[COLUMN, i]
     return True
+
+
+@inline
+def first_radius(u, R):
+    """The radius that is tried first around u, with the field there in FIELD; EXACT where that is zero."""
+    if vanishes(R, len(u)):
+        return EXACT
+    return min(power_of_two(max(_largest(u, 0.0) * FIRST, SMALLEST)), LARGEST)
 
 
 @inline
@@ -444,12 +465,8 @@ def enclose(P, V, D, u, ready, R):
     n = len(u)
     if (snap(P, V, u, R) or not ready) and at_point(P, V, u, R.rows[FIELD]) != WHOLE:
         return math.nan, UNDECIDED
-    exact = vanishes(R, n)
-    size = 0.0
-    for i in range(n):
-        size = max(size, abs(u[i]))
-    radius = EXACT if exact else min(power_of_two(max(size * FIRST, SMALLEST)), LARGEST)
-    sharp = exact
+    size, radius = _largest(u, 0.0), first_radius(u, R)
+    sharp = radius == EXACT
     for _ in range(ATTEMPTS):
         sides(u, R)
         box_around(V, u, radius, R)
