@@ -63,7 +63,7 @@ class CriticalCurve:
     `free` the two names, of which one may be "learning_rate", `parameters` (m, 2) their values, `all_parameters`
     (m, q), `learning_rate` (m,), `state` (m, n), `multiplier` (m,), `residual` (m,) of the defining system.
     `coefficient` (m,) is c of a flip (supercritical: c > 0) or l1 (supercritical: l1 < 0), NaN where there is none.
-    `loses_stability` (m,): all other multipliers are inside the unit circle. `special_points` are those of codimension
+    `loses_stability` (m,): no other multiplier is outside the unit circle. `special_points` are those of codimension
     2: GPD and CH (the coefficient vanishes on a flip and a Neimark-Sacker curve), LPPD and LPNS (another multiplier is
     1), R2 (two multipliers are -1), R3 and R4 (theta = 2 pi / 3, pi / 2). `stop_reason` at the two ends.
     """

@@ -43,7 +43,7 @@ class CriticalPoint:
     `kind` is "flip" (multiplier -1) or "neimark-sacker" (a pair), on curves also one of codimension 2 (see
     `CriticalCurve`). `parameters` all of the system's, `state` (n,), `multiplier` z with Im z >= 0, `eigenvalue` of the
     flow that belongs to it, `normal_form` as in `bifur.dynamics.descent_forms`, `residual` of the defining system.
-    `loses_stability` says whether all other multipliers are inside the unit circle.
+    `loses_stability` says whether no other multiplier is outside the unit circle.
     """
 
     kind: str
@@ -244,16 +244,16 @@ class Defining:
             target,
             form,
             arclength.residual(own, z),
-            _others_inside(values, target, eta, self.m),
+            _none_outside(values, target, eta, self.m),
         )
 
 
-def _others_inside(values: NDArray[np.complex128], target: complex, eta: float, m: float) -> bool:
-    """Whether all eigenvalues but the critical one (and its conjugate) have stable multipliers at this rate."""
+def _none_outside(values: NDArray[np.complex128], target: complex, eta: float, m: float) -> bool:
+    """Whether no eigenvalue but the critical one (and its conjugate) has a multiplier outside 1 at this rate."""
     rest = values.tolist()
     for value in (target,) if target.imag == 0.0 else (target, target.conjugate()):
         rest.pop(int(np.argmin([abs(other - value) for other in rest])))
-    return bool((critical_rate(np.array(rest, np.complex128), m) > eta).all())
+    return bool((critical_rate(np.array(rest, np.complex128), m) >= (1.0 - REAL) * eta).all())
 
 
 def solve(defining: Defining, z: Vector) -> Vector | None:

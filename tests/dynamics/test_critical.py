@@ -138,6 +138,7 @@ def test_a_double_multiplier_has_no_coefficient():
     (collapse,) = (point for point in points if not point.state.any())
     assert collapse.learning_rate == pytest.approx(2 / FOCUS["rho"], rel=1e-12)
     assert collapse.normal_form == {"why": "the multiplier is not simple"}
+    assert collapse.loses_stability
 
 
 @pytest.mark.parametrize("w", [0.5, 1.5, 0.05])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import bifur
+from bifur.atlas.plane import KINDS
+from bifur.atlas.tile import float_maps
 
 MOMENTA = (0.0, 0.1, 0.5, 0.9, 0.99)
 
@@ -104,6 +108,28 @@ def test_an_equilibrium_is_as_good_as_its_eigenvalues():
     for e in bifur.find_equilibria("phinet", sigma2=0.5, rho=1e-4):
         assert bifur.largest_learning_rate(e) == bifur.largest_learning_rate(e.eigenvalues)
         assert (bifur.largest_learning_rate(e) > 0) == (e.kind == "sink")
+
+
+def test_it_is_the_map_of_an_atlas():
+    """`max_learning_rate`, computed from stored real and imaginary parts of the leading sink."""
+    system, rows = bifur.get_system("phinet"), []
+    for rho in (1e-3, 0.05, 0.19286, 0.5):
+        rows.append(bifur.find_equilibria(system, sigma2=0.2314, rho=rho))
+    most = max(map(len, rows))
+    maps = {name: np.full((1, 4, most, 2), np.nan) for name in ("state", "eigenvalues_real", "eigenvalues_imag")}
+    maps["kind"] = np.full((1, 4, most), KINDS.index("saddle"))
+    for x, row in enumerate(rows):
+        for slot, e in enumerate(row):
+            maps["state"][0, x, slot] = e.state
+            maps["eigenvalues_real"][0, x, slot] = e.eigenvalues.real
+            maps["eigenvalues_imag"][0, x, slot] = e.eigenvalues.imag
+            maps["kind"][0, x, slot] = KINDS.index(e.kind)
+    float_maps(SimpleNamespace(system=system, maps=("max_learning_rate",)), maps)
+    for x, row in enumerate(rows):
+        sinks = [e for e in row if e.kind == "sink" and not e.collapsed]
+        leading = min(sinks, key=lambda e: e.eigenvalues[0].real, default=None)
+        expected = np.nan if leading is None else bifur.largest_learning_rate(leading)
+        np.testing.assert_allclose(maps["max_learning_rate"][0, x], expected, rtol=1e-14)
 
 
 def test_the_focus_of_phinet():
