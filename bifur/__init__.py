@@ -35,6 +35,13 @@ if TYPE_CHECKING:
     from bifur.continuation.settings import Settings
     from bifur.continuation.slices import trace_slices
     from bifur.continuation.unfold import unfolded
+    from bifur.dynamics.cascade import find_cascade
+    from bifur.dynamics.critical import find_critical_points, find_critical_rates
+    from bifur.dynamics.critical_curve import CriticalCurve, trace_critical_curve
+    from bifur.dynamics.cycles import Cycle, find_cycles
+    from bifur.dynamics.defining import CriticalPoint
+    from bifur.dynamics.descent import Descent, descend, orbit_diagram
+    from bifur.dynamics.stability import largest_learning_rate, multipliers
     from bifur.dynamics.trajectory import integrate
     from bifur.systems import System, get_system, list_systems, load_system
     from bifur.training.validate import validate
@@ -45,7 +52,11 @@ _HOMES = {
     "AtlasSpec": "bifur.atlas.spec",
     "Audit": "bifur.atlas.audit",
     "Branch": "bifur.continuation.results",
+    "CriticalCurve": "bifur.dynamics.critical_curve",
+    "CriticalPoint": "bifur.dynamics.defining",
     "Curve": "bifur.continuation.results",
+    "Cycle": "bifur.dynamics.cycles",
+    "Descent": "bifur.dynamics.descent",
     "Diagram": "bifur.continuation.results",
     "Equilibrium": "bifur.continuation.results",
     "EquilibriumSet": "bifur.continuation.results",
@@ -56,18 +67,27 @@ _HOMES = {
     "audit_atlas": "bifur.atlas.audit",
     "build_atlas": "bifur.atlas.build",
     "build_status": "bifur.atlas.status",
+    "descend": "bifur.dynamics.descent",
     "diff_atlases": "bifur.atlas.compare",
     "export_atlas": "bifur.atlas.export",
+    "find_cascade": "bifur.dynamics.cascade",
+    "find_critical_points": "bifur.dynamics.critical",
+    "find_critical_rates": "bifur.dynamics.critical",
+    "find_cycles": "bifur.dynamics.cycles",
     "find_equilibria": "bifur.continuation.equilibria",
     "get_system": "bifur.systems",
     "integrate": "bifur.dynamics.trajectory",
+    "largest_learning_rate": "bifur.dynamics.stability",
     "list_systems": "bifur.systems",
     "load_system": "bifur.systems",
     "merge_atlases": "bifur.atlas.merge",
+    "multipliers": "bifur.dynamics.stability",
     "open_atlas": "bifur.atlas.reader",
+    "orbit_diagram": "bifur.dynamics.descent",
     "pack_atlas": "bifur.atlas.build",
     "scan_atlas": "bifur.atlas.quarantine",
     "trace": "bifur.continuation.diagram",
+    "trace_critical_curve": "bifur.dynamics.critical_curve",
     "trace_curve": "bifur.continuation.curves",
     "trace_slices": "bifur.continuation.slices",
     "unfolded": "bifur.continuation.unfold",
@@ -79,7 +99,11 @@ __all__ = [
     "AtlasSpec",
     "Audit",
     "Branch",
+    "CriticalCurve",
+    "CriticalPoint",
     "Curve",
+    "Cycle",
+    "Descent",
     "Diagram",
     "Equilibrium",
     "EquilibriumSet",
@@ -91,18 +115,27 @@ __all__ = [
     "audit_atlas",
     "build_atlas",
     "build_status",
+    "descend",
     "diff_atlases",
     "export_atlas",
+    "find_cascade",
+    "find_critical_points",
+    "find_critical_rates",
+    "find_cycles",
     "find_equilibria",
     "get_system",
     "integrate",
+    "largest_learning_rate",
     "list_systems",
     "load_system",
     "merge_atlases",
+    "multipliers",
     "open_atlas",
+    "orbit_diagram",
     "pack_atlas",
     "scan_atlas",
     "trace",
+    "trace_critical_curve",
     "trace_curve",
     "trace_slices",
     "unfolded",

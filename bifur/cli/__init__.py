@@ -8,6 +8,7 @@ import bifur
 from bifur.cli.atlas import audit, build, info, pack, plot, status, validate
 from bifur.cli.base import Commands
 from bifur.cli.diagrams import trace
+from bifur.cli.dynamics import descend
 from bifur.cli.exchange import diff, export, merge
 from bifur.cli.systems import equilibria, systems
 from bifur.cli.window import gui
@@ -23,5 +24,21 @@ def main() -> None:
     """Equilibria and bifurcations of small ODE systems over a plane of two parameters."""
 
 
-for command in (systems, equilibria, trace, build, pack, status, info, audit, diff, merge, plot, export, validate, gui):
+for command in (
+    systems,
+    equilibria,
+    trace,
+    descend,
+    build,
+    pack,
+    status,
+    info,
+    audit,
+    diff,
+    merge,
+    plot,
+    export,
+    validate,
+    gui,
+):
     main.add_command(command)
