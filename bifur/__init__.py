@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from bifur.continuation.settings import Settings
     from bifur.continuation.slices import trace_slices
     from bifur.continuation.unfold import unfolded
+    from bifur.dynamics.batch import integrate_batch
+    from bifur.dynamics.events import Event
+    from bifur.dynamics.runs import Reason, Trajectory
     from bifur.dynamics.trajectory import integrate
     from bifur.systems import System, get_system, list_systems, load_system
     from bifur.training.validate import validate
@@ -49,6 +52,9 @@ _HOMES = {
     "Diagram": "bifur.continuation.results",
     "Equilibrium": "bifur.continuation.results",
     "EquilibriumSet": "bifur.continuation.results",
+    "Event": "bifur.dynamics.events",
+    "Reason": "bifur.dynamics.runs",
+    "Trajectory": "bifur.dynamics.runs",
     "Settings": "bifur.continuation.settings",
     "SpecialPoint": "bifur.continuation.results",
     "Stop": "bifur.continuation.results",
@@ -61,6 +67,7 @@ _HOMES = {
     "find_equilibria": "bifur.continuation.equilibria",
     "get_system": "bifur.systems",
     "integrate": "bifur.dynamics.trajectory",
+    "integrate_batch": "bifur.dynamics.batch",
     "list_systems": "bifur.systems",
     "load_system": "bifur.systems",
     "merge_atlases": "bifur.atlas.merge",
@@ -83,10 +90,13 @@ __all__ = [
     "Diagram",
     "Equilibrium",
     "EquilibriumSet",
+    "Event",
+    "Reason",
     "Settings",
     "SpecialPoint",
     "Stop",
     "System",
+    "Trajectory",
     "__version__",
     "audit_atlas",
     "build_atlas",
@@ -96,6 +106,7 @@ __all__ = [
     "find_equilibria",
     "get_system",
     "integrate",
+    "integrate_batch",
     "list_systems",
     "load_system",
     "merge_atlases",

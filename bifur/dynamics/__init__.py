@@ -1,5 +1,8 @@
 """Trajectories of a system."""
 
-from bifur.dynamics.trajectory import Reason, Trajectory, integrate, integrate_batch
+from bifur.dynamics.batch import Ends, integrate_batch
+from bifur.dynamics.events import Event
+from bifur.dynamics.runs import Crossings, Reason, Trajectory
+from bifur.dynamics.trajectory import integrate
 
-__all__ = ["Reason", "Trajectory", "integrate", "integrate_batch"]
+__all__ = ["Crossings", "Ends", "Event", "Reason", "Trajectory", "integrate", "integrate_batch"]
