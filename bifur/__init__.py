@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from bifur.continuation.slices import trace_slices
     from bifur.continuation.unfold import unfolded
     from bifur.dynamics.batch import integrate_batch
+    from bifur.dynamics.escape import Escape, find_escape
     from bifur.dynamics.events import Event
+    from bifur.dynamics.ramps import Ramp, ramp
+    from bifur.dynamics.rates import CriticalRate, critical_rate
     from bifur.dynamics.runs import Reason, Trajectory
     from bifur.dynamics.trajectory import integrate
     from bifur.systems import System, get_system, list_systems, load_system
@@ -48,11 +51,14 @@ _HOMES = {
     "AtlasSpec": "bifur.atlas.spec",
     "Audit": "bifur.atlas.audit",
     "Branch": "bifur.continuation.results",
+    "CriticalRate": "bifur.dynamics.rates",
     "Curve": "bifur.continuation.results",
     "Diagram": "bifur.continuation.results",
     "Equilibrium": "bifur.continuation.results",
     "EquilibriumSet": "bifur.continuation.results",
+    "Escape": "bifur.dynamics.escape",
     "Event": "bifur.dynamics.events",
+    "Ramp": "bifur.dynamics.ramps",
     "Reason": "bifur.dynamics.runs",
     "Trajectory": "bifur.dynamics.runs",
     "Settings": "bifur.continuation.settings",
@@ -62,8 +68,10 @@ _HOMES = {
     "audit_atlas": "bifur.atlas.audit",
     "build_atlas": "bifur.atlas.build",
     "build_status": "bifur.atlas.status",
+    "critical_rate": "bifur.dynamics.rates",
     "diff_atlases": "bifur.atlas.compare",
     "export_atlas": "bifur.atlas.export",
+    "find_escape": "bifur.dynamics.escape",
     "find_equilibria": "bifur.continuation.equilibria",
     "get_system": "bifur.systems",
     "integrate": "bifur.dynamics.trajectory",
@@ -73,6 +81,7 @@ _HOMES = {
     "merge_atlases": "bifur.atlas.merge",
     "open_atlas": "bifur.atlas.reader",
     "pack_atlas": "bifur.atlas.build",
+    "ramp": "bifur.dynamics.ramps",
     "scan_atlas": "bifur.atlas.quarantine",
     "trace": "bifur.continuation.diagram",
     "trace_curve": "bifur.continuation.curves",
@@ -86,11 +95,14 @@ __all__ = [
     "AtlasSpec",
     "Audit",
     "Branch",
+    "CriticalRate",
     "Curve",
     "Diagram",
     "Equilibrium",
     "EquilibriumSet",
+    "Escape",
     "Event",
+    "Ramp",
     "Reason",
     "Settings",
     "SpecialPoint",
@@ -101,9 +113,11 @@ __all__ = [
     "audit_atlas",
     "build_atlas",
     "build_status",
+    "critical_rate",
     "diff_atlases",
     "export_atlas",
     "find_equilibria",
+    "find_escape",
     "get_system",
     "integrate",
     "integrate_batch",
@@ -112,6 +126,7 @@ __all__ = [
     "merge_atlases",
     "open_atlas",
     "pack_atlas",
+    "ramp",
     "scan_atlas",
     "trace",
     "trace_curve",

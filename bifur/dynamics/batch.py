@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-SHARE = 64  # runs of a batch that a thread takes at a time
+SHARE = 64  # runs of a batch that a thread takes at a time, at most
 
 
 class Ends(NamedTuple):
@@ -94,8 +94,11 @@ def run(
     out = np.full((len(states), wanted.size, n), np.nan) if wanted.size else np.empty((1, 0, n))
     nothing = np.empty(0), np.empty(0), np.empty((0, n))
 
+    threads = min(os.cpu_count() or 1, 32)
+    share = max(1, min(SHARE, len(states) // (4 * threads)))
+
     def part(low: int) -> None:
-        rest = slice(low, low + SHARE)
+        rest = slice(low, low + share)
         counts, work = np.zeros((len(states[rest]), 8), np.int64), stepper.make_work(n)
         given = kernels, rows[rest], states[rest], clocks[rest], counts, options, work
         if not watched:
@@ -115,8 +118,8 @@ def run(
             codes[rest],
         )
 
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 32)) as pool:
-        list(pool.map(part, range(0, len(states), SHARE)))
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(part, range(0, len(states), share)))
     return Ends(out if wanted.size else states, reasons_of(system, codes), np.sign(spans) * clocks[:, stepper.T])
 
 
