@@ -38,7 +38,10 @@ def plot_ramp(found: Ramp, *, ax: Axes | None = None, component: str | None = No
         figure, ax = style.own_or(ax, 5.4, 4.2)
         if found.branch is not None:
             branch = found.branch
-            for first, last, stable in style.runs(branch.stable):
+            shown = branch.stable.copy()
+            if branch.static is not None and not branch.reaches:
+                shown[-1] = shown[-2]  # the fold itself, where the branch ends
+            for first, last, stable in style.runs(shown):
                 rows = slice(max(0, first - 1), last)
                 ax.plot(
                     branch.value[rows],
@@ -60,6 +63,6 @@ def plot_ramp(found: Ramp, *, ax: Axes | None = None, component: str | None = No
         fixed = dict(found.parameters)
         ax.set_title(f"{system.name}, rate {style.number(found.rate)}\n{style.settings(system, fixed)}")
         handles, labels = ax.get_legend_handles_labels()
-        shown = dict(zip(labels, handles, strict=True))
-        ax.legend(shown.values(), shown.keys(), loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
+        entries = dict(zip(labels, handles, strict=True))
+        ax.legend(entries.values(), entries.keys(), loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
     return figure
