@@ -87,6 +87,18 @@ def multiply(a, b, c, d):
 
 
 @hot
+def scale(x, a, b):
+    """x [a, b] for a number x; zero times anything is zero."""
+    if x >= 0.0:
+        (low, exact), (high, sure) = _product(x, a), _product(x, b)
+    else:
+        (low, exact), (high, sure) = _product(x, b), _product(x, a)
+    low = 0.0 if exact else low - (abs(low) * WIDER + TINY)
+    high = 0.0 if sure else high + (abs(high) * WIDER + TINY)
+    return low, high
+
+
+@hot
 def magnitude(a, b):
     """The largest absolute value in [a, b], infinite where a bound is not known."""
     return max(-a, b) if a <= b else math.inf
