@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 
     from bifur.systems.base import System
 
-_KNOWN: dict[str, Divisors] = {}
-_RECENT = 64
+_KNOWN: WeakKeyDictionary[System, Divisors] = WeakKeyDictionary()
 _lock = threading.Lock()
 _FACTORS = {"*": 2, "neg": 1, "sqrt": 1, "/": 1, "**": 1}  # operators whose value is zero only where an operand is
 _NEVER_ZERO = ("exp", "cosh")
@@ -72,12 +72,10 @@ class Divisors:
 
 def divisors(system: System) -> Divisors:
     """Those of a system, found once."""
-    digest = system.digest
-    if digest not in _KNOWN:
-        while len(_KNOWN) >= _RECENT:
-            _KNOWN.pop(next(iter(_KNOWN)), None)
-        _KNOWN[digest] = Divisors(system.states, tuple(system.parameters), _factors(system))
-    return _KNOWN[digest]
+    found = _KNOWN.get(system)
+    if found is None:
+        found = _KNOWN[system] = Divisors(system.states, tuple(system.parameters), _factors(system))
+    return found
 
 
 def _factors(system: System) -> tuple[expression.Expression, ...]:

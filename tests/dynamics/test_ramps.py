@@ -10,7 +10,6 @@ from scipy.integrate import quad, solve_ivp
 from scipy.optimize import brentq
 from scipy.special import ai_zeros, airy
 
-import bifur
 from bifur.dynamics import Reason, critical_rate, ramp
 from bifur.systems import System, ops
 
