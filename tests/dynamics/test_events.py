@@ -182,6 +182,7 @@ def decay(t, h, a, rho, p0, c):
     return q, q + c * np.exp(-2 * rho * t)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # interpreted, a root of a negative number warns
 @pytest.mark.parametrize("h", [1, 2, 5])
 @pytest.mark.parametrize("tol", [(1e-3, 1e-3), (1e-6, 1e-6), (1e-10, 1e-18)])
 def test_equal_modes_collapse(h, tol):
@@ -197,6 +198,7 @@ def test_equal_modes_collapse(h, tol):
     assert np.all(run.state[:, 1::2] > 0)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # interpreted, a root of a negative number warns
 def test_modes_off_the_parabola_lose_one_norm_first():
     """With s > p^2 the predictor vanishes while s stays; with s < p^2 s reaches zero at a finite speed."""
     a, rho, p0 = 1.5, 0.1, 0.8
@@ -208,6 +210,7 @@ def test_modes_off_the_parabola_lose_one_norm_first():
         assert abs(q if c > 0 else s) < 1e-8
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # interpreted, a root of a negative number warns
 def test_unequal_modes_collapse_too():
     rng = np.random.default_rng(0)
     p = rng.uniform(0.2, 1.2, (20, 2))
