@@ -35,12 +35,18 @@ if TYPE_CHECKING:
     from bifur.continuation.settings import Settings
     from bifur.continuation.slices import trace_slices
     from bifur.continuation.unfold import unfolded
+    from bifur.dynamics.batch import integrate_batch
     from bifur.dynamics.cascade import find_cascade
     from bifur.dynamics.critical import find_critical_points, find_critical_rates
     from bifur.dynamics.critical_curve import CriticalCurve, trace_critical_curve
     from bifur.dynamics.cycles import Cycle, find_cycles
     from bifur.dynamics.defining import CriticalPoint
     from bifur.dynamics.descent import Descent, descend, orbit_diagram
+    from bifur.dynamics.escape import Escape, find_escape
+    from bifur.dynamics.events import Event
+    from bifur.dynamics.ramps import Ramp, ramp
+    from bifur.dynamics.rates import CriticalRate, critical_rate
+    from bifur.dynamics.runs import Reason, Trajectory
     from bifur.dynamics.stability import largest_learning_rate, multipliers
     from bifur.dynamics.trajectory import integrate
     from bifur.systems import System, get_system, list_systems, load_system
@@ -54,19 +60,26 @@ _HOMES = {
     "Branch": "bifur.continuation.results",
     "CriticalCurve": "bifur.dynamics.critical_curve",
     "CriticalPoint": "bifur.dynamics.defining",
+    "CriticalRate": "bifur.dynamics.rates",
     "Curve": "bifur.continuation.results",
     "Cycle": "bifur.dynamics.cycles",
     "Descent": "bifur.dynamics.descent",
     "Diagram": "bifur.continuation.results",
     "Equilibrium": "bifur.continuation.results",
     "EquilibriumSet": "bifur.continuation.results",
+    "Escape": "bifur.dynamics.escape",
+    "Event": "bifur.dynamics.events",
+    "Ramp": "bifur.dynamics.ramps",
+    "Reason": "bifur.dynamics.runs",
     "Settings": "bifur.continuation.settings",
     "SpecialPoint": "bifur.continuation.results",
     "Stop": "bifur.continuation.results",
     "System": "bifur.systems",
+    "Trajectory": "bifur.dynamics.runs",
     "audit_atlas": "bifur.atlas.audit",
     "build_atlas": "bifur.atlas.build",
     "build_status": "bifur.atlas.status",
+    "critical_rate": "bifur.dynamics.rates",
     "descend": "bifur.dynamics.descent",
     "diff_atlases": "bifur.atlas.compare",
     "export_atlas": "bifur.atlas.export",
@@ -75,8 +88,10 @@ _HOMES = {
     "find_critical_rates": "bifur.dynamics.critical",
     "find_cycles": "bifur.dynamics.cycles",
     "find_equilibria": "bifur.continuation.equilibria",
+    "find_escape": "bifur.dynamics.escape",
     "get_system": "bifur.systems",
     "integrate": "bifur.dynamics.trajectory",
+    "integrate_batch": "bifur.dynamics.batch",
     "largest_learning_rate": "bifur.dynamics.stability",
     "list_systems": "bifur.systems",
     "load_system": "bifur.systems",
@@ -85,6 +100,7 @@ _HOMES = {
     "open_atlas": "bifur.atlas.reader",
     "orbit_diagram": "bifur.dynamics.descent",
     "pack_atlas": "bifur.atlas.build",
+    "ramp": "bifur.dynamics.ramps",
     "scan_atlas": "bifur.atlas.quarantine",
     "trace": "bifur.continuation.diagram",
     "trace_critical_curve": "bifur.dynamics.critical_curve",
@@ -101,20 +117,27 @@ __all__ = [
     "Branch",
     "CriticalCurve",
     "CriticalPoint",
+    "CriticalRate",
     "Curve",
     "Cycle",
     "Descent",
     "Diagram",
     "Equilibrium",
     "EquilibriumSet",
+    "Escape",
+    "Event",
+    "Ramp",
+    "Reason",
     "Settings",
     "SpecialPoint",
     "Stop",
     "System",
+    "Trajectory",
     "__version__",
     "audit_atlas",
     "build_atlas",
     "build_status",
+    "critical_rate",
     "descend",
     "diff_atlases",
     "export_atlas",
@@ -123,8 +146,10 @@ __all__ = [
     "find_critical_rates",
     "find_cycles",
     "find_equilibria",
+    "find_escape",
     "get_system",
     "integrate",
+    "integrate_batch",
     "largest_learning_rate",
     "list_systems",
     "load_system",
@@ -133,6 +158,7 @@ __all__ = [
     "open_atlas",
     "orbit_diagram",
     "pack_atlas",
+    "ramp",
     "scan_atlas",
     "trace",
     "trace_critical_curve",

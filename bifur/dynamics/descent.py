@@ -20,9 +20,9 @@ import numpy as np
 
 from bifur import _late
 from bifur._say import numbers as shown
+from bifur.dynamics import arguments
 from bifur.dynamics.critical import CriticalPoint, find_critical_rates
 from bifur.dynamics.stability import checked_momentum, checked_rate
-from bifur.dynamics.trajectory import _rows, _shape, _state
 from bifur.kernels import descent as kernel
 from bifur.systems import System, get_system
 
@@ -178,7 +178,7 @@ def descend(
     began = time.perf_counter()
     system = get_system(system)
     p = system.values(parameters, **more)
-    u = _state(system, u0)
+    u = arguments.state(system, u0)
     eta, m = checked_rate(learning_rate), checked_momentum(momentum)
     count, every = checked_count(steps, "steps", 0), checked_count(every, "every", 1)
     rows = count // every + 1
@@ -241,7 +241,7 @@ def descend_batch(
     """
     system = get_system(system)
     rates, states = _starts(system, u0, learning_rate)
-    rows = _rows(system, parameters, more, len(states))
+    rows = arguments.rows(system, parameters, more, len(states))
     options = _options(rtol, atol, LONGEST, 1, 0)
     momenta = np.full(len(states), checked_momentum(momentum))
     run = _Batch(system, rows, rates, momenta, states, checked_count(steps, "steps", 0), options, 0)
@@ -280,7 +280,7 @@ def orbit_diagram(
         An argument is wrong.
     """
     system = get_system(system)
-    p, u = system.values(parameters, **more), _state(system, u0)
+    p, u = system.values(parameters, **more), arguments.state(system, u0)
     rates, states = _starts(system, u, learning_rate)
     first, kept = checked_count(transient, "transient", 0), checked_count(keep, "keep", 1)
     if len(rates) * kept * system.dimension > MOST_NUMBERS:
@@ -390,7 +390,9 @@ def _starts(system: System, u0: Any, learning_rate: Any) -> tuple[Floats, Floats
     states = np.array(u0, dtype=np.float64, order="C")
     n = system.dimension
     if states.ndim not in (1, 2) or states.shape[-1] != n or not np.isfinite(states).all():
-        raise ValueError(f"`u0` must be finite numbers of shape (b, {n}) or ({n},) for {system.name}, not {_shape(u0)}")
+        raise ValueError(
+            f"`u0` must be finite numbers of shape (b, {n}) or ({n},) for {system.name}, not {arguments.shape(u0)}"
+        )
     b = len(states) if states.ndim == 2 else rates.size
     if rates.ndim == 1 and rates.size != b:
         raise ValueError(f"`learning_rate` has {rates.size} values for {b} starts in `u0`")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import bifur
-from bifur.dynamics import DescentReason, descend_batch
+from bifur.dynamics.descent import DescentReason, descend_batch
 from bifur.systems import System
 from bifur.systems.ops import log
 from tests.dynamics.maps import logistic
