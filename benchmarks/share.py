@@ -1,6 +1,6 @@
 """Seconds for the map of basin shares over (sigma2, rho), beside those of the plane without it.
 
-    python benchmarks/share.py [points] [threads]
+python benchmarks/share.py [points] [threads]
 """
 
 from __future__ import annotations

@@ -315,7 +315,7 @@ def _turns(
     `values` (m, 1) of each parameter. Where a state lies on a bound it is neither inside nor outside.
     """
     low, high = state_bounds(system, None)
-    there = np.isfinite(states).all(axis=-1)
+    there = np.asarray(np.isfinite(states).all(axis=-1))
     inner = np.where(there[..., None], states, np.nan)
     inner[~there.any(axis=-1)] = 0.0
     least, most = np.nanmin(inner, axis=1), np.nanmax(inner, axis=1)

@@ -9,6 +9,7 @@ from bifur.cli.atlas import audit, build, info, pack, plot, status, validate
 from bifur.cli.base import Commands
 from bifur.cli.claims import claims
 from bifur.cli.diagrams import trace
+from bifur.cli.dynamics import descend
 from bifur.cli.exchange import diff, export, merge
 from bifur.cli.systems import equilibria, systems
 from bifur.cli.window import gui
@@ -28,6 +29,7 @@ for command in (
     systems,
     equilibria,
     trace,
+    descend,
     build,
     pack,
     status,

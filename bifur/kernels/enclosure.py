@@ -30,6 +30,7 @@ SHARPENED = 4  # corrections at most
 NEAR = 0.0625  # of the radius: a state whose correction is larger is sharpened
 NOTHING = -1_000_000
 SLIMMEST = 20  # a side of a box is at least 2^-20 of the longest
+SLIM = 2.0**-SLIMMEST
 # radius around a state at which the field is zero without any rounding; all others are larger
 EXACT, SMALLEST = 2.0**-125, 2.0**-120
 LARGEST = 2.0**120  # a file holds radii in single precision
@@ -170,7 +171,8 @@ def sides(u, R):
         R.rows[SIDES, i] = exponent
         largest = max(largest, exponent)
     for i in range(len(u)):
-        R.rows[SIDES, i] = math.ldexp(1.0, max(int(R.rows[SIDES, i]) - largest, -SLIMMEST))
+        below = int(R.rows[SIDES, i]) - largest
+        R.rows[SIDES, i] = 1.0 if below == 0 else (SLIM if below <= -SLIMMEST else math.ldexp(1.0, below))
 
 
 @inline
@@ -439,7 +441,7 @@ def take_field(P, u, p, f, magnitude, R):
     if P.head[ROUNDINGS] < 0:
         return False
     most = math.ldexp(1.0, P.head[REACH])
-    least = 1.0 / most
+    least = math.ldexp(1.0, -P.head[REACH])
     for i in range(len(p)):
         if p[i] != 0.0 and not least <= abs(p[i]) <= most:
             return False

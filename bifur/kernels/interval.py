@@ -88,14 +88,10 @@ def multiply(a, b, c, d):
 
 @hot
 def scale(x, a, b):
-    """x [a, b] for a number x; zero times anything is zero."""
-    if x >= 0.0:
-        (low, exact), (high, sure) = _product(x, a), _product(x, b)
-    else:
-        (low, exact), (high, sure) = _product(x, b), _product(x, a)
-    low = 0.0 if exact else low - (abs(low) * WIDER + TINY)
-    high = 0.0 if sure else high + (abs(high) * WIDER + TINY)
-    return low, high
+    """x [a, b] for a finite number x. No branches: the signs of an inverse matrix are hard to foresee."""
+    p, q = x * a, x * b
+    low, high = (p, q) if p < q else (q, p)
+    return low - (abs(low) * WIDER + TINY), high + (abs(high) * WIDER + TINY)
 
 
 @hot

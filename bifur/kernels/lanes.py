@@ -1,4 +1,4 @@
-"""A polynomial program over several boxes at once: what most enclosures need, at a fraction of the cost.
+"""A polynomial program and the Krawczyk operator over several boxes at once: most enclosures, at a part of the cost.
 
 The same interval arithmetic as in `program`, in which every bound is the least or largest of all products, so that no
 sign is asked for and processors work on all lanes together. Only sums, products and whole powers: a program with other
@@ -34,33 +34,40 @@ LANES = 16
 
 
 class Lanes(NamedTuple):
-    """Work for one thread: slots (slots, 2 + 2 n, LANES), none where the program has other operations.
+    """Work for one thread: `slots` (slots, 2 + 2 n, LANES), none where the program has other operations.
 
-    `factor` (2, LANES) bounds of a derivative. For each lane: `fields` (LANES, 2 n) intervals of the field, `radii`
-    (LANES,), `places` (LANES, 2) node and slot of the equilibrium.
+    For each lane: `fields` (2 n, LANES) intervals of the field, `inverse` (n^2, LANES) of the Jacobian, `sides`
+    (n, LANES) and `radii` (LANES,) of the boxes, `places` (LANES, 2) node and slot of the equilibrium, `steps` (LANES,)
+    the largest |Y f| in sides, infinite where a box does not contract. `rows` (5, LANES) are for sums.
     """
 
     slots: np.ndarray
-    factor: np.ndarray
     fields: np.ndarray
+    inverse: np.ndarray
+    sides: np.ndarray
+    rows: np.ndarray
     radii: np.ndarray
+    steps: np.ndarray
     places: np.ndarray
 
 
 TENSOR = types.float64[:, :, ::1]
-LANE_WORK = types.NamedTuple([TENSOR, MATRIX, MATRIX, VECTOR, types.int64[:, ::1]], Lanes)
+LANE_WORK = types.NamedTuple([TENSOR, *[MATRIX] * 4, *[VECTOR] * 2, types.int64[:, ::1]], Lanes)
 
 
 def make_lanes(program: Program, slots: np.ndarray) -> Lanes:
     """From the slots of one box, in which the numbers stand."""
     codes, exponents = program.operations[:, 0], program.operations[:, 2]
     plain = np.isin(codes, [ADD, SUBTRACT, MULTIPLY, NEGATE]) | ((codes == POWER) & (exponents >= 2))
-    shape = (*slots.shape, LANES)
+    whole = np.broadcast_to(slots[..., None], (*slots.shape, LANES))
     n = int(program.head[VARIABLES])
     return Lanes(
-        np.ascontiguousarray(np.broadcast_to(slots[..., None], shape)) if plain.all() else np.zeros((0, *shape[1:])),
-        np.zeros((2, LANES)),
-        np.zeros((LANES, 2 * n)),
+        np.array(whole if plain.all() else whole[:0], order="C"),
+        np.zeros((2 * n, LANES)),
+        np.zeros((n * n, LANES)),
+        np.ones((n, LANES)),
+        np.zeros((5, LANES)),
+        np.ones(LANES),
         np.zeros(LANES),
         np.zeros((LANES, 2), np.int64),
     )
@@ -226,10 +233,11 @@ def put(L, lane, u, p, radius, sides, field, j, c):
     for i in range(n):
         half = radius * sides[i]
         V[i, 0, lane], V[i, 1, lane] = iv.down(u[i] - half), iv.up(u[i] + half)
+        L.sides[i, lane] = sides[i]
     for k in range(len(p)):
         V[n + k, 0, lane] = V[n + k, 1, lane] = p[k]
     for i in range(2 * n):
-        L.fields[lane, i] = field[i]
+        L.fields[i, lane] = field[i]
     L.radii[lane], L.places[lane, 0], L.places[lane, 1] = radius, j, c
 
 
@@ -241,6 +249,56 @@ def jacobian_in(P, L, lane, low, high):
         for j in range(n):
             result = P.head[RESULTS + i]
             low[i, j], high[i, j] = L.slots[result, 2 + 2 * j, lane], L.slots[result, 3 + 2 * j, lane]
+
+
+@hot
+def _start(value, low, high):
+    for lane in range(len(low)):
+        low[lane] = high[lane] = value
+
+
+@hot
+def _add_scaled(sense, x, a, b, low, high):
+    """Rows low, high += sense x [a, b]."""
+    for lane in range(len(low)):
+        lo, hi = iv.scale(sense * x[lane], a[lane], b[lane])
+        low[lane], high[lane] = iv.add(low[lane], high[lane], lo, hi)
+
+
+@hot
+def _add_size(low, high, side, row):
+    """Row += the largest size in [low, high], times side."""
+    for lane in range(len(row)):
+        size = _larger(-low[lane], high[lane]) if low[lane] <= high[lane] else math.inf
+        row[lane] = iv.up(row[lane] + size * side[lane])  # a product with a power of two is exact
+
+
+@hot
+def _judge(low, high, row, side, radii, steps):
+    """One component of `contract`."""
+    for lane in range(len(row)):
+        moved = _larger(-low[lane], high[lane]) if low[lane] <= high[lane] else math.inf
+        inside = iv.up(moved + iv.up(row[lane] * radii[lane])) < radii[lane] * side[lane]
+        steps[lane] = _larger(steps[lane], moved / side[lane]) if inside else math.inf
+
+
+@inline
+def contract(P, L):
+    """`enclosure.contracts` in every lane, from the inverses and what `run_lanes` left: `steps`."""
+    n, low, high, row = P.head[VARIABLES], L.rows[0], L.rows[1], L.rows[2]
+    _start(0.0, L.steps, L.steps)
+    for i in range(n):
+        _start(0.0, row, row)
+        for j in range(n):
+            _start(1.0 if i == j else 0.0, low, high)
+            for k in range(n):
+                J = L.slots[P.head[RESULTS + k]]
+                _add_scaled(-1.0, L.inverse[i * n + k], J[2 + 2 * j], J[3 + 2 * j], low, high)
+            _add_size(low, high, L.sides[j], row)
+        _start(0.0, low, high)
+        for k in range(n):
+            _add_scaled(1.0, L.inverse[i * n + k], L.fields[2 * k], L.fields[2 * k + 1], low, high)
+        _judge(low, high, row, L.sides[i], L.radii, L.steps)
 
 
 @kernel(types.void(PROGRAM, TENSOR, MATRIX))

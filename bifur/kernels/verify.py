@@ -15,6 +15,7 @@ from bifur.kernels.enclosure import (
     EXACT,
     FIELD,
     HIGH,
+    INVERSE,
     LOW,
     NEAR,
     SIDES,
@@ -34,11 +35,11 @@ from bifur.kernels.enclosure import (
     unstable_beside,
 )
 from bifur.kernels.enclosure import unstable as unstable_of
-from bifur.kernels.lanes import LANES, jacobian_in, put, run_lanes
+from bifur.kernels.lanes import LANES, contract, jacobian_in, put, run_lanes
 from bifur.kernels.nodes import NOT_ENCLOSED
 from bifur.kernels.parts import engine_at
 from bifur.kernels.pointers import kernels_at
-from bifur.kernels.program import WHOLE
+from bifur.kernels.program import VARIABLES, WHOLE
 from bifur.kernels.proof import PROOF
 from bifur.kernels.prune import EDGE, INSIDE, place
 from bifur.kernels.step import WORK
@@ -83,22 +84,26 @@ def residual_in(W, n):
 
 
 @inline
-def _enclose_lanes(X, held, state, radius, unstable):
+def _enclose_lanes(X, held, radius, unstable):
     """What the first `held` lanes prove: radius and number of unstable eigenvalues of their equilibria."""
-    L, R, n = X.lanes, X.room, state.shape[2]
-    run_lanes(X.field, L.slots, L.factor)
+    P, L, R = X.field, X.lanes, X.room
+    n, low, high = P.head[VARIABLES], R.matrices[LOW], R.matrices[HIGH]
+    run_lanes(P, L.slots, L.rows)
     for lane in range(held):
-        j, c, r = L.places[lane, 0], L.places[lane, 1], L.radii[lane]
-        jacobian_in(X.field, L, lane, R.matrices[LOW], R.matrices[HIGH])
-        for i in range(2 * n):
-            R.rows[FIELD, i] = L.fields[lane, i]
-        sides(state[j, c], R)
-        if not invert(R, n):
-            continue
-        inside, step, _ = contracts(R, r, n)
-        number = unstable_of(R, n)
-        if inside and (r == EXACT or step < NEAR * r) and (number != UNDECIDED or n <= 2):
-            radius[j, c], unstable[j, c] = r, number
+        jacobian_in(P, L, lane, low, high)
+        regular = invert(R, n)
+        for i in range(n):
+            for k in range(n):
+                L.inverse[i * n + k, lane] = R.matrices[INVERSE, i, k] if regular else math.nan
+    contract(P, L)
+    for lane in range(held):
+        r = L.radii[lane]
+        if L.steps[lane] < (r if r == EXACT else NEAR * r):
+            jacobian_in(P, L, lane, low, high)
+            number = unstable_of(R, n)
+            if number != UNDECIDED or n <= 2:
+                radius[L.places[lane, 0], L.places[lane, 1]] = r
+                unstable[L.places[lane, 0], L.places[lane, 1]] = number
 
 
 @kernel(types.void(INTS, PROOF, MATRIX, INT_MATRIX, TENSOR, INT_MATRIX, MATRIX, MATRIX, WORK))
@@ -126,10 +131,10 @@ def enclose_many(system, X, parameters, filled, state, unstable, residual, radiu
             put(L, held, u, W.p, first_radius(u, R), R.rows[SIDES], R.rows[FIELD], j, c)
             held += 1
             if held == LANES:
-                _enclose_lanes(X, held, state, radius, unstable)
+                _enclose_lanes(X, held, radius, unstable)
                 held = 0
     if held > 0:
-        _enclose_lanes(X, held, state, radius, unstable)
+        _enclose_lanes(X, held, radius, unstable)
 
 
 @kernel(

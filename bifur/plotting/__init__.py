@@ -2,7 +2,10 @@
 
 from bifur.plotting.claims import plot_claims
 from bifur.plotting.curve import plot_curve
+from bifur.plotting.descent import plot_critical_curve, plot_descent, plot_orbit_diagram
 from bifur.plotting.diagram import plot_diagram
+from bifur.plotting.drift import plot_ramp
+from bifur.plotting.escape import plot_escape
 from bifur.plotting.plane import plot_atlas, plot_plane
 from bifur.plotting.portrait import plot_portrait
 from bifur.plotting.validation import plot_validation
@@ -10,9 +13,14 @@ from bifur.plotting.validation import plot_validation
 __all__ = [
     "plot_atlas",
     "plot_claims",
+    "plot_critical_curve",
     "plot_curve",
+    "plot_descent",
     "plot_diagram",
+    "plot_escape",
+    "plot_orbit_diagram",
     "plot_plane",
     "plot_portrait",
+    "plot_ramp",
     "plot_validation",
 ]

@@ -186,7 +186,10 @@ WRONG = {
     "share twice": (plane(more='maps = ["basin_share", "basin_share"]'), "'basin_share' is named twice"),
     "initial no table": (plane(more="initial = 3"), 'plane "plane", initial: `initial` must give a law for each state'),
     "initial state": (plane(more="initial = {q = {uniform = [0, 1]}}"), "initial: `initial`: unknown state 'q'"),
-    "initial law": (plane(more="initial = {p = {unifrom = [0, 1]}}"), "`initial` of p: unknown law.*did you mean uniform"),
+    "initial law": (
+        plane(more="initial = {p = {unifrom = [0, 1]}}"),
+        "`initial` of p: unknown law.*did you mean uniform",
+    ),
     "initial numbers": (plane(more="initial = {p = {normal = [0]}}"), "`initial` of p: normal takes two numbers"),
     "initial empty": (plane(more="initial = {p = {uniform = [1, 1]}}"), "`initial` of p: a uniform law has low below"),
     "initial sd": (plane(more="initial = {p = {normal = [0, 0]}}"), "`initial` of p: the standard deviation"),

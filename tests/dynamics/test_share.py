@@ -165,7 +165,9 @@ def test_the_share_does_not_depend_on_how_states_are_named_or_turned(rho):
         ("exchanged", exchanged, ("p_g", "p_h"), law),
         ("mirrored", mirrored, ("p_h", "p_g"), {"p_h": {"uniform": (-1, 2)}, "p_g": window}),
     ):
-        system = bifur.System(name, field, states=states, parameters=phinet.parameters, collapse=("p_h",), initial=start)
+        system = bifur.System(
+            name, field, states=states, parameters=phinet.parameters, collapse=("p_h",), initial=start
+        )
         again = bifur.basin_share(system, rho=rho)
         assert again.method == "manifolds"
         assert again.value == pytest.approx(first.value, abs=first.error + again.error)
