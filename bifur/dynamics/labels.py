@@ -25,7 +25,7 @@ LONG = 100.0  # durations in units of the slowest rate
 SAME = 1e-6  # two sinks are one within this, relative to their size
 
 _WHY = {
-    flow.END: "reach no sink and do not escape within the duration: a cycle, a saddle or a set of equilibria holds them",
+    flow.END: "reach no sink and do not escape within the duration: a cycle, a saddle or a set of equilibria is there",
     flow.TOO_MANY_STEPS: "took `max_steps` steps without reaching a sink: a cycle, or raise `max_steps`",
     flow.STEP_TOO_SMALL: "come to a point where the field is singular or discontinuous",
     flow.NOT_FINITE: "come to a pole or leave the domain of the field",
@@ -79,7 +79,11 @@ class Deciding:
         _check(duration, tolerances, max_steps)
         sinks = [e for e in equilibria if e.kind == "sink"]
         traps: list[Trap | None]
-        traps = [None] * len(sinks) if sparse.is_large(system) else [find_trap(system, p, e, equilibria) for e in sinks]
+        traps = (
+            [None] * len(sinks)
+            if sparse.is_large(system)
+            else [find_trap(system, p, e, equilibria, bounds) for e in sinks]
+        )
         rates = np.abs(np.concatenate([e.eigenvalues.real for e in equilibria])) if len(equilibria) else np.empty(0)
         rates = rates[rates > 0]
         span = float(duration) if duration is not None else LONG / float(rates.min(initial=1.0))
@@ -140,7 +144,9 @@ class Deciding:
                 return index
         new = equilibrium(self.system, self.p, state.copy())
         self.attractors.append(new)
-        self.traps.append(None if sparse.is_large(self.system) else find_trap(self.system, self.p, new))
+        self.traps.append(
+            None if sparse.is_large(self.system) else find_trap(self.system, self.p, new, (), self.bounds)
+        )
         self.note(f"runs arrive at a sink that `find_equilibria` did not find: {state.tolist()}")
         return len(self.attractors) - 1
 

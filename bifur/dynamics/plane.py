@@ -29,6 +29,8 @@ def plane(view: Window, deciding: Deciding) -> tuple[NDArray[np.int64], tuple[Ma
     nodes = view.states(np.arange(label.size))
     inside = deciding.within(nodes).reshape(view.shape)
     label[~inside] = ESCAPES
+    if not inside.any():
+        return label, ()
     why = _why_everywhere(view, deciding)
     if why:
         if why != "section":
@@ -89,8 +91,10 @@ def _far_box(view: Window, deciding: Deciding) -> NDArray[np.float64]:
         window[:, axis] = span
     every = np.array([*window, *states])
     low, high = every.min(axis=0), every.max(axis=0)
-    margin = FAR * float((high - low).max())
-    return np.array([np.maximum(low - margin, deciding.bounds[0]), np.minimum(high + margin, deciding.bounds[1])])
+    size = float((high - low).max())
+    slack = 1e-9 * size  # for rounding on an invariant bound
+    lowest, highest = deciding.bounds[0] - slack, deciding.bounds[1] + slack
+    return np.array([np.maximum(low - FAR * size, lowest), np.minimum(high + FAR * size, highest)])
 
 
 def _separatrices(view: Window, deciding: Deciding) -> tuple[Manifold, ...]:
@@ -99,12 +103,13 @@ def _separatrices(view: Window, deciding: Deciding) -> tuple[Manifold, ...]:
     window = np.empty((2, 2))
     for axis, span in zip(view.axes, spans, strict=True):
         window[:, axis] = span
+    low, high = _far_box(view, deciding)
     found = trace_manifolds(
         deciding.system,
         deciding.p,
         deciding.equilibria,
-        tuple(_far_box(view, deciding)),
-        window=tuple(window),
+        (low, high),
+        window=(window[0], window[1]),
         spacing=min(_cell(view)),
         stable=True,
     )
@@ -122,7 +127,7 @@ def _decide(
     view: Window,
     deciding: Deciding,
     nodes: NDArray[np.float64],
-    component: NDArray[np.int32],
+    component: NDArray[np.integer],
     number: int,
     label: NDArray[np.int64],
     inside: NDArray[np.bool_],
@@ -162,7 +167,7 @@ def _decide(
         )
 
 
-def _members(flat: NDArray[np.int32], number: int) -> list[NDArray[np.int64]]:
+def _members(flat: NDArray[np.integer], number: int) -> list[NDArray[np.int64]]:
     """The places of the nodes of each component."""
     if number <= MANY:
         return [np.flatnonzero(flat == k) for k in range(1, number + 1)]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bifur.continuation.results import Equilibrium
     from bifur.systems import System
 
+    Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
+
 SHARE = 64  # runs that a thread takes at a time
 WORST = 1e7  # condition of the eigenvectors up to which the ellipsoid is round in them
 MOST_DEFECT = 1e-6  # of the inverse of the shape; what the kernel allows for
@@ -39,18 +41,24 @@ class Trap:
 
 
 def find_trap(
-    system: System, p: NDArray[np.float64], sink: Equilibrium, others: Sequence[Equilibrium] = ()
+    system: System,
+    p: NDArray[np.float64],
+    sink: Equilibrium,
+    others: Sequence[Equilibrium] = (),
+    bounds: Bounds | None = None,
 ) -> Trap | None:
     """The largest trapping ellipsoid of a sink that is found; None where none is proved.
 
     Its axes are the eigenvectors, or those of the Lyapunov equation J'P + PJ = -1 where these are nearly parallel. Over
     a box that holds it the symmetric part of the Jacobian, in its coordinates, is negative definite in interval
-    arithmetic: all solutions in it approach each other (Lohmiller & Slotine 1998, theorem 1).
+    arithmetic: all solutions in it approach each other (Lohmiller & Slotine 1998, theorem 1). With bounds of the states
+    the part of it within them is meant.
     """
     values = dict(zip(system.parameters, p.tolist(), strict=True))
-    shape, inverse = _shape(np.asarray(system.jacobian(sink.state, values), np.float64))
-    if shape is None:
+    found = _shape(np.asarray(system.jacobian(sink.state, values), np.float64))
+    if found is None:
         return None
+    shape, inverse = found
     n = len(shape)
     rounding = 4 * n * np.finfo(float).eps * float(np.linalg.norm(np.abs(shape) @ np.abs(inverse)))
     defect = float(np.linalg.norm(shape @ inverse - np.eye(n))) + rounding
@@ -58,16 +66,17 @@ def find_trap(
         return None
     gaps = [float(np.linalg.norm(shape @ (e.state - sink.state))) for e in others if e is not sink]
     alone = 10.0 * float(np.linalg.norm(shape, 2)) * (1.0 + float(np.abs(sink.state).max()))
+    low, high = bounds if bounds is not None else (np.full(n, -np.inf), np.full(n, np.inf))
     program = system.derived.programs.field
     centre = np.ascontiguousarray(sink.state, np.float64)
     room = trap.make_room(n)
     radius = trap.largest(
-        program.program, program.slots(), p, centre, shape, inverse, defect, min([alone, *gaps]), room
+        program.program, program.slots(), p, centre, shape, inverse, defect, min([alone, *gaps]), low, high, room
     )
     return Trap(centre, shape, radius) if radius > 0.0 else None
 
 
-def _shape(jacobian: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | tuple[None, None]:
+def _shape(jacobian: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """R and an inverse such that |R x| falls along x' = J x."""
     values, vectors = np.linalg.eig(jacobian)
     columns = [v.imag if w.imag < 0 else v.real for w, v in zip(values, vectors.T, strict=True)]
@@ -78,7 +87,7 @@ def _shape(jacobian: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
         p = scipy.linalg.solve_continuous_lyapunov(jacobian.T, -np.eye(len(jacobian)))
         factor = np.linalg.cholesky(0.5 * (p + p.T)).T
     except (np.linalg.LinAlgError, ValueError):
-        return None, None
+        return None
     return np.ascontiguousarray(factor), np.ascontiguousarray(np.linalg.inv(factor))
 
 
@@ -104,7 +113,7 @@ def run(
     states: NDArray[np.float64],
     duration: float,
     traps: Sequence[Trap | None],
-    bounds: tuple[NDArray[np.float64], NDArray[np.float64]],
+    bounds: Bounds,
     tolerances: tuple[float, float] = (1e-8, 1e-10),
     max_steps: int = 20_000,
 ) -> Ends:
@@ -127,7 +136,7 @@ def run(
     def part(low: int) -> None:
         rest = slice(low, low + SHARE)
         counts, work = np.zeros((len(states[rest]), 8), np.int64), stepper.make_work(n)
-        room = np.empty(0), np.empty(trap.CHUNK), np.empty((trap.CHUNK, n))
+        room = np.empty(n), np.empty(0), np.empty(trap.CHUNK), np.empty((trap.CHUNK, n))
         trap.settle(
             kernels, row, states[rest], clocks[rest], counts, options, work, centres, shapes, radii, *bounds, *room,
             codes[rest], limits[rest],
