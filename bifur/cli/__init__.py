@@ -7,6 +7,7 @@ import click
 import bifur
 from bifur.cli.atlas import audit, build, info, pack, plot, status, validate
 from bifur.cli.base import Commands
+from bifur.cli.basins import basins
 from bifur.cli.diagrams import trace
 from bifur.cli.exchange import diff, export, merge
 from bifur.cli.systems import equilibria, systems
@@ -23,5 +24,6 @@ def main() -> None:
     """Equilibria and bifurcations of small ODE systems over a plane of two parameters."""
 
 
-for command in (systems, equilibria, trace, build, pack, status, info, audit, diff, merge, plot, export, validate, gui):
+COMMANDS = (systems, equilibria, trace, basins, build, pack, status, info, audit, diff, merge, plot, export, validate)
+for command in (*COMMANDS, gui):
     main.add_command(command)

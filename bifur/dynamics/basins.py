@@ -108,7 +108,7 @@ def find_basins(
     *,
     duration: float | None = None,
     rtol: float = 1e-8,
-    atol: float = 1e-10,
+    atol: float = 1e-12,
     max_steps: int = 20_000,
     **more: float,
 ) -> Basins:

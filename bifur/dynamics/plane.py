@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FAR = 10.0  # separatrices are followed so many times the extent of window and equilibria beyond them
 LATTICE = 12  # probes along each axis of the window
 SMALL = 6  # components of so few nodes are integrated whole
+LEAST = 3  # trajectories that confirm a component
 QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)  # probes of a component, in the order of its nodes
 MANY = 64  # components above which the small ones among them are integrated whole
 
@@ -58,29 +59,10 @@ def _why_everywhere(view: Window, deciding: Deciding) -> str:
         return (
             "an equilibrium is degenerate or undecided, so that separatrices may be missing: all nodes are integrated"
         )
-    if _leaks(view, deciding):
-        return "the field points out of the bounds of the states somewhere: all nodes are integrated"
+    if not np.array_equal(deciding.walls.at, np.array(deciding.bounds)):
+        # the border of what leaves is no stable manifold
+        return "trajectories may leave the bounds of the states: all nodes are integrated"
     return ""
-
-
-def _leaks(view: Window, deciding: Deciding) -> bool:
-    """Whether trajectories may leave the bounds: then the borders of what does are no stable manifolds."""
-    low, high = deciding.bounds
-    box = _far_box(view, deciding)
-    values = dict(zip(deciding.system.parameters, deciding.p.tolist(), strict=True))
-    for axis in (0, 1):
-        other = 1 - axis
-        along = np.linspace(max(box[0, other], low[other]), min(box[1, other], high[other]), 1001)
-        for bound, outward in ((low[axis], -1.0), (high[axis], 1.0)):
-            if not np.isfinite(bound):
-                continue
-            state = [along, along]
-            state[axis] = np.full_like(along, bound)
-            with np.errstate(all="ignore"):
-                out = outward * np.asarray(deciding.system.field(state, values))[axis]
-            if not (out <= 0).all():
-                return True
-    return False
 
 
 def _far_box(view: Window, deciding: Deciding) -> NDArray[np.float64]:
@@ -140,16 +122,19 @@ def _decide(
     probes = [
         _probes(view, deciding, places) if k not in set(small) else places[:0] for k, places in enumerate(members)
     ]
-    wanted = np.unique(np.concatenate([loose, *probes]).astype(np.int64))
-    label.flat[wanted] = deciding.labels(nodes[wanted])
+    label.flat[loose] = deciding.labels(nodes[loose])
+    standing = np.unique(np.concatenate([*probes, np.empty(0, np.int64)]))
+    found = np.full(label.size, UNDECIDED)
+    found[standing] = deciding.labels(nodes[standing])
     refined: list[NDArray[np.int64]] = []
     for places, some in zip(members, probes, strict=True):
         if not len(some):
             continue
-        found = np.unique(label.flat[some])
-        if len(found) == 1 and found[0] != UNDECIDED:
-            label.flat[places] = found[0]
+        known = found[some]
+        if len(known) >= LEAST and known[0] != UNDECIDED and (known == known[0]).all():
+            label.flat[places] = known[0]
         else:
+            label.flat[some] = known
             refined.append(np.setdiff1d(places, some))
     for places in refined:
         label.flat[places] = deciding.labels(nodes[places])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.linalg
 
-from bifur.kernels import arrival, flow, stepper, trap
+from bifur.kernels import arrival, flow, stepper, trap, wall
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,6 +99,32 @@ def _falls(a: NDArray[np.float64]) -> bool:
 
 
 @dataclass(frozen=True)
+class Walls:
+    """Bounds of the states that no solution within them leaves through, proved.
+
+    `at` (2, n) low and high, infinite where a bound may be left or there is none, and their `kinds` (2, n) of
+    `kernels.wall`.
+    """
+
+    at: NDArray[np.float64]
+    kinds: NDArray[np.int64]
+
+
+def find_walls(system: System, p: NDArray[np.float64], bounds: Bounds) -> Walls:
+    """Those of the bounds on which the field vanishes, or points inward, for all values of the other states."""
+    at = np.array([np.full(system.dimension, -np.inf), np.full(system.dimension, np.inf)])
+    kinds = np.zeros((2, system.dimension), np.int64)
+    finite = np.argwhere(np.isfinite(bounds)).tolist()
+    program = system.derived.programs.field if finite else None
+    for side, i in finite:
+        assert program is not None
+        kinds[side, i] = trap.wall_kind(program.program, program.slots(), p, i, bounds[side][i], side == 0, *bounds)
+        if kinds[side, i] != wall.LOOSE:
+            at[side, i] = bounds[side][i]
+    return Walls(at, kinds)
+
+
+@dataclass(frozen=True)
 class Ends:
     """How runs end: `codes` (b,) of `flow` or `trap.OUTSIDE`, `limits` (b,) numbers of traps or -1, `states` (b, n)."""
 
@@ -114,15 +140,20 @@ def run(
     duration: float,
     traps: Sequence[Trap | None],
     bounds: Bounds,
+    walls: Walls,
     tolerances: tuple[float, float] = (1e-8, 1e-10),
     max_steps: int = 20_000,
 ) -> Ends:
     """Follow runs from `states` (b, n) until each is trapped, leaves the bounds, escapes, or `duration` is over.
 
+    Of the bounds those that are walls (see `find_walls`) are not left; of the others the error of a step is let pass.
     Where a sink has no trap (None), the test of `integrate` ends the runs that go there, with limit -1.
     """
     states = np.array(states, np.float64, order="C")
     b, n = states.shape
+    leaky = np.where(np.isfinite(walls.at), np.array([[-np.inf], [np.inf]]), np.array(bounds))
+    slack = 100 * (tolerances[1] + tolerances[0] * np.abs(np.where(np.isfinite(leaky), leaky, 0.0)))
+    low, high = leaky[0] - slack[0], leaky[1] + slack[1]
     known = [k for k, one in enumerate(traps) if one is not None]
     centres = np.array([traps[k].centre for k in known]).reshape(-1, n)  # type: ignore[union-attr]
     shapes = np.array([traps[k].shape for k in known]).reshape(-1, n, n)  # type: ignore[union-attr]
@@ -133,12 +164,13 @@ def run(
     codes, limits = np.zeros(b, np.int64), np.full(b, -1, np.int64)
     clocks = flow.make_clocks(states, duration)
 
-    def part(low: int) -> None:
-        rest = slice(low, low + SHARE)
+    def part(first: int) -> None:
+        rest = slice(first, first + SHARE)
         counts, work = np.zeros((len(states[rest]), 8), np.int64), stepper.make_work(n)
-        room = np.empty(n), np.empty(0), np.empty(trap.CHUNK), np.empty((trap.CHUNK, n))
+        room = np.empty(n), np.empty(n), np.empty(0), np.empty(trap.CHUNK), np.empty((trap.CHUNK, n))
         trap.settle(
-            kernels, row, states[rest], clocks[rest], counts, options, work, centres, shapes, radii, *bounds, *room,
+            kernels, row, states[rest], clocks[rest], counts, options, work, centres, shapes, radii, low, high,
+            walls.at, walls.kinds, *room,
             codes[rest], limits[rest],
         )  # fmt: skip
 

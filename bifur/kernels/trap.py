@@ -16,12 +16,12 @@ import numpy as np
 from numba import types
 
 from bifur._jit import inline, kernel
-from bifur.kernels import flow
+from bifur.kernels import flow, wall
 from bifur.kernels import interval as iv
 from bifur.kernels.enclosure import at_point, jacobian_over, load
 from bifur.kernels.program import CONSTANT, PROGRAM, RESULTS, WHOLE, run
-from bifur.kernels.stepper import NEXT, WORK, T
-from bifur.kernels.types import F8, INTS, KERNELS, MATRIX, VECTOR
+from bifur.kernels.stepper import ATOL, NEXT, WORK, T, copy
+from bifur.kernels.types import F8, I8, INTS, KERNELS, MATRIX, VECTOR
 
 OUTSIDE = 7  # beside the codes of `flow.march`: the run left the bounds
 CHUNK = 4  # accepted steps between two looks
@@ -170,6 +170,26 @@ def largest(P, V, p, u, R, S, defect, radius, low, high, room):
     return c
 
 
+@kernel(I8(PROGRAM, MATRIX, VECTOR, I8, F8, types.boolean, VECTOR, VECTOR))
+def wall_kind(P, V, p, i, bound, lower, low, high):
+    """Whether no solution within the bounds leaves through that of state i: the field vanishes on it, or points inward.
+
+    The other states are all between their bounds, infinite ones too: a factor that is zero on the bound does it.
+    """
+    if load(P, V, p) != WHOLE:
+        return wall.LOOSE
+    for k in range(len(low)):
+        V[k, 0], V[k, 1] = low[k], high[k]
+    V[i, 0] = V[i, 1] = bound
+    if run(P, V, P.head[CONSTANT], len(P.operations), False) != WHOLE:
+        return wall.LOOSE
+    result = P.head[RESULTS + i]
+    if V[result, 0] == 0.0 and V[result, 1] == 0.0:
+        return wall.INVARIANT
+    inward = V[result, 0] >= 0.0 if lower else V[result, 1] <= 0.0
+    return wall.CLOSED if inward else wall.LOOSE
+
+
 @inline
 def trapped(u, centres, shapes, radii):
     """The number of the ellipsoid that holds u, or -1."""
@@ -214,7 +234,7 @@ def bulges(a, b, slope_a, slope_b, h, low, high):
 
 
 @inline
-def stays(kernels, p, before, after, t0, t1, low, high, work):
+def stays(kernels, p, before, after, h, low, high, work):
     """Whether a step stays within the bounds, between its ends too; work.new, work.stage are free."""
     if not inside(after, low, high):
         return False
@@ -222,7 +242,7 @@ def stays(kernels, p, before, after, t0, t1, low, high, work):
     kernels.field(after, p, work.stage)
     for i in range(before.shape[0]):
         if low[i] > -math.inf or high[i] < math.inf:
-            if bulges(before[i], after[i], work.new[i], work.stage[i], t1 - t0, low[i], high[i]):
+            if bulges(before[i], after[i], work.new[i], work.stage[i], h, low[i], high[i]):
                 return False
     return True
 
@@ -230,48 +250,57 @@ def stays(kernels, p, before, after, t0, t1, low, high, work):
 @kernel(
     types.void(
         KERNELS, MATRIX, MATRIX, MATRIX, types.int64[:, ::1], VECTOR, WORK, MATRIX, CUBE, VECTOR, VECTOR, VECTOR,
-        VECTOR, VECTOR, VECTOR, MATRIX, INTS, INTS,
+        MATRIX, types.int64[:, ::1], VECTOR, VECTOR, VECTOR, VECTOR, MATRIX, INTS, INTS,
     )
 )  # fmt: skip
 def settle(
-    kernels, p, states, clocks, counts, options, work, centres, shapes, radii, low, high, start, times, t_out, u_out,
-    codes, limits,
+    kernels, p, states, clocks, counts, options, work, centres, shapes, radii, low, high, walls, kinds, logs, start,
+    times, t_out, u_out, codes, limits,
 ):  # fmt: skip
     """Each row of `states` (b, n) goes on as in `flow.march` until it is in an ellipsoid or outside the bounds.
 
-    p (1, q); ellipsoids |shapes[k] (x - centres[k])| < radii[k]; room: start (n,), `times` empty, t_out (c,), u_out
-    (c, n). codes (b,) become ARRIVED or OUTSIDE or a code of `march`, limits (b,) the number of the ellipsoid or -1. A
-    step leaves the bounds where one of its ends or its interpolant does.
+    p (1, q); ellipsoids |shapes[k] (x - centres[k])| < radii[k]; room: logs and start (n,), `times` empty, t_out (c,),
+    u_out (c, n). codes (b,) become ARRIVED or OUTSIDE or a code of `march`, limits (b,) the number of the ellipsoid or
+    -1. A step leaves the bounds where one of its ends or its interpolant does; beyond `walls` (2, n) of `kinds` (2, n),
+    see `wall`, only its error can lead.
     """
-    bounded = False
+    bounded, level = False, max(wall.LEVEL, wall.ERRORS * options[ATOL])
     for i in range(low.shape[0]):
         bounded = bounded or low[i] > -math.inf or high[i] < math.inf
     for row in range(states.shape[0]):
         one = slice(row, row + 1)
-        limits[row] = trapped(states[row], centres, shapes, radii)
+        u, clock, held = states[row], clocks[row], 0
+        limits[row] = trapped(u, centres, shapes, radii)
         codes[row] = flow.FULL
         if limits[row] >= 0:
             codes[row] = flow.ARRIVED
-        elif not inside(states[row], low, high):
+        elif not inside(u, low, high):
             codes[row] = OUTSIDE
         while codes[row] == flow.FULL:
             counts[row, NEXT] = 0
-            t0 = clocks[row, T]
-            for i in range(low.shape[0]):
-                start[i] = states[row, i]
+            held = wall.hold(u, walls, kinds, level, logs, held)
+            t0 = clock[T]
+            copy(u, start)
             flow.march(
                 kernels, p, states[one], clocks[one], counts[one], options, work, times, t_out, u_out, codes[one]
             )
+            wall.put_back(u, walls)
             for step in range(counts[row, NEXT]):
-                if bounded:
-                    before = start if step == 0 else u_out[step - 1]
-                    if not stays(kernels, p[0], before, u_out[step], t0, t_out[step], low, high, work):
-                        codes[row] = OUTSIDE
+                before, h = start if step == 0 else u_out[step - 1], t_out[step] - t0
+                if held != 0:
+                    part, which = wall.carry(kernels, p[0], before, u_out[step], h, level, logs, held, work)
+                    if which != 0:
+                        wall.let_go(u, before, u_out[step], h, part, which, walls, level, clock, t0, work)
+                        held &= ~which
+                        codes[row] = flow.FULL
                         break
-                    t0 = t_out[step]
+                if bounded and not stays(kernels, p[0], before, u_out[step], h, low, high, work):
+                    codes[row] = OUTSIDE
+                    break
+                t0 = t_out[step]
                 limits[row] = trapped(u_out[step], centres, shapes, radii)
                 if limits[row] >= 0:
                     codes[row] = flow.ARRIVED
                     break
-        if codes[row] == flow.ARRIVED and not inside(states[row], low, high):
+        if codes[row] == flow.ARRIVED and not inside(u, low, high):
             codes[row] = OUTSIDE

@@ -1,9 +1,10 @@
 """Figures of every result, with matplotlib; nothing here touches pyplot or its state."""
 
+from bifur.plotting.basins import plot_basins
 from bifur.plotting.curve import plot_curve
 from bifur.plotting.diagram import plot_diagram
 from bifur.plotting.plane import plot_atlas, plot_plane
 from bifur.plotting.portrait import plot_portrait
 from bifur.plotting.validation import plot_validation
 
-__all__ = ["plot_atlas", "plot_curve", "plot_diagram", "plot_plane", "plot_portrait", "plot_validation"]
+__all__ = ["plot_atlas", "plot_basins", "plot_curve", "plot_diagram", "plot_plane", "plot_portrait", "plot_validation"]
