@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bifur.dynamics.window import Window
 
 FAR = 10.0  # separatrices are followed so many times the extent of window and equilibria beyond them
-LATTICE = 12  # probes along each axis of the window
+LATTICE = 8  # probes along each axis of the window
 SMALL = 6  # components of so few nodes are integrated whole
 LEAST = 3  # trajectories that confirm a component
 QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)  # probes of a component, in the order of its nodes
@@ -27,8 +27,7 @@ MANY = 64  # components above which the small ones among them are integrated who
 def plane(view: Window, deciding: Deciding) -> tuple[NDArray[np.int64], tuple[Manifold, ...]]:
     """Labels (ny, nx) of the nodes, and the separatrices."""
     label = np.full(view.shape, UNDECIDED)
-    nodes = view.states(np.arange(label.size))
-    inside = deciding.within(nodes).reshape(view.shape)
+    inside = _inside(view, deciding)
     label[~inside] = ESCAPES
     if not inside.any():
         return label, ()
@@ -37,7 +36,7 @@ def plane(view: Window, deciding: Deciding) -> tuple[NDArray[np.int64], tuple[Ma
         if why != "section":
             deciding.note(why)
         places = np.flatnonzero(inside)
-        label.flat[places] = deciding.labels(nodes[places])
+        label.flat[places] = deciding.labels(view.states(places))
         deciding.count(components=1, refined=1)
         return label, _separatrices(view, deciding) if deciding.system.dimension == 2 else ()
     separatrices = _separatrices(view, deciding)
@@ -46,8 +45,17 @@ def plane(view: Window, deciding: Deciding) -> tuple[NDArray[np.int64], tuple[Ma
         cuts.add(one.points[:, list(view.axes)])
     component, number = cuts.components()
     component[~inside] = 0
-    _decide(view, deciding, nodes, component, number, label, inside)
+    _decide(view, deciding, component, number, label, inside)
     return label, separatrices
+
+
+def _inside(view: Window, deciding: Deciding) -> NDArray[np.bool_]:
+    """Whether each node (ny, nx) lies within the bounds of the states."""
+    low, high = deciding.bounds
+    x, y = ((low[axis] <= values) & (values <= high[axis]) for axis, values in zip(view.axes, view.nodes, strict=True))
+    others = np.delete(np.arange(len(low)), view.axes)
+    held = bool(((low <= view.state) & (view.state <= high))[others].all())
+    return y[:, None] & x & held
 
 
 def _why_everywhere(view: Window, deciding: Deciding) -> str:
@@ -108,7 +116,6 @@ def _cell(view: Window) -> list[float]:
 def _decide(
     view: Window,
     deciding: Deciding,
-    nodes: NDArray[np.float64],
     component: NDArray[np.integer],
     number: int,
     label: NDArray[np.int64],
@@ -122,10 +129,10 @@ def _decide(
     probes = [
         _probes(view, deciding, places) if k not in set(small) else places[:0] for k, places in enumerate(members)
     ]
-    label.flat[loose] = deciding.labels(nodes[loose])
+    label.flat[loose] = deciding.labels(view.states(loose))
     standing = np.unique(np.concatenate([*probes, np.empty(0, np.int64)]))
     found = np.full(label.size, UNDECIDED)
-    found[standing] = deciding.labels(nodes[standing])
+    found[standing] = deciding.labels(view.states(standing))
     refined: list[NDArray[np.int64]] = []
     for places, some in zip(members, probes, strict=True):
         if not len(some):
@@ -137,7 +144,7 @@ def _decide(
             label.flat[some] = known
             refined.append(np.setdiff1d(places, some))
     for places in refined:
-        label.flat[places] = deciding.labels(nodes[places])
+        label.flat[places] = deciding.labels(view.states(places))
     deciding.count(
         components=number,
         confirmed=number - len(small) - len(refined),
