@@ -8,6 +8,7 @@ import bifur
 from bifur.cli.atlas import audit, build, info, pack, plot, status, validate
 from bifur.cli.base import Commands
 from bifur.cli.claims import claims
+from bifur.cli.basins import basins
 from bifur.cli.diagrams import trace
 from bifur.cli.dynamics import descend
 from bifur.cli.exchange import diff, export, merge
@@ -43,4 +44,6 @@ for command in (
     validate,
     gui,
 ):
+COMMANDS = (systems, equilibria, trace, basins, build, pack, status, info, audit, diff, merge, plot, export, validate)
+for command in (*COMMANDS, gui):
     main.add_command(command)

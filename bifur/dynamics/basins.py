@@ -21,8 +21,6 @@ from bifur.dynamics.window import make_window
 from bifur.systems import System, get_system
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from bifur.continuation.results import Completeness
@@ -92,7 +90,7 @@ class Basins:
             return "undecided"
         return f"({numbers_of(self.attractors[label].state)})"
 
-    def plot(self, ax: Axes | None = None) -> Figure:
+    def plot(self, ax: Any = None) -> Any:
         """The basins as areas, with separatrices and equilibria; needs the extra `plot`."""
         return _late.plotting().plot_basins(self, ax=ax)
 
@@ -110,7 +108,7 @@ def find_basins(
     *,
     duration: float | None = None,
     rtol: float = 1e-8,
-    atol: float = 1e-10,
+    atol: float = 1e-12,
     max_steps: int = 20_000,
     **more: float,
 ) -> Basins:

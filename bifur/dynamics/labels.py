@@ -10,7 +10,7 @@ import numpy as np
 
 from bifur.continuation.equilibria import equilibrium
 from bifur.dynamics import large
-from bifur.dynamics.traps import Trap, find_trap, run
+from bifur.dynamics.traps import Trap, Walls, find_trap, find_walls, run
 from bifur.kernels import arrival, flow, trap
 from bifur.systems import sparse
 
@@ -25,7 +25,7 @@ LONG = 100.0  # durations in units of the slowest rate
 SAME = 1e-6  # two sinks are one within this, relative to their size
 
 _WHY = {
-    flow.END: "reach no sink and do not escape within the duration: a cycle, a saddle or a set of equilibria holds them",
+    flow.END: "reach no sink and do not escape within the duration: a cycle, a saddle or a set of equilibria is there",
     flow.TOO_MANY_STEPS: "took `max_steps` steps without reaching a sink: a cycle, or raise `max_steps`",
     flow.STEP_TOO_SMALL: "come to a point where the field is singular or discontinuous",
     flow.NOT_FINITE: "come to a pole or leave the domain of the field",
@@ -60,6 +60,7 @@ class Deciding:
     max_steps: int
     attractors: list[Equilibrium]
     traps: list[Trap | None]
+    walls: Walls
     counts: Counts = field(default_factory=Counts)
     notes: list[str] = field(default_factory=list)
     undecided: dict[int, int] = field(default_factory=dict)
@@ -77,13 +78,21 @@ class Deciding:
     ) -> Deciding:
         """With the sinks as attractors, a trap around each, and a duration by the slowest rate."""
         _check(duration, tolerances, max_steps)
+        if sparse.is_large(system):
+            walls = Walls(np.array(bounds), np.zeros((2, system.dimension), np.int64))
+        else:
+            walls = find_walls(system, p, bounds)
         sinks = [e for e in equilibria if e.kind == "sink"]
         traps: list[Trap | None]
-        traps = [None] * len(sinks) if sparse.is_large(system) else [find_trap(system, p, e, equilibria) for e in sinks]
+        traps = (
+            [None] * len(sinks)
+            if sparse.is_large(system)
+            else [find_trap(system, p, e, equilibria, bounds) for e in sinks]
+        )
         rates = np.abs(np.concatenate([e.eigenvalues.real for e in equilibria])) if len(equilibria) else np.empty(0)
         rates = rates[rates > 0]
         span = float(duration) if duration is not None else LONG / float(rates.min(initial=1.0))
-        return cls(system, p, equilibria, bounds, span, tolerances, max_steps, sinks, traps)
+        return cls(system, p, equilibria, bounds, span, tolerances, max_steps, sinks, traps, walls)
 
     def note(self, words: str) -> None:
         """Say something once."""
@@ -101,7 +110,19 @@ class Deciding:
             return np.empty(0, np.int64)
         if sparse.is_large(self.system):
             return self._large(states)
-        ends = run(self.system, self.p, states, self.duration, self.traps, self.bounds, self.tolerances, self.max_steps)
+        ends = run(
+            self.system,
+            self.p,
+            states,
+            self.duration,
+            self.traps,
+            self.bounds,
+            self.walls,
+            self.tolerances,
+            self.max_steps,
+        )
+        outside = ~self.within(states)
+        ends.codes[outside], ends.limits[outside] = trap.OUTSIDE, -1
         return self._named(ends.codes, ends.limits, ends.states)
 
     def _large(self, states: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -140,7 +161,9 @@ class Deciding:
                 return index
         new = equilibrium(self.system, self.p, state.copy())
         self.attractors.append(new)
-        self.traps.append(None if sparse.is_large(self.system) else find_trap(self.system, self.p, new))
+        self.traps.append(
+            None if sparse.is_large(self.system) else find_trap(self.system, self.p, new, (), self.bounds)
+        )
         self.note(f"runs arrive at a sink that `find_equilibria` did not find: {state.tolist()}")
         return len(self.attractors) - 1
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from bifur.dynamics.window import Window
 
 FAR = 10.0  # separatrices are followed so many times the extent of window and equilibria beyond them
-LATTICE = 12  # probes along each axis of the window
+LATTICE = 8  # probes along each axis of the window
 SMALL = 6  # components of so few nodes are integrated whole
+LEAST = 3  # trajectories that confirm a component
 QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)  # probes of a component, in the order of its nodes
 MANY = 64  # components above which the small ones among them are integrated whole
 
@@ -26,15 +27,16 @@ MANY = 64  # components above which the small ones among them are integrated who
 def plane(view: Window, deciding: Deciding) -> tuple[NDArray[np.int64], tuple[Manifold, ...]]:
     """Labels (ny, nx) of the nodes, and the separatrices."""
     label = np.full(view.shape, UNDECIDED)
-    nodes = view.states(np.arange(label.size))
-    inside = deciding.within(nodes).reshape(view.shape)
+    inside = _inside(view, deciding)
     label[~inside] = ESCAPES
+    if not inside.any():
+        return label, ()
     why = _why_everywhere(view, deciding)
     if why:
         if why != "section":
             deciding.note(why)
         places = np.flatnonzero(inside)
-        label.flat[places] = deciding.labels(nodes[places])
+        label.flat[places] = deciding.labels(view.states(places))
         deciding.count(components=1, refined=1)
         return label, _separatrices(view, deciding) if deciding.system.dimension == 2 else ()
     separatrices = _separatrices(view, deciding)
@@ -43,8 +45,17 @@ def plane(view: Window, deciding: Deciding) -> tuple[NDArray[np.int64], tuple[Ma
         cuts.add(one.points[:, list(view.axes)])
     component, number = cuts.components()
     component[~inside] = 0
-    _decide(view, deciding, nodes, component, number, label, inside)
+    _decide(view, deciding, component, number, label, inside)
     return label, separatrices
+
+
+def _inside(view: Window, deciding: Deciding) -> NDArray[np.bool_]:
+    """Whether each node (ny, nx) lies within the bounds of the states."""
+    low, high = deciding.bounds
+    x, y = ((low[axis] <= values) & (values <= high[axis]) for axis, values in zip(view.axes, view.nodes, strict=True))
+    others = np.delete(np.arange(len(low)), view.axes)
+    held = bool(((low <= view.state) & (view.state <= high))[others].all())
+    return y[:, None] & x & held
 
 
 def _why_everywhere(view: Window, deciding: Deciding) -> str:
@@ -56,29 +67,10 @@ def _why_everywhere(view: Window, deciding: Deciding) -> str:
         return (
             "an equilibrium is degenerate or undecided, so that separatrices may be missing: all nodes are integrated"
         )
-    if _leaks(view, deciding):
-        return "the field points out of the bounds of the states somewhere: all nodes are integrated"
+    if not np.array_equal(deciding.walls.at, np.array(deciding.bounds)):
+        # the border of what leaves is no stable manifold
+        return "trajectories may leave the bounds of the states: all nodes are integrated"
     return ""
-
-
-def _leaks(view: Window, deciding: Deciding) -> bool:
-    """Whether trajectories may leave the bounds: then the borders of what does are no stable manifolds."""
-    low, high = deciding.bounds
-    box = _far_box(view, deciding)
-    values = dict(zip(deciding.system.parameters, deciding.p.tolist(), strict=True))
-    for axis in (0, 1):
-        other = 1 - axis
-        along = np.linspace(max(box[0, other], low[other]), min(box[1, other], high[other]), 1001)
-        for bound, outward in ((low[axis], -1.0), (high[axis], 1.0)):
-            if not np.isfinite(bound):
-                continue
-            state = [along, along]
-            state[axis] = np.full_like(along, bound)
-            with np.errstate(all="ignore"):
-                out = outward * np.asarray(deciding.system.field(state, values))[axis]
-            if not (out <= 0).all():
-                return True
-    return False
 
 
 def _far_box(view: Window, deciding: Deciding) -> NDArray[np.float64]:
@@ -89,8 +81,10 @@ def _far_box(view: Window, deciding: Deciding) -> NDArray[np.float64]:
         window[:, axis] = span
     every = np.array([*window, *states])
     low, high = every.min(axis=0), every.max(axis=0)
-    margin = FAR * float((high - low).max())
-    return np.array([np.maximum(low - margin, deciding.bounds[0]), np.minimum(high + margin, deciding.bounds[1])])
+    size = float((high - low).max())
+    slack = 1e-9 * size  # for rounding on an invariant bound
+    lowest, highest = deciding.bounds[0] - slack, deciding.bounds[1] + slack
+    return np.array([np.maximum(low - FAR * size, lowest), np.minimum(high + FAR * size, highest)])
 
 
 def _separatrices(view: Window, deciding: Deciding) -> tuple[Manifold, ...]:
@@ -99,12 +93,13 @@ def _separatrices(view: Window, deciding: Deciding) -> tuple[Manifold, ...]:
     window = np.empty((2, 2))
     for axis, span in zip(view.axes, spans, strict=True):
         window[:, axis] = span
+    low, high = _far_box(view, deciding)
     found = trace_manifolds(
         deciding.system,
         deciding.p,
         deciding.equilibria,
-        tuple(_far_box(view, deciding)),
-        window=tuple(window),
+        (low, high),
+        window=(window[0], window[1]),
         spacing=min(_cell(view)),
         stable=True,
     )
@@ -121,8 +116,7 @@ def _cell(view: Window) -> list[float]:
 def _decide(
     view: Window,
     deciding: Deciding,
-    nodes: NDArray[np.float64],
-    component: NDArray[np.int32],
+    component: NDArray[np.integer],
     number: int,
     label: NDArray[np.int64],
     inside: NDArray[np.bool_],
@@ -135,19 +129,22 @@ def _decide(
     probes = [
         _probes(view, deciding, places) if k not in set(small) else places[:0] for k, places in enumerate(members)
     ]
-    wanted = np.unique(np.concatenate([loose, *probes]).astype(np.int64))
-    label.flat[wanted] = deciding.labels(nodes[wanted])
+    label.flat[loose] = deciding.labels(view.states(loose))
+    standing = np.unique(np.concatenate([*probes, np.empty(0, np.int64)]))
+    found = np.full(label.size, UNDECIDED)
+    found[standing] = deciding.labels(view.states(standing))
     refined: list[NDArray[np.int64]] = []
     for places, some in zip(members, probes, strict=True):
         if not len(some):
             continue
-        found = np.unique(label.flat[some])
-        if len(found) == 1 and found[0] != UNDECIDED:
-            label.flat[places] = found[0]
+        known = found[some]
+        if len(known) >= LEAST and known[0] != UNDECIDED and (known == known[0]).all():
+            label.flat[places] = known[0]
         else:
+            label.flat[some] = known
             refined.append(np.setdiff1d(places, some))
     for places in refined:
-        label.flat[places] = deciding.labels(nodes[places])
+        label.flat[places] = deciding.labels(view.states(places))
     deciding.count(
         components=number,
         confirmed=number - len(small) - len(refined),
@@ -162,7 +159,7 @@ def _decide(
         )
 
 
-def _members(flat: NDArray[np.int32], number: int) -> list[NDArray[np.int64]]:
+def _members(flat: NDArray[np.integer], number: int) -> list[NDArray[np.int64]]:
     """The places of the nodes of each component."""
     if number <= MANY:
         return [np.flatnonzero(flat == k) for k in range(1, number + 1)]

@@ -59,7 +59,7 @@ class Cuts:
         near = (np.abs(height - node) <= BESIDE) & (node >= 0) & (node < beside.shape[0])
         beside[node[near].astype(np.int64), column[near]] = True
 
-    def components(self) -> tuple[NDArray[np.int32], int]:
+    def components(self) -> tuple[NDArray[np.integer], int]:
         """Numbers (ny, nx) of the components, from 1, and how many; 0 of nodes in none.
 
         First those of the nodes that no cut edge meets, then, along edges that are not cut, their other nodes.
@@ -83,8 +83,8 @@ class Cuts:
         return label, int(number)
 
     def _beyond(
-        self, label: NDArray[np.int32], j: NDArray[np.intp], i: NDArray[np.intp]
-    ) -> Sequence[NDArray[np.int32]]:
+        self, label: NDArray[np.integer], j: NDArray[np.intp], i: NDArray[np.intp]
+    ) -> Sequence[NDArray[np.integer]]:
         """The components of the four neighbours, 0 where the edge is cut."""
         found = []
         for dj, di, cut in ((0, 1, self.right), (0, -1, self.right), (1, 0, self.up), (-1, 0, self.up)):

@@ -122,12 +122,12 @@ def _section(system: System, section: Any, shown: list[str]) -> NDArray[np.float
 
 def _sizes(shape: Any, axes: int) -> tuple[int, ...]:
     """Nodes along each axis, x first, from (ny, nx), (nx,) or a whole number for all axes."""
-    whole = isinstance(shape, numbers.Integral) and not isinstance(shape, bool)
+    whole = isinstance(shape, int | np.integer) and not isinstance(shape, bool)
     sizes = (shape,) * axes if whole else tuple(shape) if isinstance(shape, Sequence | np.ndarray) else ()
     if axes == 1 and len(sizes) == 2:  # the default of two axes, or (1, nx)
         sizes = sizes[1:]
     good = len(sizes) == axes and all(
-        isinstance(s, numbers.Integral) and not isinstance(s, bool) and 2 <= s <= MOST for s in sizes
+        isinstance(s, int | np.integer) and not isinstance(s, bool) and 2 <= s <= MOST for s in sizes
     )
     if not good:
         wanted = "(ny, nx) or one number for both" if axes == 2 else "a number of nodes"

@@ -31,6 +31,7 @@ UNKNOWN = -1  # in place of the number of unstable eigenvalues of a degenerate o
 
 START = 1e-8  # error of the start relative to its distance from the saddle
 CONNECTED = 1e-6  # a saddle is reached where its manifold is missed by so much of the distance to the next equilibrium
+AROUND = 8
 COARSER = 0.05  # outside the window the spacing is so much of the distance from it
 
 
@@ -170,8 +171,8 @@ def spacing_at(box, settings, x, y):
 def settles(kernels, p, sign, x, y, ex, ey, room):
     """Whether the flow (backward: sign -1) from (x, y) can only end at the equilibrium (ex, ey), as in `arrival`.
 
-    V = e'Pe with A'P + PA = -1 falls along the flow while 2 |P| |A(u) - A| < 1 on its level set through (x, y); the
-    change of A over that set is taken from that between the two points, doubled.
+    V = e'Pe with A'P + PA = -1 falls along the flow while 2 |P| |A(u) - A| < 1 on its level set through (x, y). The
+    change of A over the disc that holds that set is taken from AROUND points of its edge, doubled: no proof.
     """
     a, b, c, d = jacobian(kernels, p, ex, ey, room)
     a, b, c, d = sign * a, sign * b, sign * c, sign * d
@@ -186,9 +187,14 @@ def settles(kernels, p, sign, x, y, ex, ey, room):
     )
     size = math.sqrt(p11 * p11 + 2.0 * p12 * p12 + p22 * p22)
     reach = max(1.0, math.sqrt(2.0 * size * math.sqrt(a * a + b * b + c * c + d * d)))
-    e, f, g, h = jacobian(kernels, p, x, y, room)
-    change = math.sqrt((sign * e - a) ** 2 + (sign * f - b) ** 2 + (sign * g - c) ** 2 + (sign * h - d) ** 2)
-    return 4.0 * size * reach * change < 1.0
+    dx, dy, change = reach * (x - ex), reach * (y - ey), 0.0
+    cosine, sine = math.cos(2.0 * math.pi / AROUND), math.sin(2.0 * math.pi / AROUND)
+    for _ in range(AROUND):
+        dx, dy = cosine * dx - sine * dy, sine * dx + cosine * dy
+        e, f, g, h = jacobian(kernels, p, ex + dx, ey + dy, room)
+        square = (sign * e - a) ** 2 + (sign * f - b) ** 2 + (sign * g - c) ** 2 + (sign * h - d) ** 2
+        change = max(change, math.sqrt(square))
+    return 4.0 * size * change < 1.0
 
 
 @inline

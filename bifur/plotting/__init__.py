@@ -1,5 +1,6 @@
 """Figures of every result, with matplotlib; nothing here touches pyplot or its state."""
 
+from bifur.plotting.basins import plot_basins
 from bifur.plotting.claims import plot_claims
 from bifur.plotting.curve import plot_curve
 from bifur.plotting.descent import plot_critical_curve, plot_descent, plot_orbit_diagram
@@ -24,3 +25,4 @@ __all__ = [
     "plot_ramp",
     "plot_validation",
 ]
+__all__ = ["plot_atlas", "plot_basins", "plot_curve", "plot_diagram", "plot_plane", "plot_portrait", "plot_validation"]
