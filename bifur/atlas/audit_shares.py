@@ -10,7 +10,8 @@ import numpy as np
 from bifur.atlas.cross_checks import Check
 from bifur.atlas.spec import SHARE_MAPS
 from bifur.continuation.results import collapsed
-from bifur.dynamics.trajectory import Reason, integrate_batch
+from bifur.dynamics.batch import integrate_batch
+from bifur.dynamics.runs import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +59,7 @@ def _counted(
     slow = np.abs(rates[np.isfinite(rates) & (rates != 0)]).min(initial=1.0)
     ends, reasons, _ = integrate_batch(spec.system, starts, DURATION / float(slow), p)
     arrived = reasons == Reason.ARRIVED
-    gone = (reasons == Reason.BLEW_UP) | (reasons == Reason.NOT_FINITE)
+    gone = (reasons == Reason.BLEW_UP) | (reasons == Reason.NOT_FINITE) | (reasons == Reason.COLLAPSED)
     return float((arrived & ~collapsed(spec.system, ends)).mean()), float((~arrived & ~gone).mean())
 
 

@@ -7,8 +7,8 @@ import click
 import bifur
 from bifur.cli.atlas import audit, build, info, pack, plot, status, validate
 from bifur.cli.base import Commands
-from bifur.cli.claims import claims
 from bifur.cli.basins import basins
+from bifur.cli.claims import claims
 from bifur.cli.diagrams import trace
 from bifur.cli.dynamics import descend
 from bifur.cli.exchange import diff, export, merge
@@ -26,24 +26,6 @@ def main() -> None:
     """Equilibria and bifurcations of small ODE systems over a plane of two parameters."""
 
 
-for command in (
-    systems,
-    equilibria,
-    trace,
-    descend,
-    build,
-    pack,
-    status,
-    info,
-    audit,
-    diff,
-    merge,
-    plot,
-    claims,
-    export,
-    validate,
-    gui,
-):
-COMMANDS = (systems, equilibria, trace, basins, build, pack, status, info, audit, diff, merge, plot, export, validate)
-for command in (*COMMANDS, gui):
+COMMANDS = (systems, equilibria, trace, descend, basins, build, pack, status, info, audit, diff, merge)
+for command in (*COMMANDS, plot, claims, export, validate, gui):
     main.add_command(command)

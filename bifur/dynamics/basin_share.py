@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -153,7 +152,7 @@ def basin_share(
             raise ValueError(f"`{name}` must be a whole number of at least {least}, not {value!r}")
     chosen = _law(system, law)
     found = equilibria if equilibria is not None else find_equilibria(system, values)
-    shares = shares_of(system, chosen, _node(system, p, found), int(samples), int(rng), os.cpu_count() or 1)
+    shares = shares_of(system, chosen, _node(system, p, found), int(samples), int(rng))
     return Share(
         system=system,
         parameters=values,

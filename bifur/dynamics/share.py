@@ -9,9 +9,6 @@ a scrambled Sobol sequence (Owen 1997) of starts that are followed to the end.
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -20,7 +17,9 @@ import numpy as np
 
 from bifur.continuation.equilibria import state_bounds
 from bifur.continuation.results import collapsed
-from bifur.kernels import arrival, flow, manifold, stepper
+from bifur.dynamics import batch
+from bifur.dynamics.runs import Reason
+from bifur.kernels import arrival, manifold
 from bifur.kernels import share as kernel
 from bifur.systems.initial import Normal, Uniform
 from bifur.systems.sparse import is_large
@@ -37,7 +36,14 @@ if TYPE_CHECKING:
 
 METHODS = ("exact", "manifolds", "curve", "sampled")
 EXACT, MANIFOLDS, CURVE, SAMPLED = range(4)
-ESCAPES, UNDECIDED, ELSEWHERE = -2, -1, -3  # fates beside numbers of slots; ELSEWHERE: a sink in no slot
+# fates beside numbers of slots; ELSEWHERE: a sink in no slot, COLLAPSED: in finite time
+ESCAPES, UNDECIDED, ELSEWHERE, COLLAPSED = -2, -1, -3, -4
+_FATES = {
+    Reason.ARRIVED: ELSEWHERE,
+    Reason.BLEW_UP: ESCAPES,
+    Reason.NOT_FINITE: ESCAPES,
+    Reason.COLLAPSED: COLLAPSED,
+}
 UNKNOWN, EMPTY = manifold.UNKNOWN, kernel.EMPTY
 
 REPLICATES = 8  # scramblings of the Sobol sequence, whose spread gives the error
@@ -106,7 +112,7 @@ class Nodes:
         return np.asarray(self.unstable != EMPTY)
 
 
-def shares_of(system: System, law: InitialLaw, nodes: Nodes, samples: int, rng: int = 0, threads: int = 1) -> Shares:
+def shares_of(system: System, law: InitialLaw, nodes: Nodes, samples: int, rng: int = 0) -> Shares:
     """Shares at many points; `samples` starts where they are sampled, drawn by the seed `rng`."""
     number, slots = nodes.state.shape[:2]
     found = np.zeros((number, slots))
@@ -121,7 +127,7 @@ def shares_of(system: System, law: InitialLaw, nodes: Nodes, samples: int, rng: 
     elif system.dimension == 2 and law.is_product and not is_large(system):
         done = nodes.complete.copy()
         if done.any():
-            found[done], rest[done, 0], error[done], good = _in_the_plane(system, law, nodes.at(done), threads)
+            found[done], rest[done, 0], error[done], good = _in_the_plane(system, law, nodes.at(done))
             done[done] = good
         method[done] = MANIFOLDS
     contradicted = ~done & (system.dimension <= 2) & law.is_product
@@ -129,7 +135,7 @@ def shares_of(system: System, law: InitialLaw, nodes: Nodes, samples: int, rng: 
     for row in np.flatnonzero(~done).tolist():
         draw = _along_a_curve if one else _sampled
         method[row] = CURVE if one else SAMPLED
-        found[row], rest[row], error[row] = draw(system, law, nodes.at([row]), samples, rng, threads)
+        found[row], rest[row], error[row] = draw(system, law, nodes.at([row]), samples, rng)
     alive = nodes.filled & ~collapsed(system, np.where(nodes.filled[..., None], nodes.state, 1.0))
     return Shares(
         survive=(found * alive).sum(axis=1) + rest[:, 2],
@@ -217,7 +223,7 @@ def _uncertain(system: System, nodes: Nodes, u: Floats) -> Floats:
 # ---- two states -----------------------------------------------------------------------------------
 
 
-def _in_the_plane(system: System, law: InitialLaw, nodes: Nodes, threads: int) -> tuple[Floats, Floats, Floats, Bools]:
+def _in_the_plane(system: System, law: InitialLaw, nodes: Nodes) -> tuple[Floats, Floats, Floats, Bools]:
     """(slots, escapes, error, whether the manifolds and the trajectories that try them agree)."""
     parts = [part for part in law.parts.values() if isinstance(part, Uniform | Normal)]
     ends = np.ascontiguousarray(np.array([part.support for part in parts]).T)
@@ -235,7 +241,7 @@ def _in_the_plane(system: System, law: InitialLaw, nodes: Nodes, threads: int) -
     back = np.concatenate([front, np.tile([ESCAPES, UNDECIDED], (number, 1))], axis=1)  # from places to slots
     state = np.ascontiguousarray(np.take_along_axis(nodes.state, front[..., None], axis=1))
     unstable = np.ascontiguousarray(np.take_along_axis(nodes.unstable, front, axis=1))
-    told = _arms(system, nodes, front, state, unstable, threads)
+    told = _arms(system, nodes, front, state, unstable)
     # a sequence of low discrepancy in one plane (Roberts 2018); and the middle of the edge
     golden = np.array([0.7548776662466927, 0.5698402909980532])
     probes = law.states((0.5 + np.outer(np.arange(1, PROBES + 1), golden)) % 1.0)
@@ -249,10 +255,10 @@ def _in_the_plane(system: System, law: InitialLaw, nodes: Nodes, threads: int) -
         np.zeros((MOST_ARMS, 4), np.int64), np.zeros(8), manifold.make_room(nodes.parameters.shape[1]), probes,
         BESIDE * side, shares, errors, edges, predicted, codes,
     )  # fmt: skip
-    return _checked(system, nodes, probes, back, shares, errors, edges, predicted, codes == kernel.DONE, threads)
+    return _checked(system, nodes, probes, back, shares, errors, edges, predicted, codes == kernel.DONE)
 
 
-def _arms(system: System, nodes: Nodes, front: Ints, state: Floats, unstable: Ints, threads: int) -> Ints:
+def _arms(system: System, nodes: Nodes, front: Ints, state: Floats, unstable: Ints) -> Ints:
     """(N, k, 2) the place of the sink, or ESCAPES, UNDECIDED, ELSEWHERE, to which the unstable arms of saddles go."""
     told = np.full((*unstable.shape, 2), UNDECIDED)
     rows, places = np.nonzero(unstable == 1)
@@ -276,7 +282,7 @@ def _arms(system: System, nodes: Nodes, front: Ints, state: Floats, unstable: In
     sharp = np.tile(AWAY * gap < CLEAR * error, 2)
     fates = np.empty(len(both), np.int64)
     for group, tolerances in ((sharp, SHARP), (~sharp, ROUGH)):
-        fates[group] = _fates(system, nodes, both[group], starts[group], threads, tolerances)
+        fates[group] = _fates(system, nodes, both[group], starts[group], tolerances)
     place = np.argsort(front, axis=1)  # from slots to places
     fates = np.where(fates >= 0, place[both, np.maximum(fates, 0)], fates)
     told[rows, places] = fates.reshape(2, -1).T
@@ -285,7 +291,7 @@ def _arms(system: System, nodes: Nodes, front: Ints, state: Floats, unstable: In
 
 def _checked(
     system: System, nodes: Nodes, probes: Floats, back: Ints, shares: Floats, errors: Floats, edges: Ints,
-    predicted: Ints, good: Bools, threads: int,
+    predicted: Ints, good: Bools,
 ) -> tuple[Floats, Floats, Floats, Bools]:  # fmt: skip
     """What `_in_the_plane` returns, once trajectories have told the fate of the edge and tried that of the probes."""
     slots = nodes.unstable.shape[1]
@@ -296,7 +302,7 @@ def _checked(
     asked[:, -1] = good & ((told[:, -1] == kernel.EDGE) | (told[:, -1] == kernel.UNTOLD))  # what the curves do not tell
     rows, which = np.nonzero(asked)
     fates = np.full(told.shape, UNDECIDED)
-    fates[rows, which] = _fates(system, nodes, rows, probes[which], threads)
+    fates[rows, which] = _fates(system, nodes, rows, probes[which])
     at_edge = np.where(asked[:, -1], fates[:, -1], told[:, -1])
     whole = np.flatnonzero(good & (edges == kernel.EDGE))  # no curve meets the edge: all of it has one fate
     found[whole, at_edge[whole] % (slots + 2)] += 1.0
@@ -311,11 +317,9 @@ def _checked(
 # ---- trajectories ---------------------------------------------------------------------------------
 
 
-def _fates(
-    system: System, nodes: Nodes, rows: Ints, starts: Floats, threads: int, tolerances: tuple[float, float] = ROUGH
-) -> Ints:
+def _fates(system: System, nodes: Nodes, rows: Ints, starts: Floats, tolerances: tuple[float, float] = ROUGH) -> Ints:
     """(b,) where starts (b, n), each at the parameters of its row, go: a slot, ESCAPES, UNDECIDED or ELSEWHERE."""
-    limits, fates = _followed(system, nodes, rows, starts, threads, tolerances)
+    limits, fates = _followed(system, nodes, rows, starts, tolerances)
     gap = np.abs(nodes.state[rows] - limits[:, None]).max(axis=2)
     gap = np.where(nodes.filled[rows], gap, np.inf)
     slot = gap.argmin(axis=1)
@@ -331,53 +335,18 @@ def _fates(
 
 
 def _followed(
-    system: System, nodes: Nodes, rows: Ints, starts: Floats, threads: int, tolerances: tuple[float, float] = ROUGH
+    system: System, nodes: Nodes, rows: Ints, starts: Floats, tolerances: tuple[float, float] = ROUGH
 ) -> tuple[Floats, Ints]:
-    """Ends (b, n) of the runs, and ELSEWHERE where that is a sink, ESCAPES or UNDECIDED."""
-    states = np.array(starts, order="C")
+    """Ends (b, n) of the runs, and ELSEWHERE where that is a sink, ESCAPES, COLLAPSED or UNDECIDED."""
     durations = DURATION / np.where(nodes.rates > 0, nodes.rates, 1.0)[rows]
-    if is_large(system):
-        return _followed_by_scipy(system, nodes, rows, states, durations, tolerances)
-    codes, clocks = np.zeros(len(states), np.int64), flow.make_clocks(states, 1.0)
-    clocks[:, stepper.DURATION] = durations
     options = np.array([*tolerances, MAX_STEPS, arrival.WHEN_CERTAIN])
+    nowhere = np.tile([[-math.inf], [math.inf]], (1, system.dimension))
     parameters = np.ascontiguousarray(nodes.parameters[rows])
-    nothing = np.empty(0), np.empty(0), np.empty((0, system.dimension))
-    kernels = system.derived.kernels()
-
-    def part(piece: slice) -> None:
-        counts, work = np.zeros((len(states[piece]), 8), np.int64), stepper.make_work(system.dimension)
-        flow.march(
-            kernels, parameters[piece], states[piece], clocks[piece], counts, options, work, *nothing, codes[piece]
-        )
-
-    share = 64 if threads > 1 else max(len(states), 1)
-    _each(part, [slice(low, low + share) for low in range(0, len(states), share)], threads)
-    gone = np.isin(codes, [flow.BLEW_UP, flow.NOT_FINITE])
-    return states, np.where(codes == flow.ARRIVED, ELSEWHERE, np.where(gone, ESCAPES, UNDECIDED))
-
-
-def _followed_by_scipy(
-    system: System, nodes: Nodes, rows: Ints, states: Floats, durations: Floats, tolerances: tuple[float, float]
-) -> tuple[Floats, Ints]:
-    from bifur.dynamics import large
-
-    options = np.array([*tolerances, MAX_STEPS, arrival.WHEN_CERTAIN])
-    fates = np.full(len(states), UNDECIDED)
-    for i, (row, span) in enumerate(zip(rows, durations, strict=True)):
-        run = large.run(system, states[i], nodes.parameters[row], float(span), options, np.empty(0), False)
-        states[i] = run.end
-        fates[i] = {flow.ARRIVED: ELSEWHERE, flow.BLEW_UP: ESCAPES, flow.NOT_FINITE: ESCAPES}.get(run.code, UNDECIDED)
-    return states, fates
-
-
-def _each(task: Callable[[slice], None], pieces: list[slice], threads: int) -> None:
-    if threads > 1 and len(pieces) > 1:
-        with ThreadPoolExecutor(min(threads, os.cpu_count() or 1)) as pool:
-            list(pool.map(task, pieces))
-    else:
-        for piece in pieces:
-            task(piece)
+    ends = batch.run(system, np.array(starts, order="C"), durations, parameters, options, nowhere, np.empty(0))
+    fates = np.full(len(rows), UNDECIDED)
+    for reason, fate in _FATES.items():
+        fates[ends.reason == reason] = fate
+    return ends.state, fates
 
 
 @lru_cache(maxsize=8)
@@ -392,22 +361,26 @@ def _sobol(dimension: int, samples: int, rng: int) -> Floats:
 
 
 def _sampled(
-    system: System, law: InitialLaw, node: Nodes, samples: int, rng: int, threads: int
+    system: System,
+    law: InitialLaw,
+    node: Nodes,
+    samples: int,
+    rng: int,
 ) -> tuple[Floats, Floats, float]:
     """(slots, rest, error) at one point: the standard error of the replicates, and what stays undecided."""
     points = _sobol(len(law.free), samples, rng)
     starts = law.states(points.reshape(-1, points.shape[-1]))
-    slots, rest, alive = _tally(system, node, starts, np.full(len(starts), 1.0 / len(starts)), threads)
+    slots, rest, alive = _tally(system, node, starts, np.full(len(starts), 1.0 / len(starts)))
     means = alive.reshape(points.shape[:2]).mean(axis=1)
     spread = float(means.std(ddof=1)) / math.sqrt(REPLICATES)
     # replicates that agree do not mean that nothing is missed
     return slots, rest, max(spread, 1.0 / len(starts)) + float(rest[1])
 
 
-def _tally(system: System, node: Nodes, starts: Floats, weight: Floats, threads: int) -> tuple[Floats, Floats, Floats]:
+def _tally(system: System, node: Nodes, starts: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
     """(slots, rest) of starts with their weights, and which of them survive, as 0 and 1."""
     rows = np.zeros(len(starts), np.int64)
-    limits, fates = _followed(system, node, rows, starts, threads, PLAIN)
+    limits, fates = _followed(system, node, rows, starts, PLAIN)
     gap = np.where(node.filled[0], np.abs(node.state[0] - limits[:, None]).max(axis=2), np.inf)
     near = gap.min(axis=1, initial=np.inf) <= SAME * np.maximum(np.abs(limits).max(axis=1), SAME)
     settled = fates == ELSEWHERE
@@ -417,12 +390,17 @@ def _tally(system: System, node: Nodes, starts: Floats, weight: Floats, threads:
     if inside.any():
         np.add.at(slots, gap[inside].argmin(axis=1), weight[inside])
     outside = settled & ~near
-    rest = [fates == ESCAPES, fates == UNDECIDED, outside & alive, outside & ~alive]
+    gone = (outside & ~alive) | (fates == COLLAPSED)
+    rest = [fates == ESCAPES, fates == UNDECIDED, outside & alive, gone]
     return slots, np.array([weight[one].sum() for one in rest]), alive.astype(float)
 
 
 def _along_a_curve(
-    system: System, law: InitialLaw, node: Nodes, samples: int, rng: int, threads: int
+    system: System,
+    law: InitialLaw,
+    node: Nodes,
+    samples: int,
+    rng: int,
 ) -> tuple[Floats, Floats, float]:
     """(slots, rest, error) at one point of a law with one independent state: boundaries by bisection.
 
@@ -432,7 +410,7 @@ def _along_a_curve(
     q = (np.arange(samples) + 0.5) / samples
 
     def fates(points: Floats) -> Ints:
-        return _fates(system, node, rows[: len(points)], law.states(points[:, None]), threads, SHARP)
+        return _fates(system, node, rows[: len(points)], law.states(points[:, None]), SHARP)
 
     fate = fates(q)
     at = np.flatnonzero(fate[1:] != fate[:-1])
@@ -443,5 +421,5 @@ def _along_a_curve(
         low, high = np.where(same, middle, low), np.where(same, high, middle)
     cuts = np.concatenate([[0.0], 0.5 * (low + high), [1.0]])
     heads = law.states(q[np.concatenate([[0], at + 1])][:, None])
-    slots, rest, _ = _tally(system, node, heads, np.diff(cuts), threads)
+    slots, rest, _ = _tally(system, node, heads, np.diff(cuts))
     return slots, rest, float((high - low).sum()) + (BY_SHARP if len(at) else 0.0) + float(rest[1])

@@ -280,7 +280,7 @@ def predict(points, tangents, arms, count, ends, x, y, least):
 
 @inline
 def told_sides(kernels, p, equilibria, told, k, room):
-    """(v of the stable arms, fates left and right of them); a fate that no trajectory told is below ESCAPES or UNTOLD."""
+    """(v of the stable arms, the fates left and right of them as trajectories told them)."""
     _, sx, sy, _, _ = expansion(kernels, p, equilibria[k, 0], equilibria[k, 1], 1, room)
     _, ux, uy, _, _ = expansion(kernels, p, equilibria[k, 0], equilibria[k, 1], 0, room)
     turn = 1 if sx * uy - sy * ux > 0.0 else 0  # the unstable arm that is left of the stable ones
@@ -326,7 +326,7 @@ def lay_arms(
 def node(
     kernels, p, equilibria, unstable, told, bounds, law, ends, settings, box, points, tangents, arms, cuts, room, shares
 ):
-    """Shares of one node: (code, error, arms, a fate of the edge). Where curves contradict each other, in a larger box."""
+    """Shares of one node, in a larger box where the curves contradict: (code, error, arms, a fate of the edge)."""
     code, error, count, edge = NOT_KNOWN, 0.0, 0, EDGE
     for margin in MARGINS:
         for k in range(shares.shape[0]):

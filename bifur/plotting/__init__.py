@@ -13,6 +13,7 @@ from bifur.plotting.validation import plot_validation
 
 __all__ = [
     "plot_atlas",
+    "plot_basins",
     "plot_claims",
     "plot_critical_curve",
     "plot_curve",
@@ -25,4 +26,3 @@ __all__ = [
     "plot_ramp",
     "plot_validation",
 ]
-__all__ = ["plot_atlas", "plot_basins", "plot_curve", "plot_diagram", "plot_plane", "plot_portrait", "plot_validation"]

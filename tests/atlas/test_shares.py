@@ -1,4 +1,4 @@
-"""Basin shares as maps of an atlas: what they hold, what is told where there are none, and that an audit sees through."""
+"""Basin shares as maps of an atlas: what they hold, what is told where there are none, what an audit sees."""
 
 from __future__ import annotations
 

@@ -11,7 +11,9 @@ from scipy import stats
 
 import bifur
 from bifur.continuation.results import EquilibriumSet
-from bifur.dynamics import Reason, integrate_batch, share
+from bifur.dynamics import share
+from bifur.dynamics.batch import integrate_batch
+from bifur.dynamics.runs import Reason
 from bifur.dynamics.basin_share import _expected_rank, rank_of
 
 NORMAL = {"p_h": {"normal": (0.3, 0.7)}, "p_g": {"normal": (-0.5, 1.0)}}

@@ -70,6 +70,6 @@ def test_another_atlas_is_refused(tmp_path):
     text = text.replace("points = 129", "points = 2").replace("points = 251", "points = 2")
     with (
         bifur.build_atlas(text, tmp_path / "other.h5") as atlas,
-        pytest.raises(ValueError, match="no plane 'simsiam'.*build it from `claims`"),
+        pytest.raises(ValueError, match=r"no plane 'simsiam'.*build it from `claims`"),
     ):
         plot_claims(atlas)
