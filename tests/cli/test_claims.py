@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from click.testing import CliRunner
 
 import bifur
 from bifur.cli import main
+from bifur.cli.atlas import PACKAGED
 
 SMALL = """
 [[plane]]
@@ -41,11 +44,9 @@ def test_an_atlas_of_another_spec_is_left_alone(tmp_path):
 
 def test_the_picture_is_drawn_from_the_atlas_that_is_there(tmp_path, monkeypatch):
     spec = tmp_path / "small.toml"
-    from bifur.cli import atlas, claims
-
-    text = (atlas.PACKAGED / "claims.toml").read_text()
+    text = (PACKAGED / "claims.toml").read_text()
     spec.write_text(text.replace("points = 129", "points = 3").replace("points = 251", "points = 26"))
-    monkeypatch.setattr(claims, "spec_path", lambda word: spec)
+    monkeypatch.setattr(sys.modules["bifur.cli.claims"], "spec_path", lambda word: spec)
     for _ in range(2):
         result = run("-o", tmp_path / "out.svg", "--atlas", tmp_path / "small.h5")
         assert result.exit_code == 0, result.output

@@ -12,9 +12,9 @@ from scipy import stats
 import bifur
 from bifur.continuation.results import EquilibriumSet
 from bifur.dynamics import share
+from bifur.dynamics.basin_share import _expected_rank, rank_of
 from bifur.dynamics.batch import integrate_batch
 from bifur.dynamics.runs import Reason
-from bifur.dynamics.basin_share import _expected_rank, rank_of
 
 NORMAL = {"p_h": {"normal": (0.3, 0.7)}, "p_g": {"normal": (-0.5, 1.0)}}
 NEGATIVE = {"p_h": {"uniform": (-2, 0)}}
