@@ -179,17 +179,24 @@ def _explained(
     found = []
     for part, (p, q), (u, v), (s, t) in zip(failed, *map(pairs.of, (parameters, state, sheet)), strict=False):
         explained = np.zeros_like(part)
-        for place in map(tuple, np.argwhere(part)[:MOST_EXPLAINED]):
+        places = np.argwhere(part)[:MOST_EXPLAINED]
+        mine, theirs = s[tuple(places.T)], t[tuple(places.T)]
+        for place, gone, new in zip(map(tuple, places), _missing(mine, theirs), _missing(theirs, mine), strict=True):
             explained[place] = any(
                 _leaves(system, here, member, there - here, low, high, far)
-                for here, there, members, mine, theirs in (
-                    (p[place], q[place], u[place], s[place], t[place]),
-                    (q[place], p[place], v[place], t[place], s[place]),
+                for here, there, members in (
+                    (p[place], q[place], u[place][gone]),
+                    (q[place], p[place], v[place][new]),
                 )
-                for member in members[(mine >= 0) & ~np.isin(mine, theirs)]
+                for member in members
             )
         found.append(explained)
     return found
+
+
+def _missing(mine: NDArray[np.int16], theirs: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Which of the sheets of nodes (m, k) are not among those of other nodes (m, k)."""
+    return (mine >= 0) & ~(mine[:, :, None] == theirs[:, None, :]).any(axis=-1)
 
 
 def _leaves(
@@ -288,55 +295,69 @@ def _rims(
     pairs: Pairs,
 ) -> Check:
     """Nodes at which the field on the rim of a box around all equilibria has another index than these have together."""
-    low, high = state_bounds(system, None)
-    compared, failed = 0, []
-    for iy, ix in itertools.product(*(part.tolist() for part in pairs.rims)):
-        if not known[iy, ix]:
-            continue
-        values = dict(zip(system.parameters, parameters[iy, ix].tolist(), strict=True))
-        held = maps["state"][iy, ix]
-        turns = _turns(system, values, held[np.isfinite(held).all(axis=-1)], low, high)
-        if turns is not None:
-            compared += 1
-            if turns != index[iy, ix]:
-                failed.append((iy, ix))
+    places = np.array(list(itertools.product(*(part.tolist() for part in pairs.rims))), np.int64).reshape(-1, 2)
+    places = places[known[tuple(places.T)]]
+    at = tuple(places.T)
+    values = {name: parameters[(*at, i)][:, None] for i, name in enumerate(system.parameters)}
+    turns, told = _turns(system, values, maps["state"][at])
+    failed = places[told & (turns != index[at])]
     return _check(
-        "rims", compared, np.array(failed, np.int64).reshape(-1, 2),
+        "rims", int(told.sum()), failed,
         "the field on the rim of a box around the equilibria has another index than they have together",
     )  # fmt: skip
 
 
 def _turns(
-    system: System,
-    values: Mapping[str, float],
-    states: NDArray[np.float64],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-) -> int | None:
-    """The index of the field on the rim of a box around the states, None where that cannot be told."""
-    n = system.dimension
-    inner = np.concatenate([states, np.zeros((1, n))]) if not len(states) else states
-    size = np.maximum(np.ptp(inner, axis=0), np.maximum(1.0, np.abs(inner).max(axis=0)))
-    a, b = np.maximum(inner.min(axis=0) - size, low), np.minimum(inner.max(axis=0) + size, high)
-    if len(states) and (np.any(states <= a) or np.any(states >= b)):
-        return None  # on a bound: neither inside nor outside
+    system: System, values: Mapping[str, NDArray[np.float64]], states: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The indices (m,) of the field on the rims of boxes around states (m, k, n), and where they can be told.
+
+    `values` (m, 1) of each parameter. Where a state lies on a bound it is neither inside nor outside.
+    """
+    low, high = state_bounds(system, None)
+    there = np.asarray(np.isfinite(states).all(axis=-1))
+    inner = np.where(there[..., None], states, np.nan)
+    inner[~there.any(axis=-1)] = 0.0
+    least, most = np.nanmin(inner, axis=1), np.nanmax(inner, axis=1)
+    size = np.maximum(most - least, np.maximum(1.0, np.maximum(np.abs(least), np.abs(most))))
+    a, b = np.maximum(least - size, low), np.minimum(most + size, high)
+    inside = ~there.any(axis=-1) | ((least > a) & (most < b)).all(axis=-1)
     with np.errstate(all="ignore"):
-        if n == 1:
-            left, right = (float(np.asarray(system.field((end[0],), values))[0]) for end in (a, b))
-            return int((np.sign(left) - np.sign(right)) / 2) if left and right and np.isfinite(left + right) else None
-        points = RIM_POINTS
+        if system.dimension == 1:
+            left, right = (np.broadcast_to(system.field((end,), values)[0], end.shape)[:, 0] for end in (a, b))
+            told = inside & (left != 0) & (right != 0) & np.isfinite(left + right)
+            return ((np.sign(left) - np.sign(right)) / 2).astype(np.int64), told
+        turns, told = np.zeros(len(a), np.int64), np.zeros(len(a), bool)
+        open_, points = np.flatnonzero(inside), RIM_POINTS
         for _ in range(RIM_DOUBLINGS):
-            t = np.linspace(0, 1, points, endpoint=False)
-            x = np.concatenate([t, np.ones(points), 1 - t, np.zeros(points)])
-            y = np.concatenate([np.zeros(points), t, np.ones(points), 1 - t])
-            f, g = np.asarray(system.field((a[0] + (b[0] - a[0]) * x, a[1] + (b[1] - a[1]) * y), values), float)
-            scale_f, scale_g = np.abs(f).max(), np.abs(g).max()
-            if not (np.isfinite(scale_f + scale_g) and scale_f > 0 and scale_g > 0):
-                return None
-            angle = np.arctan2(g / scale_g, f / scale_f)
-            turn = np.diff(np.append(angle, angle[0]))
-            turn -= 2 * np.pi * np.round(turn / (2 * np.pi))
-            if np.abs(turn).max() <= TURN:
-                return round(float(turn.sum() / (2 * np.pi)))
-            points *= 2
-    return None
+            if not len(open_):
+                break
+            turn, good = _turn(
+                system, {name: value[open_] for name, value in values.items()}, a[open_], b[open_], points
+            )
+            sure = good & (np.abs(turn).max(axis=-1) <= TURN)
+            turns[open_[sure]] = np.round(turn[sure].sum(axis=-1) / (2 * np.pi)).astype(np.int64)
+            told[open_[sure]] = True
+            open_, points = open_[good & ~sure], 2 * points
+    return turns, told
+
+
+def _turn(
+    system: System,
+    values: Mapping[str, NDArray[np.float64]],
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    points: int,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """By which angles (m, 4 points) the field turns along the rims of [a, b] (m, 2), and where it has no pole there."""
+    t = np.linspace(0, 1, points, endpoint=False)
+    x = np.concatenate([t, np.ones(points), 1 - t, np.zeros(points)])
+    y = np.concatenate([np.zeros(points), t, np.ones(points), 1 - t])
+    corner, side = a[:, :, None], (b - a)[:, :, None]
+    field = system.field((corner[:, 0] + side[:, 0] * x, corner[:, 1] + side[:, 1] * y), values)
+    f, g = (np.broadcast_to(component, (len(a), len(x))) for component in field)
+    scale_f, scale_g = np.abs(f).max(axis=-1), np.abs(g).max(axis=-1)
+    good = np.isfinite(scale_f + scale_g) & (scale_f > 0) & (scale_g > 0)
+    angle = np.arctan2(g / scale_g[:, None], f / scale_f[:, None])
+    turn = np.diff(angle, axis=-1, append=angle[:, :1])
+    return turn - 2 * np.pi * np.round(turn / (2 * np.pi)), good

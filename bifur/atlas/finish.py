@@ -20,7 +20,7 @@ from bifur.atlas.cross_checks import curves_between
 from bifur.atlas.layout import Tile
 from bifur.atlas.plane import DOUBTS, LedgerEntry, Region
 from bifur.atlas.tile import Edges, Folds, Pieces, TileNotes, edges_of, fixed_values, pieces_of
-from bifur.continuation.agreement import fold_gaps
+from bifur.continuation.agreement import fold_gaps, passages
 from bifur.continuation.curves import trace_curve
 from bifur.continuation.diagram import trace
 from bifur.continuation.results import Curve, Diagram, SpecialPoint
@@ -231,7 +231,7 @@ def _curves(plane: PlaneSpec, folds: Folds, ledger: list[LedgerEntry]) -> tuple[
         for stop in curve.stop_reason:
             if stop.name not in ("END_OF_SPAN", "BOUND", "CLOSED"):
                 ledger.append(LedgerEntry(f"curve {len(curves) - 1}", "curve", stop.name.lower(), str(stop)))
-        left = left[[not _lies_on(curve, folds, g, names, axes) for g in left.tolist()]]
+        left = left[~_lie_on(curve, folds, left, names, axes)]
     for f, gap in enumerate(fold_gaps(plane.system, *folds[:3], plane.free, plane.y.span, curves)):
         if gap > AGREED:
             place = ", ".join(f"{name} = {folds.parameters[f][names.index(name)]:.6g}" for name in plane.free)
@@ -259,19 +259,20 @@ def _scaled(values: NDArray[np.float64], axis: Any) -> NDArray[np.float64]:
     return (values - low) / (high - low)
 
 
-def _lies_on(curve: Curve, folds: Folds, f: int, names: Sequence[str], axes: Any) -> bool:
-    """Whether a fold of a slice lies on the curve: at its x the curve passes its y and its state."""
-    x = folds.parameters[f][names.index(axes[0].parameter)]
-    cx = curve.parameters[:, 0]
-    for i in np.flatnonzero((np.minimum(cx[:-1], cx[1:]) <= x) & (x <= np.maximum(cx[:-1], cx[1:]))):
-        t = 0.5 if cx[i] == cx[i + 1] else (x - cx[i]) / (cx[i + 1] - cx[i])
-        y = _scaled((1 - t) * curve.parameters[i, 1] + t * curve.parameters[i + 1, 1], axes[1])
-        u = (1 - t) * curve.state[i] + t * curve.state[i + 1]
-        here = _scaled(folds.parameters[f][names.index(axes[1].parameter)], axes[1])
-        state = folds.state[f]
-        if abs(y - here) <= ON_CURVE and np.abs(u - state).max() <= 0.05 * max(1e-2, np.abs(state).max()):
-            return True
-    return False
+def _lie_on(curve: Curve, folds: Folds, which: NDArray[np.int64], names: Sequence[str], axes: Any) -> NDArray[np.bool_]:
+    """Which of some folds of slices lie on the curve: at its x the curve passes its y and its state."""
+    x, y = (folds.parameters[which, names.index(axis.parameter)] for axis in axes)
+    a, b = curve.parameters[:-1, 0], curve.parameters[1:, 0]
+    f, i = passages(x, curve.parameters[:, 0])
+    with np.errstate(all="ignore"):
+        t = np.where(a[i] == b[i], 0.5, (x[f] - a[i]) / (b[i] - a[i]))
+    here = _scaled((1 - t) * curve.parameters[i, 1] + t * curve.parameters[i + 1, 1], axes[1])
+    u = (1 - t)[:, None] * curve.state[i] + t[:, None] * curve.state[i + 1]
+    state = folds.state[which][f]
+    near = np.abs(u - state).max(axis=-1) <= 0.05 * np.maximum(1e-2, np.abs(state).max(axis=-1))
+    met = np.zeros(len(which), bool)
+    met[f[near & (np.abs(here - _scaled(y, axes[1])[f]) <= ON_CURVE)]] = True
+    return met
 
 
 class CurveDistance:

@@ -9,6 +9,7 @@ from bifur.cli.atlas import audit, build, info, pack, plot, status, validate
 from bifur.cli.base import Commands
 from bifur.cli.basins import basins
 from bifur.cli.diagrams import trace
+from bifur.cli.dynamics import descend
 from bifur.cli.exchange import diff, export, merge
 from bifur.cli.systems import equilibria, systems
 from bifur.cli.window import gui
@@ -24,6 +25,22 @@ def main() -> None:
     """Equilibria and bifurcations of small ODE systems over a plane of two parameters."""
 
 
-COMMANDS = (systems, equilibria, trace, basins, build, pack, status, info, audit, diff, merge, plot, export, validate)
-for command in (*COMMANDS, gui):
+for command in (
+    systems,
+    equilibria,
+    trace,
+    basins,
+    descend,
+    build,
+    pack,
+    status,
+    info,
+    audit,
+    diff,
+    merge,
+    plot,
+    export,
+    validate,
+    gui,
+):
     main.add_command(command)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bifur.continuation.results import Curve
     from bifur.systems.base import System
 
+ROUNDING = 1e-13  # a gap below is that of no other curve
+
 
 def fold_gaps(
     system: System,
@@ -37,20 +39,32 @@ def fold_gaps(
     work = step.make_work(system.dimension, len(names))
     gaps = np.full(len(folds), np.nan)
     least = 1e-3 * (span[1] - span[0])
-    for f, (p, state, vector) in enumerate(zip(folds, states, vectors, strict=True)):
-        for curve in curves:
-            column = curve.all_parameters[:, across]
-            sides = np.flatnonzero((column[:-1] - p[across]) * (column[1:] - p[across]) <= 0)
-            for i in sides:
-                own = _fold_at(curve, int(i), across, along, float(p[across]), vector, work)
-                if own is None:
-                    continue
-                gap = max(
-                    float(np.abs((own[:-1] - state) / np.maximum(1.0, np.abs(state))).max()),
-                    abs(own[-1] - p[along]) / max(abs(float(p[along])), least),
-                )
-                gaps[f] = gap if np.isnan(gaps[f]) else min(gap, gaps[f])
+    for curve in curves:
+        passed, between = passages(folds[:, across], curve.all_parameters[:, across])
+        nearest = np.argsort(np.abs(curve.state[between] - states[passed]).max(axis=-1), kind="stable")
+        for f, i in zip(passed[nearest].tolist(), between[nearest].tolist(), strict=True):
+            if gaps[f] <= ROUNDING:
+                continue
+            own = _fold_at(curve, i, across, along, float(folds[f, across]), vectors[f], work)
+            if own is None:
+                continue
+            gap = max(
+                float(np.abs((own[:-1] - states[f]) / np.maximum(1.0, np.abs(states[f]))).max()),
+                abs(own[-1] - folds[f, along]) / max(abs(float(folds[f, along])), least),
+            )
+            gaps[f] = gap if np.isnan(gaps[f]) else min(gap, gaps[f])
     return gaps
+
+
+def passages(values: NDArray[np.float64], column: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs (w,) f and i: value f lies between the points i and i + 1 of a curve whose parameter is `column`."""
+    order = np.argsort(values, kind="stable")
+    low = np.searchsorted(values[order], np.minimum(column[:-1], column[1:]), "left")
+    high = np.searchsorted(values[order], np.maximum(column[:-1], column[1:]), "right")
+    count = high - low
+    between = np.repeat(np.arange(len(count)), count)
+    rank = np.arange(len(between)) - np.repeat(np.cumsum(count) - count, count)
+    return order[low[between] + rank], between
 
 
 def _fold_at(

@@ -1,5 +1,1 @@
-"""Trajectories of a system."""
-
-from bifur.dynamics.trajectory import Reason, Trajectory, integrate, integrate_batch
-
-__all__ = ["Reason", "Trajectory", "integrate", "integrate_batch"]
+"""Where a system goes: trajectories, gradient descent as a map, drifting parameters, portraits, basins."""

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bifur.continuation import dense
-from bifur.kernels import arrival, flow
+from bifur.dynamics.divisors import divisors
+from bifur.dynamics.events import Steps, Watch
+from bifur.dynamics.runs import EVENT
+from bifur.kernels import arrival, flow, follow
 from bifur.systems import sparse
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 EXPLICIT_STEPS = 2000  # at most this many steps on the edge of stability are taken by DOP853
 STABLE = 6.0  # its region of stability reaches so far along the negative real axis, about
 SHRINK, LYAPUNOV_SIZE = 0.5, 1e12
+SHORT = 0.25  # of the time that a divisor takes to zero at its speed: so long is a step at most
+NO_TIME = 1e-13  # of the time gone by: a divisor that takes less to fall to zero ends the run
 
 
 @dataclass
@@ -51,7 +56,7 @@ class Flow:
 
     def __init__(self, system: System, p: Vector, direction: float) -> None:
         self.functions, self.p, self.direction = sparse.functions(system), p, direction
-        self.n = system.dimension
+        self.n, self.divisors = system.dimension, divisors(system)
 
     def field(self, _: float, u: Vector) -> Vector:
         out = np.empty(self.n)
@@ -60,6 +65,17 @@ class Flow:
 
     def jacobian(self, _: float, u: Vector) -> Matrix:
         return self.direction * self.functions.both(u, self.p)[1][:, : self.n]
+
+    def time_left(self, u: Vector, slope: Vector) -> float:
+        """The time in which the first divisor falls to zero at its speed at u; zero where one is zero."""
+        if not len(self.divisors):
+            return math.inf
+        with np.errstate(all="ignore"):
+            small = 1e-6 * np.abs(u).max() / np.abs(slope).max()
+            now, ahead = self.divisors.values(u, self.p), self.divisors.values(u + small * slope, self.p)
+            falling = (now - ahead) / (small * now)  # the share that is lost in a unit of time
+        falling[now == 0.0] = math.inf
+        return 1.0 / max(float(np.nan_to_num(falling, nan=0.0).max()), 1e-300)
 
     def stepper(self, u: Vector, span: float, rtol: float, atol: float) -> Any:
         """The stepper from u; a field that is not finite there has none."""
@@ -74,8 +90,20 @@ class Flow:
         return Radau(self.field, 0.0, u, span, rtol=rtol, atol=atol, jac=self.jacobian)
 
 
-def run(system: System, u0: Vector, p: Vector, span: float, options: Vector, times: Vector, keep: bool) -> Run:
-    """From u0 over a signed duration; `options` as the kernels have them; states at `times`, or at every step."""
+def run(
+    system: System,
+    u0: Vector,
+    p: Vector,
+    span: float,
+    options: Vector,
+    times: Vector,
+    keep: bool,
+    watch: Watch | None = None,
+) -> Run:
+    """From u0 over a signed duration; `options` as the kernels have them; states at `times`, or at every step.
+
+    What is to `watch` for may end the run inside a step.
+    """
     rtol, atol, max_steps, when = options
     flowing = Flow(system, p, math.copysign(1.0, span))
     result = Run([], [], flow.NOT_FINITE, u0.copy(), 0.0, None, 0, 0, 0, False)
@@ -86,8 +114,8 @@ def run(system: System, u0: Vector, p: Vector, span: float, options: Vector, tim
         result.stiff = hasattr(stepper, "njev") and stepper.njev > 0
         if keep and not len(times):
             result.t, result.states = [0.0], [u0.copy()]
-        result.code = _march(flowing, stepper, result, (rtol, atol, int(max_steps), int(when)), times, keep)
         result.end, result.time = np.array(stepper.y), stepper.t
+        result.code = _march(flowing, stepper, result, (rtol, atol, int(max_steps), int(when)), times, keep, watch)
         if result.limit is not None and when == arrival.WHEN_CERTAIN:
             result.end = result.limit.copy()
     result.t = [flowing.direction * t for t in result.t]
@@ -96,17 +124,28 @@ def run(system: System, u0: Vector, p: Vector, span: float, options: Vector, tim
 
 
 def _march(
-    flowing: Flow, stepper: Any, result: Run, options: tuple[float, float, int, int], times: Vector, keep: bool
+    flowing: Flow,
+    stepper: Any,
+    result: Run,
+    options: tuple[float, float, int, int],
+    times: Vector,
+    keep: bool,
+    watch: Watch | None,
 ) -> int:
     """Steps until the run ends; its code."""
     rtol, atol, max_steps, when = options
-    scale, place = max(1.0, float(np.abs(stepper.y).max())), 0
+    scale = max(1.0, float(np.abs(stepper.y).max()))
+    slope = flowing.field(0.0, stepper.y)
     while True:
         if stepper.status == "finished":
             return flow.END
         if result.accepted >= max_steps:
             return flow.TOO_MANY_STEPS
-        before = np.array(stepper.y)
+        before, since = np.array(stepper.y), stepper.t
+        left = flowing.time_left(before, slope)
+        if left <= NO_TIME * since:
+            return follow.DIVIDES
+        stepper.max_step = SHORT * left if math.isfinite(left) else math.inf
         try:
             stepper.step()
         except ValueError:  # a matrix that is not finite
@@ -117,15 +156,9 @@ def _march(
                 return flow.NOT_FINITE
             return flow.BLEW_UP if float(slope @ stepper.y) > 0.0 else flow.STEP_TOO_SMALL
         result.accepted += 1
-        if len(times):
-            dense_output = stepper.dense_output()
-            while place < len(times) and times[place] <= stepper.t:
-                result.t.append(float(times[place]))
-                result.states.append(dense_output(times[place]))
-                place += 1
-        elif keep:
-            result.t.append(stepper.t)
-            result.states.append(np.array(stepper.y))
+        code = _watched(stepper, result, watch, times, keep)
+        if code >= 0:
+            return code
         if not np.isfinite(slope).all():
             return flow.NOT_FINITE
         if np.abs(stepper.y).max() >= flow.FARTHEST * scale:
@@ -135,6 +168,30 @@ def _march(
             result.limit = sink_near(flowing, np.array(stepper.y), rtol, atol, when != arrival.WHEN_CERTAIN)
             if result.limit is not None:
                 return flow.ARRIVED
+
+
+def _watched(stepper: Any, result: Run, watch: Watch | None, times: Vector, keep: bool) -> int:
+    """Put out what is asked for of the step, up to where an event or a bound ends the run; the code for that, or -1."""
+    end, code = stepper.t, -1
+    result.end, result.time = np.array(stepper.y), stepper.t
+    if watch is not None and (watch.events or np.isfinite([watch.low, watch.high]).any()):
+        inside = stepper.dense_output()
+        t = np.array([stepper.t_old, stepper.t])
+        steps = Steps(t, lambda _, theta: inside(t[0] + theta * (t[1] - t[0])).T)
+        outside = bool(np.any((stepper.y < watch.low) | (stepper.y > watch.high)))
+        place, left = watch.look(steps), watch.leaves(steps) if outside else math.inf
+        if min(place, left) <= 1.0:
+            end, code = steps.time(min(place, left)), EVENT if place < left else follow.LEFT
+            result.end, result.time = inside(end), end
+    if len(times):
+        dense_output = stepper.dense_output()
+        while len(result.t) < len(times) and times[len(result.t)] <= end:
+            result.t.append(float(times[len(result.t)]))
+            result.states.append(dense_output(result.t[-1]))
+    elif keep:
+        result.t.append(result.time)
+        result.states.append(result.end.copy())
+    return code
 
 
 def _looks(when: int, accepted: int, moved: float, stepper: Any) -> bool:

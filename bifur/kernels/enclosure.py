@@ -30,6 +30,7 @@ SHARPENED = 4  # corrections at most
 NEAR = 0.0625  # of the radius: a state whose correction is larger is sharpened
 NOTHING = -1_000_000
 SLIMMEST = 20  # a side of a box is at least 2^-20 of the longest
+SLIM = 2.0**-SLIMMEST
 # radius around a state at which the field is zero without any rounding; all others are larger
 EXACT, SMALLEST = 2.0**-125, 2.0**-120
 LARGEST = 2.0**120  # a file holds radii in single precision
@@ -90,9 +91,25 @@ def jacobian_over(P, V, low, high):
 
 
 @inline
+def _invert_two(low, high, inverse):
+    """`invert` of two rows, by the cofactors."""
+    a, b = 0.5 * (low[0, 0] + high[0, 0]), 0.5 * (low[0, 1] + high[0, 1])
+    c, d = 0.5 * (low[1, 0] + high[1, 0]), 0.5 * (low[1, 1] + high[1, 1])
+    determinant = a * d - b * c
+    if determinant == 0.0:
+        return False
+    scale = 1.0 / determinant
+    inverse[0, 0], inverse[0, 1] = scale * d, -scale * b
+    inverse[1, 0], inverse[1, 1] = -scale * c, scale * a
+    return math.isfinite(inverse[0, 0] + inverse[0, 1] + inverse[1, 0] + inverse[1, 1])
+
+
+@inline
 def invert(R, n):
     """The inverse of the middle of the Jacobian, in plain arithmetic; False where it is singular or not finite."""
     low, high, factors, column = R.matrices[LOW], R.matrices[HIGH], R.matrices[FACTORS], R.rows[COLUMN]
+    if n == 2:
+        return _invert_two(low, high, R.matrices[INVERSE])
     total = 0.0
     for i in range(n):
         for j in range(n):
@@ -115,9 +132,7 @@ def newton_step(R, i, n):
     """The interval of (Y f)_i."""
     low = high = 0.0
     for k in range(n):
-        lo, hi = iv.multiply(
-            R.matrices[INVERSE, i, k], R.matrices[INVERSE, i, k], R.rows[FIELD, 2 * k], R.rows[FIELD, 2 * k + 1]
-        )
+        lo, hi = iv.scale(R.matrices[INVERSE, i, k], R.rows[FIELD, 2 * k], R.rows[FIELD, 2 * k + 1])
         low, high = iv.add(low, high, lo, hi)
     return low, high
 
@@ -127,9 +142,7 @@ def defect(R, i, j, n):
     """The interval of (1 - Y J)_ij."""
     low = high = 1.0 if i == j else 0.0
     for k in range(n):
-        lo, hi = iv.multiply(
-            -R.matrices[INVERSE, i, k], -R.matrices[INVERSE, i, k], R.matrices[LOW, k, j], R.matrices[HIGH, k, j]
-        )
+        lo, hi = iv.scale(-R.matrices[INVERSE, i, k], R.matrices[LOW, k, j], R.matrices[HIGH, k, j])
         low, high = iv.add(low, high, lo, hi)
     return low, high
 
@@ -158,7 +171,8 @@ def sides(u, R):
         R.rows[SIDES, i] = exponent
         largest = max(largest, exponent)
     for i in range(len(u)):
-        R.rows[SIDES, i] = math.ldexp(1.0, max(int(R.rows[SIDES, i]) - largest, -SLIMMEST))
+        below = int(R.rows[SIDES, i]) - largest
+        R.rows[SIDES, i] = 1.0 if below == 0 else (SLIM if below <= -SLIMMEST else math.ldexp(1.0, below))
 
 
 @inline
@@ -365,18 +379,31 @@ def vanishes(R, n):
 
 
 @inline
+def _largest(u, least):
+    size = least
+    for i in range(len(u)):
+        size = max(size, abs(u[i]))
+    return size
+
+
+@inline
+def has_tiny(u):
+    """Whether a state may be zero but for rounding."""
+    size, tiny = _largest(u, 1.0), False
+    for i in range(len(u)):
+        tiny = tiny or 0.0 < abs(u[i]) <= ZERO * size
+    return tiny
+
+
+@inline
 def snap(P, V, u, R):
     """States that are zero but for rounding become zero, where no component of the field grows by that.
 
     All together, then each alone. Whether it was tried.
     """
-    n, size, tiny = len(u), 1.0, False
-    for i in range(n):
-        size = max(size, abs(u[i]))
-    for i in range(n):
-        tiny = tiny or 0.0 < abs(u[i]) <= ZERO * size
-    if not tiny:
+    if not has_tiny(u):
         return False
+    n, size = len(u), _largest(u, 1.0)
     good = at_point(P, V, u, R.rows[ABOVE]) == WHOLE
     for which in range(-1, n):  # -1: all at once
         if which >= 0 and not 0.0 < abs(u[which]) <= ZERO * size:
@@ -396,6 +423,14 @@ def snap(P, V, u, R):
 
 
 @inline
+def first_radius(u, R):
+    """The radius that is tried first around u, with the field there in FIELD; EXACT where that is zero."""
+    if vanishes(R, len(u)):
+        return EXACT
+    return min(power_of_two(max(_largest(u, 0.0) * FIRST, SMALLEST)), LARGEST)
+
+
+@inline
 def take_field(P, u, p, f, magnitude, R):
     """The field in plain doubles, with its sum of absolute terms, as intervals into FIELD; whether that can be.
 
@@ -406,7 +441,7 @@ def take_field(P, u, p, f, magnitude, R):
     if P.head[ROUNDINGS] < 0:
         return False
     most = math.ldexp(1.0, P.head[REACH])
-    least = 1.0 / most
+    least = math.ldexp(1.0, -P.head[REACH])
     for i in range(len(p)):
         if p[i] != 0.0 and not least <= abs(p[i]) <= most:
             return False
@@ -432,12 +467,8 @@ def enclose(P, V, D, u, ready, R):
     n = len(u)
     if (snap(P, V, u, R) or not ready) and at_point(P, V, u, R.rows[FIELD]) != WHOLE:
         return math.nan, UNDECIDED
-    exact = vanishes(R, n)
-    size = 0.0
-    for i in range(n):
-        size = max(size, abs(u[i]))
-    radius = EXACT if exact else min(power_of_two(max(size * FIRST, SMALLEST)), LARGEST)
-    sharp = exact
+    size, radius = _largest(u, 0.0), first_radius(u, R)
+    sharp = radius == EXACT
     for _ in range(ATTEMPTS):
         sides(u, R)
         box_around(V, u, radius, R)

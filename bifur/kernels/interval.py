@@ -87,6 +87,14 @@ def multiply(a, b, c, d):
 
 
 @hot
+def scale(x, a, b):
+    """x [a, b] for a finite number x. No branches: the signs of an inverse matrix are hard to foresee."""
+    p, q = x * a, x * b
+    low, high = (p, q) if p < q else (q, p)
+    return low - (abs(low) * WIDER + TINY), high + (abs(high) * WIDER + TINY)
+
+
+@hot
 def magnitude(a, b):
     """The largest absolute value in [a, b], infinite where a bound is not known."""
     return max(-a, b) if a <= b else math.inf

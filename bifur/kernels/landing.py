@@ -11,6 +11,8 @@ from bifur.kernels.metric import distance, hermite
 from bifur.kernels.step import CONVERGED, WORK, newton
 from bifur.kernels.types import F8, I8, KERNELS, MATRIX, VECTOR
 
+CLOSE = 1e-10  # of a step: so near to a grid value along the cubic, from where Newton goes there
+
 
 @kernel(F8(MATRIX, I8, WORK))
 def _sign_of_determinant(J, n, W):
@@ -24,21 +26,33 @@ def _sign_of_determinant(J, n, W):
     return sign
 
 
+@inline
+def _along_cubic(a, b, slope_a, slope_b, s):
+    """Where between 0 and 1 the cubic from a to b with these slopes at its ends is s, by Newton within a bracket."""
+    c = 3.0 * (b - a) - 2.0 * slope_a - slope_b
+    d = 2.0 * (a - b) + slope_a + slope_b
+    lo, hi, tau = 0.0, 1.0, (s - a) / (b - a)
+    for _ in range(40):
+        off = a + tau * (slope_a + tau * (c + tau * d)) - s
+        if abs(off) <= CLOSE * abs(b - a):
+            break
+        if (off < 0.0) == (b > a):
+            lo = tau
+        else:
+            hi = tau
+        slope = slope_a + tau * (2.0 * c + 3.0 * tau * d)
+        tau = tau - off / slope if slope != 0.0 else lo
+        if not lo < tau < hi:
+            tau = 0.5 * (lo + hi)
+    return tau
+
+
 @kernel(types.boolean(KERNELS, VECTOR, VECTOR, VECTOR, VECTOR, F8, I8, I8, PROBLEM, SCRATCH, TRACE, WORK))
 def _land_between(K, a, b, ta, tb, sign, arc, k, P, S, T, W):
     """Land on grid value k between a and b; the determinant of J must have this sign there."""
     n = len(W.u)
-    lo, hi, rising = 0.0, 1.0, b[n] > a[n]
-    h, tau = distance(a, b, S.weight), 0.5
-    for _ in range(40):  # the parameter alone, along the cubic
-        tau = 0.5 * (lo + hi)
-        rest = 1.0 - tau
-        s = rest * rest * ((1.0 + 2.0 * tau) * a[n] + tau * h * ta[n])
-        s += tau * tau * ((3.0 - 2.0 * tau) * b[n] - rest * h * tb[n])
-        if (s < P.grid[k]) == rising:
-            lo = tau
-        else:
-            hi = tau
+    h = distance(a, b, S.weight)
+    tau = _along_cubic(a[n], b[n], h * ta[n], h * tb[n], P.grid[k])
     hermite(a, b, ta, tb, S.weight, tau, S.guess)
     index = T.count[LANDED]
     if index == len(T.land_k):

@@ -11,6 +11,7 @@ from bifur._jit import inline, kernel
 from bifur.kernels import count, linalg, roots
 from bifur.kernels.count import ALGEBRA, CHARTS, ISOLATION, LENGTH, Algebra, Isolation, make_isolation
 from bifur.kernels.enclosure import ROOM, Room, load, make_room
+from bifur.kernels.lanes import LANE_WORK, Lanes, make_lanes
 from bifur.kernels.pointers import kernels_at
 from bifur.kernels.program import CONSTANT, PROGRAM, RESULTS, Program, run
 from bifur.kernels.prune import BOXES, Boxes, make_boxes, prune
@@ -33,9 +34,10 @@ class Proof(NamedTuple):
     lift_slots: np.ndarray
     isolation: Isolation
     boxes: Boxes
+    lanes: Lanes
 
 
-PROOF = types.NamedTuple([PROGRAM, MATRIX, MATRIX, ROOM, ALGEBRA, MATRIX, MATRIX, ISOLATION, BOXES], Proof)
+PROOF = types.NamedTuple([PROGRAM, MATRIX, MATRIX, ROOM, ALGEBRA, MATRIX, MATRIX, ISOLATION, BOXES, LANE_WORK], Proof)
 MOST = 256  # equilibria at one point
 
 
@@ -59,6 +61,7 @@ def make_proof(
         lift_slots,
         make_isolation(int(algebra.shape[LENGTH])),
         make_boxes(n, MOST),
+        make_lanes(field, slots),
     )
 
 

@@ -12,15 +12,21 @@ from numba import types
 
 from bifur._jit import inline, kernel
 from bifur.kernels.enclosure import (
+    EXACT,
     FIELD,
     HIGH,
+    INVERSE,
     LOW,
+    NEAR,
+    SIDES,
     UNDECIDED,
     apart,
     at_point,
     box_around,
     contracts,
     enclose,
+    first_radius,
+    has_tiny,
     invert,
     jacobian_over,
     load,
@@ -29,10 +35,11 @@ from bifur.kernels.enclosure import (
     unstable_beside,
 )
 from bifur.kernels.enclosure import unstable as unstable_of
+from bifur.kernels.lanes import LANES, contract, jacobian_in, put, run_lanes
 from bifur.kernels.nodes import NOT_ENCLOSED
 from bifur.kernels.parts import engine_at
 from bifur.kernels.pointers import kernels_at
-from bifur.kernels.program import WHOLE
+from bifur.kernels.program import VARIABLES, WHOLE
 from bifur.kernels.proof import PROOF
 from bifur.kernels.prune import EDGE, INSIDE, place
 from bifur.kernels.step import WORK
@@ -66,6 +73,70 @@ def overlapping(state, radius, filled, R):
     return False
 
 
+@inline
+def residual_in(W, n):
+    """The largest component of W.field relative to the sum of its absolute terms."""
+    worst = 0.0
+    for i in range(n):
+        if W.field[i] != 0.0:
+            worst = max(worst, abs(W.field[i]) / W.magnitude[i])
+    return worst
+
+
+@inline
+def _enclose_lanes(X, held, radius, unstable):
+    """What the first `held` lanes prove: radius and number of unstable eigenvalues of their equilibria."""
+    P, L, R = X.field, X.lanes, X.room
+    n, low, high = P.head[VARIABLES], R.matrices[LOW], R.matrices[HIGH]
+    run_lanes(P, L.slots, L.rows)
+    for lane in range(held):
+        jacobian_in(P, L, lane, low, high)
+        regular = invert(R, n)
+        for i in range(n):
+            for k in range(n):
+                L.inverse[i * n + k, lane] = R.matrices[INVERSE, i, k] if regular else math.nan
+    contract(P, L)
+    for lane in range(held):
+        r = L.radii[lane]
+        if L.steps[lane] < (r if r == EXACT else NEAR * r):
+            jacobian_in(P, L, lane, low, high)
+            number = unstable_of(R, n)
+            if number != UNDECIDED or n <= 2:
+                radius[L.places[lane, 0], L.places[lane, 1]] = r
+                unstable[L.places[lane, 0], L.places[lane, 1]] = number
+
+
+@kernel(types.void(INTS, PROOF, MATRIX, INT_MATRIX, TENSOR, INT_MATRIX, MATRIX, MATRIX, WORK))
+def enclose_many(system, X, parameters, filled, state, unstable, residual, radius, W):
+    """The first attempt of `enclose`, of many equilibria at a time; `radius` stays NaN where it does not succeed.
+
+    Nothing is sharpened here. Sets `residual`, and `unstable` where the radius is set.
+    """
+    K, L, R, n = kernels_at(system), X.lanes, X.room, state.shape[2]
+    held = 0
+    for j in range(len(state)):
+        for k in range(parameters.shape[1]):
+            W.p[k] = parameters[j, k]
+        for c in range(state.shape[1]):
+            radius[j, c] = math.nan
+            if filled[j, c] != 1 or len(L.slots) == 0:
+                continue
+            u = state[j, c]
+            K.field(u, W.p, W.field)
+            K.magnitude(u, W.p, W.magnitude)
+            residual[j, c] = residual_in(W, n)
+            if has_tiny(u) or not take_field(X.field, u, W.p, W.field, W.magnitude, R):
+                continue
+            sides(u, R)
+            put(L, held, u, W.p, first_radius(u, R), R.rows[SIDES], R.rows[FIELD], j, c)
+            held += 1
+            if held == LANES:
+                _enclose_lanes(X, held, radius, unstable)
+                held = 0
+    if held > 0:
+        _enclose_lanes(X, held, radius, unstable)
+
+
 @kernel(
     types.void(
         INTS, INTS, PROOF, MATRIX, INTS, VECTOR, VECTOR, INT_MATRIX, TENSOR, TENSOR, TENSOR, INT_MATRIX, INT_MATRIX,
@@ -84,39 +155,35 @@ def verify(
     """
     K, solvers = kernels_at(system), engine_at(E).parts.solvers
     n, room = state.shape[2], state.shape[1]
+    enclose_many(system, X, parameters, filled, state, unstable, residual, radius, W)
     for j in range(len(state)):
         for k in range(parameters.shape[1]):
             W.p[k] = parameters[j, k]
-        load(X.field, X.slots, W.p)
-        held, enclosed, inside, decided = 0, True, True, True
+        held, enclosed, inside, decided, loaded = 0, True, True, True, False
         for c in range(room):
-            radius[j, c] = math.nan
             if filled[j, c] == 0:
                 continue
             held += 1
             u = state[j, c]
-            number = UNDECIDED
-            if filled[j, c] == 1:
-                for i in range(n):
-                    W.u[i] = u[i]
-                K.field(u, W.p, W.field)
+            number = unstable[j, c]
+            if math.isnan(radius[j, c]):
+                number = UNDECIDED
+                if filled[j, c] == 1:
+                    if not loaded:
+                        load(X.field, X.slots, W.p)
+                        loaded = True
+                    K.field(u, W.p, W.field)
+                    K.magnitude(u, W.p, W.magnitude)
+                    ready = take_field(X.field, u, W.p, W.field, W.magnitude, X.room)
+                    radius[j, c], number = enclose(X.field, X.slots, X.twofold, u, ready, X.room)
+                K.field(u, W.p, W.field)  # it may have been sharpened
                 K.magnitude(u, W.p, W.magnitude)
-                ready = take_field(X.field, u, W.p, W.field, W.magnitude, X.room)
-                radius[j, c], number = enclose(X.field, X.slots, X.twofold, u, ready, X.room)
-            moved = filled[j, c] != 1
-            for i in range(n):
-                moved = moved or u[i] != W.u[i]
-            if moved:  # sharpened since
-                K.field(u, W.p, W.field)
-                K.magnitude(u, W.p, W.magnitude)
+                residual[j, c] = residual_in(W, n)
             K.jacobian(u, W.p, W.J)
-            worst = size = 0.0
+            size = 0.0
             for i in range(n):
-                if W.field[i] != 0.0:
-                    worst = max(worst, abs(W.field[i]) / W.magnitude[i])
                 for r in range(n):
                     size = max(size, abs(W.J[i, r]))
-            residual[j, c] = worst
             failed = solvers.eigenvalues(W.J, n, W.A, re[j, c], im[j, c]) != 0
             oscillatory[j, c] = im[j, c, 0] != 0.0
             positive, smallest = 0, math.inf

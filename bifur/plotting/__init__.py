@@ -2,9 +2,25 @@
 
 from bifur.plotting.basins import plot_basins
 from bifur.plotting.curve import plot_curve
+from bifur.plotting.descent import plot_critical_curve, plot_descent, plot_orbit_diagram
 from bifur.plotting.diagram import plot_diagram
+from bifur.plotting.drift import plot_ramp
+from bifur.plotting.escape import plot_escape
 from bifur.plotting.plane import plot_atlas, plot_plane
 from bifur.plotting.portrait import plot_portrait
 from bifur.plotting.validation import plot_validation
 
-__all__ = ["plot_atlas", "plot_basins", "plot_curve", "plot_diagram", "plot_plane", "plot_portrait", "plot_validation"]
+__all__ = [
+    "plot_atlas",
+    "plot_basins",
+    "plot_critical_curve",
+    "plot_curve",
+    "plot_descent",
+    "plot_diagram",
+    "plot_escape",
+    "plot_orbit_diagram",
+    "plot_plane",
+    "plot_portrait",
+    "plot_ramp",
+    "plot_validation",
+]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bifur.atlas.validation import COLLAPSED, DIVERGED, INCONCLUSIVE, NON_TRIVIAL
-from bifur.dynamics import Reason, integrate_batch
+from bifur.dynamics.batch import integrate_batch
+from bifur.dynamics.runs import Reason
 from bifur.systems import get_system
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from bifur.atlas.reader import Atlas, Plane
     from bifur.atlas.validation import Validation
     from bifur.continuation.results import Diagram, EquilibriumSet
-    from bifur.dynamics.trajectory import Trajectory
+    from bifur.dynamics.runs import Trajectory
     from bifur.systems.base import System
 
 Callback = Callable[[str], None]

@@ -8,7 +8,7 @@ import pytest
 import bifur
 from bifur.atlas import cross_checks, plane, tile
 from bifur.atlas.spec import Axis, PlaneSpec
-from bifur.continuation import slices
+from bifur.continuation import agreement, slices
 from bifur.kernels import count, nodes, proof, prune, roots, verify
 from tests.atlas import builds
 from tests.known.families import system
@@ -123,16 +123,34 @@ def test_members_that_changed_places_are_told():
 def test_turns_of_a_field(field, index):
     """By the degree of z, its conjugate, z^2, conj(z)^2, ..."""
     s = bifur.System("turns", field, states=("x", "y"), parameters={})
-    low, high = np.full(2, -np.inf), np.full(2, np.inf)
-    assert cross_checks._turns(s, {}, np.zeros((1, 2)), low, high) == index
+    turns, told = cross_checks._turns(s, {}, np.zeros((3, 1, 2)))
+    assert told.all()
+    assert turns.tolist() == [index] * 3
 
 
 def test_turns_of_one_state():
     s = bifur.System("line", lambda u, p: (p.a * u[0] - u[0] ** 3,), states=("x",), parameters={"a": 1.0})
-    low, high = np.array([-np.inf]), np.array([np.inf])
-    assert cross_checks._turns(s, {"a": 1.0}, np.array([[-1.0], [0.0], [1.0]]), low, high) == 1
+    held = np.array([[[-1.0], [0.0], [1.0]], [[0.0], [np.nan], [np.nan]]])
+    turns, told = cross_checks._turns(s, {"a": np.array([[1.0], [-1.0]])}, held)
+    assert told.all()
+    assert turns.tolist() == [1, 1]
     up = bifur.System("up", lambda u, p: (u[0] ** 2 - 1,), states=("x",), parameters={})
-    assert cross_checks._turns(up, {}, np.array([[-1.0], [1.0]]), low, high) == 0
+    assert cross_checks._turns(up, {}, np.array([[[-1.0], [1.0]]]))[0] == 0
+
+
+def test_turns_tell_nothing_where_a_state_lies_on_a_bound():
+    s = bifur.System("half", lambda u, p: (-u[0],), states=("x",), parameters={}, bounds={"x": (0, np.inf)})
+    assert cross_checks._turns(s, {}, np.array([[[0.0]]]))[1].tolist() == [False]
+    s = bifur.System("quarter", lambda u, p: (-u[0], -u[1]), states=("x", "y"), parameters={}, bounds={"x": (-1, 9)})
+    assert cross_checks._turns(s, {}, np.array([[[-1.0, 1.0]], [[np.nan, np.nan]]]))[1].tolist() == [False, True]
+
+
+def test_passages_are_those_of_every_pair():
+    rng = np.random.default_rng(3)
+    values, column = rng.uniform(0, 1, 40).round(2), rng.uniform(0, 1, 30).round(2)
+    f, i = agreement.passages(values, column)
+    brute = (column[:-1] - values[:, None]) * (column[1:] - values[:, None]) <= 0
+    assert sorted(zip(f.tolist(), i.tolist(), strict=True)) == sorted(map(tuple, np.argwhere(brute).tolist()))
 
 
 def test_every_code_of_the_kernels_has_its_sentence():

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from bifur import System, find_equilibria
-from bifur.dynamics import Reason, integrate, integrate_batch
+from bifur import Reason, System, find_equilibria, integrate, integrate_batch
 from bifur.systems import ops
 from tests.known import discretised
 
@@ -84,7 +83,7 @@ def test_equal_modes_collapse_in_finite_time():
     h, a, rho, p0 = 64, 1.5, 0.01, 0.5
     c = 2 / (a * h**2 * rho)
     run = integrate(cosine_modes(h), np.concatenate([np.full(h, p0**2), np.full(h, p0)]), 1000.0)
-    assert run.reason in (Reason.STEP_TOO_SMALL, Reason.NOT_FINITE)
+    assert run.reason is Reason.DIVIDES_BY_ZERO  # this one does not declare what collapse is
     assert run.t[-1] == pytest.approx(math.log((p0**2 + c) / c) / (2 * rho), rel=1e-6)
     early = run.t < 100
     assert np.count_nonzero(early) > 5
@@ -132,7 +131,7 @@ def test_why_a_run_ends():
     assert integrate(spin, np.ones(n), 10.0, max_steps=3).reason is Reason.TOO_MANY_STEPS
     pole = System("pole", lambda u, p: tuple(-1 / x for x in u), states=states, parameters={})
     run = integrate(pole, np.ones(n), 1.0)  # x^2 = 1 - 2 t
-    assert run.reason in (Reason.STEP_TOO_SMALL, Reason.NOT_FINITE)
+    assert run.reason is Reason.DIVIDES_BY_ZERO
     assert run.t[-1] == pytest.approx(0.5, rel=1e-6)
     double = System("double", lambda u, p: tuple(x for x in u), states=states, parameters={})
     far = integrate(double, np.ones(n), 1000.0)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import bifur
+from bifur import Reason, integrate_batch
 from bifur.atlas.validation import COLLAPSED, DIVERGED, INCONCLUSIVE, NON_TRIVIAL
-from bifur.dynamics import Reason, integrate_batch
 from bifur.training import modes
 from bifur.training.data import Streams, aligned, eigenvalues
 from bifur.training.models import cosine_loss, gradients

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import bifur
-from bifur.dynamics import integrate
+from bifur import integrate
 from bifur.training.data import Streams, aligned, eigenvalues, population
 from bifur.training.models import (
     NETWORKS,
