@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 import bifur
-from bifur.dynamics import integrate_batch
+from bifur import integrate_batch
 
 CASES = (
     ("phinet", {"sigma2": 0.0, "rho": 1e-4}, {"p_h": (-2, 2), "p_g": (-2, 2)}, 512),

@@ -26,6 +26,23 @@ def main() -> None:
     """Equilibria and bifurcations of small ODE systems over a plane of two parameters."""
 
 
-COMMANDS = (systems, equilibria, trace, descend, basins, build, pack, status, info, audit, diff, merge)
-for command in (*COMMANDS, plot, claims, export, validate, gui):
+for command in (
+    systems,
+    equilibria,
+    trace,
+    basins,
+    descend,
+    build,
+    pack,
+    status,
+    info,
+    audit,
+    diff,
+    merge,
+    plot,
+    claims,
+    export,
+    validate,
+    gui,
+):
     main.add_command(command)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bifur.continuation.equilibria import equilibrium
-from bifur.dynamics import large
-from bifur.dynamics.traps import Trap, Walls, find_trap, find_walls, run
+from bifur.dynamics import batch
+from bifur.dynamics.divisors import divisors
+from bifur.dynamics.runs import Reason
+from bifur.dynamics.traps import Trap, Walls, find_trap, find_walls, no_walls, run
 from bifur.kernels import arrival, flow, trap
 from bifur.systems import sparse
 
@@ -25,10 +27,10 @@ LONG = 100.0  # durations in units of the slowest rate
 SAME = 1e-6  # two sinks are one within this, relative to their size
 
 _WHY = {
-    flow.END: "reach no sink and do not escape within the duration: a cycle, a saddle or a set of equilibria is there",
-    flow.TOO_MANY_STEPS: "took `max_steps` steps without reaching a sink: a cycle, or raise `max_steps`",
-    flow.STEP_TOO_SMALL: "come to a point where the field is singular or discontinuous",
-    flow.NOT_FINITE: "come to a pole or leave the domain of the field",
+    flow.END: "no sink is reached within the duration; a cycle, a saddle or a set of equilibria holds them",
+    flow.TOO_MANY_STEPS: "`max_steps` steps reach no sink; a cycle holds them, or `max_steps` is too small",
+    flow.STEP_TOO_SMALL: "the field is singular or discontinuous where they come to",
+    flow.NOT_FINITE: "they come to a pole or leave the domain of the field",
 }
 
 
@@ -63,7 +65,7 @@ class Deciding:
     walls: Walls
     counts: Counts = field(default_factory=Counts)
     notes: list[str] = field(default_factory=list)
-    undecided: dict[int, int] = field(default_factory=dict)
+    undecided: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def make(
@@ -78,10 +80,7 @@ class Deciding:
     ) -> Deciding:
         """With the sinks as attractors, a trap around each, and a duration by the slowest rate."""
         _check(duration, tolerances, max_steps)
-        if sparse.is_large(system):
-            walls = Walls(np.array(bounds), np.zeros((2, system.dimension), np.int64))
-        else:
-            walls = find_walls(system, p, bounds)
+        walls = Walls(*no_walls(system.dimension)) if sparse.is_large(system) else find_walls(system, p, bounds)
         sinks = [e for e in equilibria if e.kind == "sink"]
         traps: list[Trap | None]
         traps = (
@@ -108,8 +107,8 @@ class Deciding:
         self.count(integrated=len(states))
         if not len(states):
             return np.empty(0, np.int64)
-        if sparse.is_large(self.system):
-            return self._large(states)
+        if self.watched:
+            return self._watched(states)
         ends = run(
             self.system,
             self.p,
@@ -125,15 +124,33 @@ class Deciding:
         ends.codes[outside], ends.limits[outside] = trap.OUTSIDE, -1
         return self._named(ends.codes, ends.limits, ends.states)
 
-    def _large(self, states: NDArray[np.float64]) -> NDArray[np.int64]:
-        options = np.array([*self.tolerances, self.max_steps, arrival.WHEN_CERTAIN])
-        runs = [large.run(self.system, u, self.p, self.duration, options, np.empty(0), False) for u in states]
-        ended = np.array([one.end for one in runs]).reshape(states.shape)
-        codes = np.array([one.code for one in runs], np.int64)
-        if np.isfinite(self.bounds[0]).any() or np.isfinite(self.bounds[1]).any():
-            self.note("the bounds of the states are looked at only where a run of so many states ends")
-            codes[~self.within(ended)] = trap.OUTSIDE
-        return self._named(codes, np.full(len(states), -1), ended)
+    @property
+    def watched(self) -> bool:
+        """Whether runs are those of `integrate_batch`: of many states, or of a field that divides by its states."""
+        return sparse.is_large(self.system) or len(divisors(self.system)) > 0
+
+    def _watched(self, states: NDArray[np.float64]) -> NDArray[np.int64]:
+        limits = np.where(np.isfinite(self.walls.at), np.array([[-np.inf], [np.inf]]), np.array(self.bounds))
+        found = np.full(len(states), ESCAPES)
+        inside = self.within(states)
+        starts = np.ascontiguousarray(states[inside])
+        options = np.array([*self.tolerances, self.max_steps, arrival.WHEN_CERTAIN], np.float64)
+        rows = np.tile(self.p, (len(starts), 1))
+        spans = np.full(len(starts), self.duration)
+        ends = batch.run(self.system, starts, spans, rows, options, limits, np.empty(0))
+        labels = np.full(len(starts), UNDECIDED)
+        for row, (state, reason) in enumerate(zip(ends.state, ends.reason, strict=True)):
+            if reason is Reason.ARRIVED:
+                labels[row] = self.attractor(state)
+            elif reason in (Reason.BLEW_UP, Reason.LEFT):
+                labels[row] = ESCAPES
+            else:
+                self._doubt(str(reason), 1)
+        found[inside] = labels
+        return found
+
+    def _doubt(self, why: str, number: int) -> None:
+        self.undecided[why] = self.undecided.get(why, 0) + number
 
     def within(self, states: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether states (..., n) lie inside the bounds."""
@@ -151,7 +168,7 @@ class Deciding:
         for code in _WHY:
             number = int((codes == code).sum())
             if number:
-                self.undecided[code] = self.undecided.get(code, 0) + number
+                self._doubt(_WHY[code], number)
         return found
 
     def attractor(self, state: NDArray[np.float64]) -> int:
@@ -180,7 +197,7 @@ class Deciding:
                 f"{missing} of {len(self.traps)} sinks have no trapping ellipsoid that is proved; arrival there is "
                 "judged by a Lyapunov function at the sink"
             )
-        words += [f"{number} integrated starts {_WHY[code]}" for code, number in sorted(self.undecided.items())]
+        words += [f"{number} of the integrated starts are undecided: {why}" for why, number in self.undecided.items()]
         return tuple(words)
 
 

@@ -110,10 +110,14 @@ class Walls:
     kinds: NDArray[np.int64]
 
 
+def no_walls(n: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """What `Walls` holds of n states without any."""
+    return np.array([np.full(n, -np.inf), np.full(n, np.inf)]), np.zeros((2, n), np.int64)
+
+
 def find_walls(system: System, p: NDArray[np.float64], bounds: Bounds) -> Walls:
     """Those of the bounds on which the field vanishes, or points inward, for all values of the other states."""
-    at = np.array([np.full(system.dimension, -np.inf), np.full(system.dimension, np.inf)])
-    kinds = np.zeros((2, system.dimension), np.int64)
+    at, kinds = no_walls(system.dimension)
     finite = np.argwhere(np.isfinite(bounds)).tolist()
     program = system.derived.programs.field if finite else None
     for side, i in finite:

@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 from scipy.spatial import cKDTree
 
 import bifur
-from bifur.dynamics import Reason, integrate_batch
+from bifur import Reason, integrate_batch
 from bifur.dynamics.basins import ESCAPES, UNDECIDED, find_basins
 from bifur.dynamics.separatrix import Cuts
 from bifur.kernels import arrival, flow, stepper
@@ -175,6 +175,15 @@ def test_a_section_of_three_states_agrees_with_the_invariant_surface():
         assert np.allclose(states, [flat.attractors[k].state for k in flat.label[:, column]], atol=1e-9)
     assert all(radius > 0 for radius in full.traps)
     assert full.counts.integrated == full.label.size
+
+
+def test_finite_time_collapse_is_neither_a_sink_nor_an_escape():
+    """Equal modes of `cosine-modes` obey p' = -2 / (a h^2 p) - rho p with h = 2: p reaches 0 in finite time."""
+    window = {"p_1": (0.2, 1.0), "p_2": (0.2, 1.0)}
+    system = bifur.get_system("cosine-modes")
+    basins = find_basins(system, window, 3, {"s_1": 0.3, "s_2": 0.3}, sigma2=0.5, rho=0.1)
+    assert (basins.label == UNDECIDED).all()
+    assert any("collapsed in finite time" in note for note in basins.notes)
 
 
 def test_an_invariant_bound_is_not_left():
