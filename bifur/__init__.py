@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from bifur.continuation.settings import Settings
     from bifur.continuation.slices import trace_slices
     from bifur.continuation.unfold import unfolded
+    from bifur.dynamics.equivalence import Equivalence, equivalent
+    from bifur.dynamics.portrait import Portrait, portrait
     from bifur.dynamics.trajectory import integrate
     from bifur.systems import System, get_system, list_systems, load_system
     from bifur.training.validate import validate
@@ -49,6 +51,8 @@ _HOMES = {
     "Diagram": "bifur.continuation.results",
     "Equilibrium": "bifur.continuation.results",
     "EquilibriumSet": "bifur.continuation.results",
+    "Equivalence": "bifur.dynamics.equivalence",
+    "Portrait": "bifur.dynamics.portrait",
     "Settings": "bifur.continuation.settings",
     "SpecialPoint": "bifur.continuation.results",
     "Stop": "bifur.continuation.results",
@@ -57,6 +61,7 @@ _HOMES = {
     "build_atlas": "bifur.atlas.build",
     "build_status": "bifur.atlas.status",
     "diff_atlases": "bifur.atlas.compare",
+    "equivalent": "bifur.dynamics.equivalence",
     "export_atlas": "bifur.atlas.export",
     "find_equilibria": "bifur.continuation.equilibria",
     "get_system": "bifur.systems",
@@ -66,6 +71,7 @@ _HOMES = {
     "merge_atlases": "bifur.atlas.merge",
     "open_atlas": "bifur.atlas.reader",
     "pack_atlas": "bifur.atlas.build",
+    "portrait": "bifur.dynamics.portrait",
     "scan_atlas": "bifur.atlas.quarantine",
     "trace": "bifur.continuation.diagram",
     "trace_curve": "bifur.continuation.curves",
@@ -83,6 +89,8 @@ __all__ = [
     "Diagram",
     "Equilibrium",
     "EquilibriumSet",
+    "Equivalence",
+    "Portrait",
     "Settings",
     "SpecialPoint",
     "Stop",
@@ -92,6 +100,7 @@ __all__ = [
     "build_atlas",
     "build_status",
     "diff_atlases",
+    "equivalent",
     "export_atlas",
     "find_equilibria",
     "get_system",
@@ -101,6 +110,7 @@ __all__ = [
     "merge_atlases",
     "open_atlas",
     "pack_atlas",
+    "portrait",
     "scan_atlas",
     "trace",
     "trace_curve",
