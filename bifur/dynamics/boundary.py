@@ -148,7 +148,7 @@ def proved(system: System, p: Vector, curve: Boundary, sign: float) -> bool:
             outward = sign * (f[0, 0] * normal[0] + f[1, 0] * normal[1])
             if outward > 0:
                 continue
-            if depth == DEEPEST or outward < 0 or not outward.is_finite():
+            if depth == DEEPEST or outward < 0:  # a wide ball may also leave the domain of a function
                 return False
             arcs += [(quarter, 2 * piece, depth + 1), (quarter, 2 * piece + 1, depth + 1)]
     return True
