@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from bifur.continuation.settings import Settings
     from bifur.continuation.slices import trace_slices
     from bifur.continuation.unfold import unfolded
+    from bifur.dynamics.basins import Basins, find_basins
     from bifur.dynamics.equivalence import Equivalence, equivalent
+    from bifur.dynamics.manifolds import Manifold, find_manifolds
     from bifur.dynamics.portrait import Portrait, portrait
     from bifur.dynamics.trajectory import integrate
     from bifur.systems import System, get_system, list_systems, load_system
@@ -46,12 +48,14 @@ _HOMES = {
     "AtlasDifference": "bifur.atlas.compare",
     "AtlasSpec": "bifur.atlas.spec",
     "Audit": "bifur.atlas.audit",
+    "Basins": "bifur.dynamics.basins",
     "Branch": "bifur.continuation.results",
     "Curve": "bifur.continuation.results",
     "Diagram": "bifur.continuation.results",
     "Equilibrium": "bifur.continuation.results",
     "EquilibriumSet": "bifur.continuation.results",
     "Equivalence": "bifur.dynamics.equivalence",
+    "Manifold": "bifur.dynamics.manifolds",
     "Portrait": "bifur.dynamics.portrait",
     "Settings": "bifur.continuation.settings",
     "SpecialPoint": "bifur.continuation.results",
@@ -63,7 +67,9 @@ _HOMES = {
     "diff_atlases": "bifur.atlas.compare",
     "equivalent": "bifur.dynamics.equivalence",
     "export_atlas": "bifur.atlas.export",
+    "find_basins": "bifur.dynamics.basins",
     "find_equilibria": "bifur.continuation.equilibria",
+    "find_manifolds": "bifur.dynamics.manifolds",
     "get_system": "bifur.systems",
     "integrate": "bifur.dynamics.trajectory",
     "list_systems": "bifur.systems",
@@ -84,12 +90,14 @@ __all__ = [
     "AtlasDifference",
     "AtlasSpec",
     "Audit",
+    "Basins",
     "Branch",
     "Curve",
     "Diagram",
     "Equilibrium",
     "EquilibriumSet",
     "Equivalence",
+    "Manifold",
     "Portrait",
     "Settings",
     "SpecialPoint",
@@ -102,7 +110,9 @@ __all__ = [
     "diff_atlases",
     "equivalent",
     "export_atlas",
+    "find_basins",
     "find_equilibria",
+    "find_manifolds",
     "get_system",
     "integrate",
     "list_systems",
