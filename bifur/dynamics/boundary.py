@@ -33,8 +33,8 @@ LONG = 1e9  # their duration
 class Boundary:
     """A box or an ellipse with these half axes `half` (2,) around `centre` (2,), and infinity as seen from inside.
 
-    `infinity` is "source" where no orbit leaves, "sink" where none enters, else "mixed". `shown` says how that is known:
-    "proved" (the sign of the normal component of the field all along the curve, in ball arithmetic), "sampled" (runs
+    `infinity` is "source" where no orbit leaves, "sink" where none enters, else "mixed". `shown` says how that is
+    known: "proved" (the sign of the normal component of the field all along the curve, in ball arithmetic), "sampled" (runs
     from points of the curve all arrive at equilibria inside), or not at all.
     """
 
@@ -98,7 +98,7 @@ def enclosing(system: System, p: Vector, low: Vector, high: Vector) -> Boundary:
     """A curve around the box from `low` to `high`, across which the flow goes one way if one is found."""
     for sign, infinity in ((-1.0, "source"), (1.0, "sink")):
         for shape in ("box", "ellipse"):
-            found = _grown(system, p, low, high, sign, shape)  # type: ignore[arg-type]
+            found = _grown(system, p, low, high, sign, shape)
             if found is not None:
                 return Boundary(shape, *found, infinity, "proved")  # type: ignore[arg-type]
     wide = Boundary("box", (low + high) / 2, 1.5 * (high - low), "mixed", "")
@@ -209,5 +209,3 @@ def index_sum(kinds: Sequence[str], infinity: Infinity) -> Mapping[str, int] | N
     if infinity == "mixed":
         return None
     return {"found": sum(-1 if kind == "saddle" else 1 for kind in kinds), "expected": 1}
-
-

@@ -93,15 +93,13 @@ def make_graph(
     """The graph of the separatrices that end; and what could not be told."""
     nodes = _nodes(equilibria, curve)
     ending = [track for track in found if track.end != "unknown"]
-    edges = tuple(
-        Edge(t.saddle, len(equilibria) if t.limit is None else t.limit, t.stable, t.side) for t in ending
-    )
+    edges = tuple(Edge(t.saddle, len(equilibria) if t.limit is None else t.limit, t.stable, t.side) for t in ending)
     rotation: list[tuple[int, ...]] = []
     doubts = []
     for node in nodes:
         if node.kind == "saddle":
-            here = [(math.atan2(*t.direction[::-1]), 2 * e) for e, t in enumerate(ending) if t.saddle == len(rotation)]
-            rotation.append(tuple(end for _, end in sorted(here)))
+            own = [(math.atan2(*t.direction[::-1]), 2 * e) for e, t in enumerate(ending) if t.saddle == len(rotation)]
+            rotation.append(tuple(end for _, end in sorted(own)))
             continue
         here = [e for e, edge in enumerate(edges) if edge.other == len(rotation)]
         arriving = [ending[e] for e in here]
@@ -150,7 +148,7 @@ def _around_node(
     ring = transversal(system, p, node, room)
     if ring is None:
         return None
-    paths = [np.linalg.solve(ring, (track.points - node.state).T).T for track in arriving]
+    paths: list[Vector] = [np.linalg.solve(ring, (track.points - node.state).T).T for track in arriving]
     angles = [_enters(path) for path in paths]
     if any(angle is None for angle in angles):
         return None

@@ -157,14 +157,22 @@ def cycles_of(
     between infinity and the one equilibrium does the same.
     """
     if certain and graph.parts == 1:
-        return (), True, "no limit cycle: the separatrices join all equilibria and infinity, and a cycle would cross them"
+        return (
+            (),
+            True,
+            "no limit cycle: the separatrices join all equilibria and infinity, and a cycle would cross them",
+        )
     starts = [(track.points[-1], track.stable) for track in runs if track.end == "unknown"]
     if len(equilibria) == 1 and curve.infinity != "mixed":
         backward = curve.infinity == "sink"
         start, _ = curve.points(8)
         points, run = follow(system, p, start[0], backward, float(room(equilibria, curve).min()))
         if certain and run.limit is not None and curve.level(points[-1]) < 1.0:
-            return (), True, "no limit cycle: an orbit joins infinity and the only equilibrium, and a cycle would cross it"
+            return (
+                (),
+                True,
+                "no limit cycle: an orbit joins infinity and the only equilibrium, and a cycle would cross it",
+            )
         starts.append((points[-1], backward))
     starts += [(_beside(e, curve), e.kind == "sink") for e in equilibria if e.kind in ("sink", "source")]
     cycles: list[Cycle] = []

@@ -77,7 +77,9 @@ def _on_line(a: Portrait, b: Portrait) -> Equivalence:
     for orientation, signs, its in ((1, b.signs, names[1]), (-1, tuple(-s for s in b.signs[::-1]), names[1][::-1])):
         if a.signs == signs:
             matching = dict(zip(names[0], its, strict=True))
-            return Equivalence(True, "u' has the same signs between the equilibria", matching, orientation, _grounds(a, b))
+            return Equivalence(
+                True, "u' has the same signs between the equilibria", matching, orientation, _grounds(a, b)
+            )
     return Equivalence(False, "u' has other signs between the equilibria")
 
 
@@ -100,7 +102,9 @@ def _in_plane(a: Portrait, b: Portrait) -> Equivalence:
         return Equivalence(None, "; ".join(dict.fromkeys(doubts)))
     if flows[0] != flows[1]:
         return Equivalence(False, f"infinity is a {flows[0]} of one and a {flows[1]} of the other")
-    if found is None:  # no saddle: by the index there is one equilibrium, to which all orbits go, or from which they come
+    if (
+        found is None
+    ):  # no saddle: by the index there is one equilibrium, to which all orbits go, or from which they come
         matching = {node.name: its.name for node, its in zip(a.graph.nodes, b.graph.nodes, strict=True)}
         return Equivalence(True, "one equilibrium and infinity, joined by all orbits", matching, 1, _grounds(a, b))
     ends, orientation = found

@@ -1,4 +1,4 @@
-"""The connection graph of a planar portrait: equilibria and infinity, joined by the separatrices, as it lies in the plane.
+"""The connection graph of a planar portrait: equilibria and infinity, joined by separatrices, as it lies in the plane.
 
 A graph that lies in the plane, or on the sphere with infinity as one of its points, is known up to a homeomorphism by
 the cyclic order of the edges around each node: a rotation system (Edmonds 1960). Each edge has two ends, which are
@@ -84,9 +84,7 @@ class ConnectionGraph:
     @cached_property
     def following(self) -> Mapping[int, int]:
         """The next end anticlockwise around the same node."""
-        return {
-            end: around[(k + 1) % len(around)] for around in self.rotation for k, end in enumerate(around)
-        }
+        return {end: around[(k + 1) % len(around)] for around in self.rotation for k, end in enumerate(around)}
 
     @cached_property
     def faces(self) -> tuple[tuple[int, ...], ...]:

@@ -24,10 +24,8 @@ INSIDE = (0.01, 0.25, 0.5, 0.75, 0.99)  # where between two equilibria the sign 
 BEYOND = (0.01, 0.1, 1.0, 10.0)  # and beyond the last, in sizes of what lies between them
 
 
-def signs(
-    system: System, p: Vector, equilibria: Sequence[Equilibrium]
-) -> tuple[tuple[int, ...], int, tuple[str, ...]]:
-    """Signs of u' on the intervals that the equilibria cut the line into, from left to right, inside the state's bounds.
+def signs(system: System, p: Vector, equilibria: Sequence[Equilibrium]) -> tuple[tuple[int, ...], int, tuple[str, ...]]:
+    """Signs of u' on the intervals that the equilibria cut the line into, from left to right, inside its bounds.
 
     Also the number of the equilibrium at the right end of the first interval, and what is doubtful: a sign that changes
     where no equilibrium is.
@@ -64,9 +62,7 @@ def field_on_line(system: System, p: Vector, u: Vector) -> Vector:
     return found
 
 
-def links(
-    equilibria: Sequence[Equilibrium], found: Sequence[int], first: int
-) -> tuple[Connection, ...]:
+def links(equilibria: Sequence[Equilibrium], found: Sequence[int], first: int) -> tuple[Connection, ...]:
     """The orbits between neighbours, and those from or to infinity or a bound."""
     result = []
     for k, sign in enumerate(found):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as own
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,8 +55,8 @@ class Portrait:
 
     `window` (low, high) of each state; `equilibria` of the whole plane (inside the bounds of the states), with
     `eigenvectors` (k, n, n): unit columns in the order of the eigenvalues, of a complex pair real and imaginary part;
-    `field` and `nullclines` over the window. Of two states also: `manifolds` of the saddles as curves, `boundary` around
-    all that happens, with what infinity is, `connections` in the direction of time, `graph` the connection graph,
+    `field` and `nullclines` over the window. Of two states also: `manifolds` of the saddles as curves, `boundary`
+    around all that happens, with what infinity is, `connections` in the direction of time, `graph` the connection graph,
     `cycles` the limit cycles met, `cycles_excluded` whether there are certainly none inside the boundary.
     Of one state: `signs` (k + 1,) of u' between the equilibria, fewer where these end the line.
     `doubts` says what is not certain, `grounds` what the rest relies on, `notes` what was left out. `stats`: seconds.
@@ -78,7 +79,7 @@ class Portrait:
     doubts: Doubts = Doubts()
     grounds: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    stats: Mapping[str, float] = field(default_factory=dict)
+    stats: Mapping[str, float] = own(default_factory=dict)
 
     def __repr__(self) -> str:
         said = ", ".join(f"{count} {kind}" for kind, count in self.graph.kinds().items() if count) or "no equilibria"
@@ -278,8 +279,8 @@ def _plane(
     indices = index_sum([e.kind for e in found], curve.infinity)
     if indices and indices["found"] != indices["expected"] and not about_equilibria:
         about_equilibria.append(
-            f"the indices of the equilibria add up to {indices['found']}, not {indices['expected']} as the flow through "
-            "the boundary asks for: some are missing"
+            f"the indices of the equilibria add up to {indices['found']}, not {indices['expected']} as the flow "
+            "through the boundary asks for: some are missing"
         )
     around = tracks.room(found, curve)
     runs = tracks.tracks(system, p, found, curve)
@@ -317,9 +318,7 @@ def _suspected(graph: ConnectionGraph, links: Sequence[Connection]) -> list[str]
     ]
 
 
-def _differing(
-    graph: ConnectionGraph, runs: Sequence[tracks.Track], manifolds: Sequence[Manifold]
-) -> list[str]:
+def _differing(graph: ConnectionGraph, runs: Sequence[tracks.Track], manifolds: Sequence[Manifold]) -> list[str]:
     """Separatrices whose two computations end differently; one that is too long to end is no contradiction."""
     curves = {(m.saddle, m.stable, m.side): m for m in manifolds}
     said = []
@@ -358,5 +357,3 @@ def _rest(curve: Boundary, cycles: Sequence[Cycle], excluded: bool, why: str) ->
     if curve.infinity == "mixed":
         rest.append("infinity is not shown to be a source or sink, so there may be separatrices that come from there")
     return tuple(rest)
-
-

@@ -71,9 +71,7 @@ def room(equilibria: Sequence[Equilibrium], curve: boundary.Boundary) -> Vector:
     return np.minimum(apart.min(axis=1, initial=np.inf), curve.half.min())
 
 
-def tracks(
-    system: System, p: Vector, equilibria: Sequence[Equilibrium], curve: boundary.Boundary
-) -> tuple[Track, ...]:
+def tracks(system: System, p: Vector, equilibria: Sequence[Equilibrium], curve: boundary.Boundary) -> tuple[Track, ...]:
     """The four separatrices of every saddle: unstable, then stable ones, each on its positive and negative side."""
     around, found = room(equilibria, curve), []
     for saddle, equilibrium in enumerate(equilibria):
