@@ -34,8 +34,8 @@ class Boundary:
     """A box or an ellipse with these half axes `half` (2,) around `centre` (2,), and infinity as seen from inside.
 
     `infinity` is "source" where no orbit leaves, "sink" where none enters, else "mixed". `shown` says how that is
-    known: "proved" (the sign of the normal component of the field all along the curve, in ball arithmetic), "sampled" (runs
-    from points of the curve all arrive at equilibria inside), or not at all.
+    known: "proved" (the sign of the normal component of the field all along the curve, in ball arithmetic), "sampled"
+    (runs from points of the curve all arrive at equilibria inside), or not at all.
     """
 
     shape: Literal["box", "ellipse"]

@@ -148,7 +148,8 @@ def _around_node(
     ring = transversal(system, p, node, room)
     if ring is None:
         return None
-    paths: list[Vector] = [np.linalg.solve(ring, (track.points - node.state).T).T for track in arriving]
+    inverse = np.linalg.inv(ring)
+    paths = [(track.points - node.state) @ inverse.T for track in arriving]
     angles = [_enters(path) for path in paths]
     if any(angle is None for angle in angles):
         return None

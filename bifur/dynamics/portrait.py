@@ -56,7 +56,7 @@ class Portrait:
     `window` (low, high) of each state; `equilibria` of the whole plane (inside the bounds of the states), with
     `eigenvectors` (k, n, n): unit columns in the order of the eigenvalues, of a complex pair real and imaginary part;
     `field` and `nullclines` over the window. Of two states also: `manifolds` of the saddles as curves, `boundary`
-    around all that happens, with what infinity is, `connections` in the direction of time, `graph` the connection graph,
+    around all that happens, with what infinity is, `connections` in the direction of time, `graph` with their order,
     `cycles` the limit cycles met, `cycles_excluded` whether there are certainly none inside the boundary.
     Of one state: `signs` (k + 1,) of u' between the equilibria, fewer where these end the line.
     `doubts` says what is not certain, `grounds` what the rest relies on, `notes` what was left out. `stats`: seconds.
