@@ -60,7 +60,7 @@ def draw_nullclines(ax: Axes, portrait: Portrait) -> list[Any]:
 
 
 def draw_manifolds(ax: Axes, portrait: Portrait, spans: Spans) -> list[Any]:
-    """Stable manifolds of the saddles, which separate, and unstable ones, each with an arrow in the direction of time."""
+    """Stable manifolds of the saddles, which separate, and unstable ones, each with an arrow the way time goes."""
     handles = []
     for stable, colour, word in ((True, STABLE, "stable"), (False, UNSTABLE, "unstable")):
         curves = [m.points for m in portrait.manifolds if m.stable == stable]
