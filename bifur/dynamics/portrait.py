@@ -17,7 +17,7 @@ from bifur.continuation.results import Equilibrium, EquilibriumSet
 from bifur.dynamics import connections, line, tracks
 from bifur.dynamics.boundary import Boundary, enclosing, index_sum
 from bifur.dynamics.connections import Connection
-from bifur.dynamics.cycles import Cycle, cycles_of
+from bifur.dynamics.limit_cycles import Cycle, cycles_of
 from bifur.dynamics.graph import ConnectionGraph
 from bifur.dynamics.manifolds import Manifold, trace_manifolds
 from bifur.dynamics.nullclines import DirectionField, Nullcline, direction_field, nullclines
