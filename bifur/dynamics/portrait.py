@@ -14,7 +14,7 @@ from bifur import _late
 from bifur._say import unknown
 from bifur.continuation.equilibria import find_equilibria
 from bifur.continuation.results import Equilibrium, EquilibriumSet
-from bifur.dynamics import connections, line, tracks
+from bifur.dynamics import connections, portrait_line, tracks
 from bifur.dynamics.boundary import Boundary, enclosing, index_sum
 from bifur.dynamics.connections import Connection
 from bifur.dynamics.limit_cycles import Cycle, cycles_of
@@ -240,14 +240,14 @@ def _completeness(found: EquilibriumSet, given: bool) -> tuple[tuple[str, ...], 
 def _line(
     system: System, p: Vector, found: EquilibriumSet, complete: tuple[tuple[str, ...], tuple[str, ...]]
 ) -> dict[str, Any]:
-    signs, first, doubts = line.signs(system, p, found)
-    links = line.links(found, signs, first)
+    signs, first, doubts = portrait_line.signs(system, p, found)
+    links = portrait_line.links(found, signs, first)
     return {
         "nullclines": (),
         "manifolds": (),
         "boundary": None,
         "connections": links,
-        "graph": line.graph(found),
+        "graph": portrait_line.graph(found),
         "cycles_excluded": True,
         "signs": signs,
         "doubts": Doubts(equilibria=(*complete[0], *doubts)),
