@@ -44,9 +44,11 @@ if TYPE_CHECKING:
     from bifur.dynamics.cycles import Cycle, find_cycles
     from bifur.dynamics.defining import CriticalPoint
     from bifur.dynamics.descent import Descent, descend, orbit_diagram
+    from bifur.dynamics.equivalence import Equivalence, equivalent
     from bifur.dynamics.escape import Escape, find_escape
     from bifur.dynamics.events import Event
     from bifur.dynamics.manifolds import Manifold, find_manifolds
+    from bifur.dynamics.portrait import Portrait, portrait
     from bifur.dynamics.ramps import Ramp, ramp
     from bifur.dynamics.rates import CriticalRate, critical_rate
     from bifur.dynamics.runs import Reason, Trajectory
@@ -71,9 +73,11 @@ _HOMES = {
     "Diagram": "bifur.continuation.results",
     "Equilibrium": "bifur.continuation.results",
     "EquilibriumSet": "bifur.continuation.results",
+    "Equivalence": "bifur.dynamics.equivalence",
     "Escape": "bifur.dynamics.escape",
     "Event": "bifur.dynamics.events",
     "Manifold": "bifur.dynamics.manifolds",
+    "Portrait": "bifur.dynamics.portrait",
     "Ramp": "bifur.dynamics.ramps",
     "Reason": "bifur.dynamics.runs",
     "Settings": "bifur.continuation.settings",
@@ -89,6 +93,7 @@ _HOMES = {
     "critical_rate": "bifur.dynamics.rates",
     "descend": "bifur.dynamics.descent",
     "diff_atlases": "bifur.atlas.compare",
+    "equivalent": "bifur.dynamics.equivalence",
     "export_atlas": "bifur.atlas.export",
     "find_basins": "bifur.dynamics.basins",
     "find_cascade": "bifur.dynamics.cascade",
@@ -109,6 +114,7 @@ _HOMES = {
     "open_atlas": "bifur.atlas.reader",
     "orbit_diagram": "bifur.dynamics.descent",
     "pack_atlas": "bifur.atlas.build",
+    "portrait": "bifur.dynamics.portrait",
     "ramp": "bifur.dynamics.ramps",
     "scan_atlas": "bifur.atlas.quarantine",
     "trace": "bifur.continuation.diagram",
@@ -134,9 +140,11 @@ __all__ = [
     "Diagram",
     "Equilibrium",
     "EquilibriumSet",
+    "Equivalence",
     "Escape",
     "Event",
     "Manifold",
+    "Portrait",
     "Ramp",
     "Reason",
     "Settings",
@@ -153,6 +161,7 @@ __all__ = [
     "critical_rate",
     "descend",
     "diff_atlases",
+    "equivalent",
     "export_atlas",
     "find_basins",
     "find_cascade",
@@ -173,6 +182,7 @@ __all__ = [
     "open_atlas",
     "orbit_diagram",
     "pack_atlas",
+    "portrait",
     "ramp",
     "scan_atlas",
     "trace",

@@ -134,18 +134,40 @@ def _certain(kernels, p, u, clock, counts, work):
     """Whether the flow from u can only end at the sink work.limit, J there in work.jacobian.
 
     V = x'Px falls along the flow while 2 |P| |J(v) - J| < 1 on the level set of V through u, whose
-    radius is at most sqrt(2 |P| |J|) |x|; the change of J over it is taken from that between u
-    and the sink, doubled.
+    radius is at most sqrt(2 |P| |J|) |x|. The change of J over it is the largest of those to u and
+    to both ends of that radius along each axis, doubled: a look, not a proof, but one that sees a
+    change in every direction (J may be the same at u by chance).
     """
     if not _lyapunov(work):
         return False
-    size = frobenius(work.lyapunov)
-    reach = max(1.0, np.sqrt(2.0 * size * frobenius(work.jacobian)))
-    jacobian_at(kernels, u, p, clock, counts, work.scratch)
-    for i in range(u.shape[0]):
-        for j in range(u.shape[0]):
+    n, size = u.shape[0], frobenius(work.lyapunov)
+    radius = 0.0
+    for i in range(n):
+        radius += (u[i] - work.limit[i]) ** 2
+    radius = np.sqrt(radius) * max(1.0, np.sqrt(2.0 * size * frobenius(work.jacobian)))
+    allowed = 0.25 / size
+    for i in range(n):
+        work.stage[i] = u[i]
+    if not _jacobian_changes(kernels, p, clock, counts, work) < allowed:
+        return False
+    for i in range(n):
+        for sign in (-1.0, 1.0):
+            for k in range(n):
+                work.stage[k] = work.limit[k]
+            work.stage[i] += sign * radius
+            if not _jacobian_changes(kernels, p, clock, counts, work) < allowed:
+                return False
+    return True
+
+
+@inline
+def _jacobian_changes(kernels, p, clock, counts, work):
+    """|J(v) - J| from the sink to v in work.stage."""
+    jacobian_at(kernels, work.stage, p, clock, counts, work.scratch)
+    for i in range(work.stage.shape[0]):
+        for j in range(work.stage.shape[0]):
             work.scratch[i, j] -= work.jacobian[i, j]
-    return 2.0 * size * 2.0 * reach * frobenius(work.scratch) < 1.0
+    return frobenius(work.scratch)
 
 
 @inline

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from bifur._say import unknown
-from bifur.plotting import style
+from bifur.dynamics.portrait import Portrait, spans_of
+from bifur.plotting import separatrices, style
 from bifur.systems.registry import get_system
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ Spans = Sequence[tuple[float, float]]
 
 
 def plot_portrait(
-    system: System | str,
+    system: System | str | Portrait,
     parameters: Mapping[str, float] | None = None,
     *,
     window: Mapping[str, tuple[float, float]] | None = None,
@@ -50,7 +50,8 @@ def plot_portrait(
     Parameters
     ----------
     system
-        A system or the name of a bundled one.
+        A system or the name of a bundled one; or a `Portrait` of it, whose parameters and equilibria are its own: then
+        manifolds of the saddles, eigenvectors and limit cycles are drawn too.
     window
         (low, high) of each state; around the equilibria by default.
     equilibria
@@ -63,6 +64,10 @@ def plot_portrait(
     ValueError
         The system has more than two states, a name is unknown, or a window is empty.
     """
+    if isinstance(system, Portrait):
+        if parameters or more or equilibria is not None:
+            raise ValueError("`system` is a Portrait, which has its `parameters` and `equilibria`: give none beside it")
+        return _draw_computed(system, window, trajectories, ax)
     system = get_system(system)
     if system.dimension > 2:
         raise ValueError(f"`system`: {system.name} has {system.dimension} states; a portrait shows one or two")
@@ -71,7 +76,7 @@ def plot_portrait(
         from bifur.continuation.equilibria import find_equilibria
 
         equilibria = tuple(find_equilibria(system, values))
-    spans = _window(system, window or {}, equilibria)
+    spans = spans_of(system, window, equilibria)
     with style.styled():
         figure, ax = style.own_or(ax, 4.8, 4.4)
         draw = _draw_line if system.dimension == 1 else _draw_plane
@@ -85,22 +90,27 @@ def plot_portrait(
     return figure
 
 
-def _window(
-    system: System, window: Mapping[str, tuple[float, float]], equilibria: Sequence[Equilibrium]
-) -> list[tuple[float, float]]:
-    for key in window:
-        if key not in system.states:
-            raise ValueError(f"`window`: {unknown('state', key, system.states)}")
-    spans = []
-    for index, name in enumerate(system.states):
-        found = [float(e.state[index]) for e in equilibria] or [0.0]
-        low, high = min(found), max(found)
-        margin = 0.3 * (high - low) or 1.0
-        low, high = window.get(name, (low - margin, high + margin))
-        if not (np.isfinite([low, high]).all() and low < high):
-            raise ValueError(f"`window`: that of {name} is ({low}, {high}); low must be below high")
-        spans.append((float(low), float(high)))
-    return spans
+def _draw_computed(
+    portrait: Portrait,
+    window: Mapping[str, tuple[float, float]] | None,
+    trajectories: Sequence[NDArray[np.float64]],
+    ax: Axes | None,
+) -> Figure:
+    system, values = portrait.system, dict(portrait.parameters)
+    spans = spans_of(system, {**portrait.window, **(window or {})}, portrait.equilibria)
+    with style.styled():
+        figure, ax = style.own_or(ax, 4.8, 4.6)
+        if system.dimension == 1:
+            handles = _draw_line(ax, system, values, spans, portrait.equilibria)
+            separatrices.draw_arrows(ax, portrait, spans[0])
+        else:
+            handles = separatrices.draw(ax, portrait, spans)
+            for trajectory in trajectories:
+                ax.plot(*np.asarray(trajectory).T, color=style.INK, lw=1.0, zorder=3)
+        handles += _mark(ax, system, portrait.equilibria)
+        ax.set_title(f"{system.name}, {style.settings(system, values)}")
+        ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, columnspacing=1.2)
+    return figure
 
 
 def _field(system: System, u: Sequence[NDArray[np.float64]], values: Mapping[str, float]) -> NDArray[np.float64]:
