@@ -194,6 +194,27 @@ def parameters_of(system: System, words: Sequence[str]) -> dict[str, float]:
     return {name: float(value) for name, value in given.items()}
 
 
+def windows_of(words: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Spans of states given as `state=low:high`.
+
+    Raises
+    ------
+    ValueError
+        A word is not of this form.
+    """
+    found = {}
+    for word in words:
+        name, _, pair = word.partition("=")
+        low, colon, high = pair.partition(":")
+        try:
+            found[name] = float(low), float(high)
+        except ValueError:
+            colon = ""
+        if not colon:
+            raise ValueError(f"--window {word!r} is not STATE=LOW:HIGH, as in p_h=-2:2")
+    return found
+
+
 def sibling(path: Path) -> Path:
     """A temporary name in the folder of `path`, for writing before a rename."""
     return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bifur.cli.base import FILE, JSON, announce_first_run, echo_json, number, parameters_of, system_of, table
+from bifur.cli.base import (
+    FILE,
+    JSON,
+    announce_first_run,
+    echo_json,
+    number,
+    parameters_of,
+    system_of,
+    table,
+    windows_of,
+)
 from bifur.cli.diagrams import check_picture, save
 from bifur.cli.systems import SYSTEM_HELP
 
@@ -45,7 +55,7 @@ def basins(
 
     chosen = system_of(system)
     given = parameters_of(chosen, parameters)
-    shown, held, shape = _windows(windows) or None, _sections(sections) or None, _shape(nodes)
+    shown, held, shape = windows_of(windows) or None, _sections(sections) or None, _shape(nodes)
     if picture is not None:
         check_picture(picture)
     announce_first_run()
@@ -56,20 +66,6 @@ def basins(
         click.echo(_summary(found))
     if picture is not None:
         save(found.plot(), picture)
-
-
-def _windows(words: Sequence[str]) -> dict[str, tuple[float, float]]:
-    found = {}
-    for word in words:
-        name, _, pair = word.partition("=")
-        low, colon, high = pair.partition(":")
-        try:
-            found[name] = float(low), float(high)
-        except ValueError:
-            colon = ""
-        if not colon:
-            raise ValueError(f"--window {word!r} is not STATE=LOW:HIGH, as in p_h=-2:2")
-    return found
 
 
 def _sections(words: Sequence[str]) -> dict[str, float]:
