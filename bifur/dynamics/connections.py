@@ -232,20 +232,23 @@ def _side(a: Vector, b: Vector) -> int:
     From the node outward, the first point of a that is farther from b than b bends between its points: as orbits do not
     cross, the side there is the side all the way.
     """
-    outward = b[::-1]
+    from scipy.spatial import cKDTree
+
+    walked, outward = a[::-1], b[::-1]
     steps = np.diff(outward, axis=0)
     turns = np.linalg.norm(np.diff(steps, axis=0), axis=1)  # at the inner points: eight times the sagitta of a chord
     bend = np.maximum(np.append(turns, 0.0), np.insert(turns, 0, 0.0)) / 8
-    for point in a[::-1]:
-        k = int(np.linalg.norm(outward - point, axis=1).argmin())
-        for j in (k - 1, k):
-            if not 0 <= j < len(steps):
-                continue
-            along = float(steps[j] @ steps[j])
-            t = float((point - outward[j]) @ steps[j]) / along if along > 0.0 else -1.0
-            if not 0.0 <= t <= 1.0:
-                continue
-            apart = point - outward[j] - t * steps[j]
-            if np.linalg.norm(apart) > max(SIDE, BENDS * bend[j]):
-                return 1 if steps[j][0] * apart[1] - steps[j][1] * apart[0] > 0 else -1
-    return 0
+    nearest = np.asarray(cKDTree(outward).query(walked)[1])
+    first, side = len(walked), 0
+    for beside in (nearest - 1, nearest):  # the segments of b on both sides of its nearest point
+        j = np.clip(beside, 0, len(steps) - 1)
+        along = (steps[j] ** 2).sum(axis=1)
+        t = ((walked - outward[j]) * steps[j]).sum(axis=1) / np.where(along > 0.0, along, np.inf)
+        apart = walked - outward[j] - t[:, None] * steps[j]
+        clear = np.linalg.norm(apart, axis=1) > np.maximum(SIDE, BENDS * bend[j])
+        found = np.flatnonzero((beside == j) & (along > 0.0) & (t >= 0.0) & (t <= 1.0) & clear)
+        if found.size and found[0] < first:
+            first = int(found[0])
+            step, off = steps[j[first]], apart[first]
+            side = 1 if step[0] * off[1] - step[1] * off[0] > 0 else -1
+    return side
