@@ -87,11 +87,11 @@ class Boundary:
 
 
 def field_on(system: System, p: Vector, u: Vector) -> Vector:
-    """The field (..., 2) at points (..., 2); not a number where it has no value."""
+    """The field (..., n) at points (..., n); not a number where it has no value."""
     values = dict(zip(system.parameters, p.tolist(), strict=True))
     with np.errstate(all="ignore"):
         found: Vector = np.asarray(system.field(np.moveaxis(u, -1, 0), values), dtype=np.float64)
-    return np.moveaxis(np.broadcast_to(found, (2, *u.shape[:-1])), 0, -1)
+    return np.moveaxis(np.broadcast_to(found, u.shape[-1:] + u.shape[:-1]), 0, -1)
 
 
 def enclosing(system: System, p: Vector, low: Vector, high: Vector) -> Boundary:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bifur.dynamics.tracks import follow, room
+from bifur.dynamics.runs import Reason
+from bifur.dynamics.tracks import LONG, follow, room
+from bifur.dynamics.trajectory import integrate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 RTOL, ATOL = 1e-11, 1e-13
 TURNS = 60  # rounds that a run is followed to come near a cycle
 NEWTONS = 20
-LONG = 1e4  # times the first turn of the field: a round that takes longer is given up
+MAX_STEPS = 20_000  # of the run that leads there
+MOST = 200_000  # evaluations of the field for one cycle
 CLOSED = 1e-10
+CROSSINGS, RETURNED = 4, 0.25  # the latter in sizes of the orbit
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,17 @@ class Cycle:
 def cycle_near(system: System, p: Vector, start: Vector, backward: bool = False) -> Cycle | None:
     """The cycle that the orbit from `start` goes to (in backward time: comes from); None if none is found.
 
-    The orbit is followed for some rounds, each through the section normal to the field where it began; Newton on the
-    first return then gives the cycle, the slope being exp(∫ div f dt) (Andronov et al. 1973, Theory of bifurcations of
-    dynamic systems on a plane, section 13).
+    A run that neither arrives nor goes to infinity leads near to it. The orbit is then followed for some rounds, each
+    through the section normal to the field where it began; Newton on the first return gives the cycle, the slope being
+    exp(∫ div f dt) (Andronov et al. 1973, Theory of bifurcations of dynamic systems on a plane, section 13).
     """
-    flow = _Flow(system, p, -1.0 if backward else 1.0)
-    point = start
+    sign = -1.0 if backward else 1.0
+    values = dict(zip(system.parameters, p.tolist(), strict=True))
+    run = integrate(system, start, sign * LONG, values, max_steps=MAX_STEPS)
+    if run.reason not in (Reason.END, Reason.TOO_MANY_STEPS):
+        return None
+    flow = _Flow(system, values, sign, abs(float(run.t[-1])))
+    point = run.state[-1]
     for turn in range(TURNS):
         back = flow.round(point)
         if back is None:
@@ -94,22 +103,49 @@ def _sharpened(flow: _Flow, point: Vector) -> Cycle | None:
     return None
 
 
+class _GivenUpError(Exception):
+    """The orbit took too many evaluations."""
+
+
 class _Flow:
     """u' = f, or -f, with the growth of areas; by DOP853 of scipy, whose events find the section."""
 
-    def __init__(self, system: System, p: Vector, sign: float) -> None:
-        self.system, self.values, self.sign = system, dict(zip(system.parameters, p.tolist(), strict=True)), sign
+    def __init__(self, system: System, values: Mapping[str, float], sign: float, longest: float) -> None:
+        self.system, self.values, self.sign, self.longest = system, values, sign, longest
+        self.evaluations = 0
 
     def field(self, u: Vector) -> Vector:
         out: Vector = self.sign * np.asarray(self.system.field(u, self.values), dtype=np.float64)
         return out
 
     def _with_growth(self, _: float, y: Vector) -> Vector:
+        self.evaluations += 1
+        if self.evaluations > MOST:
+            raise _GivenUpError
         J = self.system.jacobian(y[:2], self.values)
         return np.append(self.field(y[:2]), self.sign * (J[0, 0] + J[1, 1]))
 
     def round(self, point: Vector) -> _Round | None:
-        """Once around; None where the orbit does not come back within LONG."""
+        """To the next return near to the point, or across its section at all; None where it does not come back.
+
+        The section is the line through the point normal to the field. An orbit that bends in may cross it elsewhere
+        first: up to CROSSINGS of them are passed over.
+        """
+        time, y, parts = 0.0, np.append(point, 0.0), []
+        for _ in range(CROSSINGS):
+            for direction in (-1.0, 1.0):  # back across the section, and forward again
+                leg = self._leg(y, point, direction)
+                if leg is None:
+                    return None
+                time, y = time + leg[0], leg[1]
+                parts.append(leg[2])
+            points = np.concatenate(parts)
+            if np.linalg.norm(y[:2] - point) <= RETURNED * np.ptp(points, axis=0).max():
+                break
+        return _Round(y[:2], time, float(y[2]), points)
+
+    def _leg(self, y: Vector, point: Vector, direction: float) -> tuple[float, Vector, Vector] | None:
+        """From y to the section through the point, crossed in a direction: time, end, points on the way."""
         from scipy.integrate import solve_ivp
 
         normal = self.field(point)
@@ -117,28 +153,20 @@ class _Flow:
         if not 0.0 < speed < math.inf:
             return None
 
-        def section(t: float, y: Vector) -> float:
-            return float((y[:2] - point) @ normal) / speed if t > 0.0 else -1e-300
+        def section(_: float, state: Vector) -> float:
+            return float((state[:2] - point) @ (normal / speed))
 
-        section.terminal, section.direction = True, 1.0  # type: ignore[attr-defined]
-        turning = float(np.linalg.norm(self.system.jacobian(point, self.values))) or 1.0
-        with np.errstate(all="ignore"):
-            run: Any = solve_ivp(
-                self._with_growth,
-                (0.0, LONG / turning),
-                np.append(point, 0.0),
-                method="DOP853",
-                rtol=RTOL,
-                atol=ATOL,
-                events=section,
-                max_step=math.inf,
-                dense_output=True,
-            )
+        section.terminal, section.direction = True, direction  # type: ignore[attr-defined]
+        options: dict[str, Any] = {"method": "DOP853", "rtol": RTOL, "atol": ATOL, "dense_output": True}
+        try:
+            with np.errstate(all="ignore"):
+                run: Any = solve_ivp(self._with_growth, (0.0, self.longest), y, events=section, **options)
+        except _GivenUpError:
+            return None
         if run.status != 1:
             return None
-        time, end = float(run.t_events[0][-1]), run.y_events[0][-1]
-        points = run.sol(np.linspace(0.0, time, 401))[:2].T
-        return _Round(end[:2], time, float(end[2]), points)
+        time = float(run.t_events[0][-1])
+        return time, run.y_events[0][-1], run.sol(np.linspace(0.0, time, 201))[:2].T
 
 
 def cycles_of(

@@ -196,6 +196,8 @@ def portrait(
 def _given(equilibria: Sequence[Equilibrium]) -> EquilibriumSet:
     if isinstance(equilibria, EquilibriumSet):
         return equilibria
+    if not all(isinstance(one, Equilibrium) for one in equilibria):
+        raise ValueError(f"`equilibria` must be a sequence of Equilibrium, not {equilibria!r}")
     return EquilibriumSet(tuple(sorted(equilibria, key=lambda e: tuple(e.state))), "unknown", "they are as given")
 
 
@@ -219,7 +221,10 @@ def spans_of(
     for index, name in enumerate(system.states):
         places = [float(e.state[index]) for e in equilibria] or [0.0]
         margin = MARGIN * (max(places) - min(places)) or 1.0
-        low, high = given.get(name, (min(places) - margin, max(places) + margin))
+        pair = given.get(name, (min(places) - margin, max(places) + margin))
+        if np.shape(pair) != (2,):
+            raise ValueError(f"`window`: that of {name} must be (low, high), not {pair!r}")
+        low, high = pair
         if not (np.isfinite([low, high]).all() and low < high):
             raise ValueError(f"`window`: that of {name} is ({low}, {high}); low must be below high")
         spans.append((float(low), float(high)))

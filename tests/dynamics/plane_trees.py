@@ -75,7 +75,7 @@ def tree_of(roots: np.ndarray) -> list[tuple[int, int]]:
         for side in (1, -1):
             z, shrink = c, 1e-4
             z = c + side * np.sqrt(-2 * shrink * value / second + 0j)
-            for t in (1 - np.geomspace(shrink, 1.0, 4000)).tolist():
+            for t in (1 - np.geomspace(shrink, 1.0, 1500)).tolist():
                 for _ in range(3):
                     z = z - (np.polyval(P, z) - t * value) / np.polyval(np.polyder(P), z)
             ends.append(int(np.abs(roots - z).argmin()))
