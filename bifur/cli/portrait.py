@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -79,7 +79,7 @@ def portrait(
     found = bifur.portrait(chosen, window, given)
     answer = found.is_equivalent(bifur.portrait(like, None, likes)) if like is not None else None
     if as_json:
-        echo_json(found.to_dict() | ({"equivalence": _described(answer)} if answer else {}))
+        echo_json(found.to_dict() | ({} if answer is None else {"equivalence": vars(answer)}))
     else:
         click.echo(_summary(found))
         if answer is not None:
@@ -87,10 +87,6 @@ def portrait(
     if picture is not None:
         save(found.plot(), picture)
     return DONE if answer is None or answer.value else NOT_AS_CLAIMED
-
-
-def _described(answer: Equivalence | None) -> dict[str, Any] | None:
-    return None if answer is None else dict(vars(answer))
 
 
 def _said(answer: Equivalence) -> str:

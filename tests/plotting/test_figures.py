@@ -380,6 +380,43 @@ def test_portraits_refuse_what_they_cannot_show():
         plotting.plot_portrait(system, roh=1, equilibria=())
 
 
+def test_a_computed_portrait():
+    portrait = bifur.portrait("phinet", sigma2=0, rho=1e-3)
+    figure = checked(portrait.plot())
+    assert {"sink", "saddle", "stable manifold", "unstable manifold"} <= words(figure)
+    (ax,) = figure.axes
+    curves = [line.get_xydata() for line in ax.lines]
+    for points in (*(m.points for m in portrait.manifolds), *(c for n in portrait.nullclines for c in n.curves)):
+        assert any(np.array_equal(points, curve) for curve in curves)
+    # eigenvectors: one length on the paper, through their equilibria
+    span = np.array([np.ptp(ax.get_xlim()), np.ptp(ax.get_ylim())])
+    vectors = [curve for line, curve in zip(ax.lines, curves, strict=True) if line.get_linewidth() == 0.9]
+    assert len(vectors) == 10
+    for ends in vectors:
+        assert np.hypot(*(np.diff(ends, axis=0)[0] / span)) == pytest.approx(0.1)
+    marks = [curve[0] for curve in curves if len(curve) == 1]
+    for e in portrait.equilibria:
+        assert min(np.abs(mark - e.state).max() for mark in marks) < 1e-12
+    assert plotting.plot_portrait(portrait, window={"p_h": (-1, 0.5)}).axes[0].get_xlim() == (-1, 0.5)
+    with pytest.raises(ValueError, match="`system` is a Portrait"):
+        plotting.plot_portrait(portrait, rho=0.1)
+
+
+def test_a_computed_portrait_on_the_line_and_one_with_a_cycle():
+    figure = checked(bifur.portrait("l2", parameters={"sigma2": 0, "rho": 0.05}).plot())
+    arrows = [text for text in figure.axes[0].texts if getattr(text, "arrow_patch", None)]
+    heads = [(text.xy[0] - text.xyann[0]) for text in sorted(arrows, key=lambda text: text.xy[0])]
+    # from left to right of -0.28, 0, 0.053, 0.947, 1.23: the second interval is too short for a head, or not
+    assert [np.sign(head) for head in heads] in ([1, -1, 1, -1], [1, 1, -1])
+    pair = bifur.System(
+        "ring",
+        lambda u, p: (u[0] - u[1] * p.k - u[0] ** 3, u[1] + u[0] * p.k - u[1] ** 3),
+        states=("x", "y"),
+        parameters={"k": 2.0},
+    )
+    assert "stable cycle" in words(checked(bifur.portrait(pair, resolution=31).plot()))
+
+
 def validation(plane, observed):
     """One run of two modes at each of three cells, all predicted to end non-trivial."""
     cells = np.array([[2, 1], [5, 8], [6, 20]])
