@@ -118,7 +118,7 @@ class _Flow:
             return None
 
         def section(t: float, y: Vector) -> float:
-            return float((y[:2] - point) @ normal) / speed if t > 0.0 else -1e-300
+            return float((y[:2] - point) @ normal) / speed if t > 0.0 else 1e-300  # it begins by leaving upward
 
         section.terminal, section.direction = True, 1.0  # type: ignore[attr-defined]
         turning = float(np.linalg.norm(self.system.jacobian(point, self.values))) or 1.0
