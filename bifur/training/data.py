@@ -146,7 +146,7 @@ def eigenvalues(weights: tuple[Tensor, ...], basis: Tensor) -> tuple[NDArray[np.
 def states_of(
     network: Network, weights: tuple[Tensor, ...], basis: Tensor
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The states (r, h, n) of every mode along the basis, s of the encoder (r, h), and what is off the diagonal (r,)."""
+    """States (r, h, n) of the modes along the basis, s of the encoder (r, h), and what is off the diagonal (r,)."""
     if not network.target:
         values, misalignment = eigenvalues(weights, basis)
         return values[..., 1:], values[..., 0], misalignment

@@ -1,4 +1,4 @@
-"""What keeps an unfinished training: a file beside the atlas, written now and then under a temporary name and renamed."""
+"""What keeps an unfinished training: a file beside the atlas, written now and then, by renaming."""
 
 from __future__ import annotations
 

@@ -226,7 +226,9 @@ class _Training:
         kept |= {f"memory{k}": memory.detach().numpy() for k, memory in enumerate(self.optimiser.memory)}
         for k, (time, reading) in enumerate(self.readings):
             kept |= {f"time{k}": time, f"reading{k}": reading}
-        kept |= {f"out_{name}": getattr(out, name) for name in _OUT} | {f"out_{name}": out.extra[name] for name in _EXTRA}
+        kept |= {f"out_{name}": getattr(out, name) for name in _OUT} | {
+            f"out_{name}": out.extra[name] for name in _EXTRA
+        }
         if self.streams is not None:
             kept["generator"] = self.streams.state()
         return kept
@@ -255,10 +257,14 @@ _EXTRA = ("path", "path_time")
 
 
 @one_thread()
-def train_cosine(runs: Runs, steps: int, checkpoints: int, streams: Streams, report: Report | None = None) -> Outcome:
+def train_cosine(
+    runs: Runs, steps: int, checkpoints: int, streams: Streams, report: Report | None = None,
+    journal: Journal | None = None,
+) -> Outcome:  # fmt: skip
     """Train the exact cosine loss of every batch for `steps` steps; norms and eigenvalues at equal times from 0 on.
 
-    Weights that reach the singularity of the loss (a vanished norm) turn into NaN, and stay so.
+    Weights that reach the singularity of the loss (a vanished norm) turn into NaN, and stay so. What a `journal` holds
+    is gone on from.
     """
     weights, basis = runs.start
     r, h = weights[0].shape[:2]
@@ -267,12 +273,17 @@ def train_cosine(runs: Runs, steps: int, checkpoints: int, streams: Streams, rep
     rate, stream = torch.from_numpy(runs.rate)[:, None, None], torch.from_numpy(runs.stream)
     chunk = max(1, LARGEST_TENSOR // (streams.shape[1] * h))
     parts = [slice(low, low + chunk) for low in range(0, r, chunk)]
+    norms, path, first = [], [], 0
+    kept = journal.load() if journal is not None else None
+    if kept is not None:
+        weights = tuple(torch.from_numpy(kept[name]) for name in ("encoder", "predictor"))
+        first, norms, path = int(kept["step"]), list(kept["norms"]), list(kept["path"])
+        streams.restore(kept["generator"])
     pieces = [tuple(weight[part] for weight in weights) for part in parts]
-    norms, path = [], []
-    values, misalignment = eigenvalues(weights, basis)
-    for step in range(steps + 1):
+    values, misalignment = eigenvalues(tuple(weights), basis)
+    for step in range(first, steps + 1):
         if step in marks:
-            weights = tuple(torch.cat(columns) for columns in zip(*pieces, strict=True))
+            weights = _joined(pieces)
             values, misalignment = eigenvalues(weights, basis)
             norms.append(network_norms(weights))
             path.append(values[..., 1])
@@ -288,6 +299,10 @@ def train_cosine(runs: Runs, steps: int, checkpoints: int, streams: Streams, rep
                 return cosine_loss(w, x1, x2) + weight_decay(w, rho[part])
 
             pieces[index] = descend(loss, pieces[index], rate[part])
+        if journal is not None and journal.due:
+            encoder, predictor = (weight.detach().numpy() for weight in _joined(pieces))
+            kept = {"step": np.array(step + 1), "norms": np.array(norms), "path": np.array(path)}
+            journal.save(kept | {"encoder": encoder, "predictor": predictor, "generator": streams.state()})
     final = values[..., 1:]
     lost = ~np.isfinite(final).all(axis=(1, 2))
     return Outcome(
@@ -296,6 +311,10 @@ def train_cosine(runs: Runs, steps: int, checkpoints: int, streams: Streams, rep
         np.where(lost, BLEW_UP, AT_TIME).astype(object),
         {"norms": np.stack(norms, axis=1), "path": np.stack(path, axis=1), "marks": marks.astype(np.float64)},
     )  # fmt: skip
+
+
+def _joined(pieces: list[Any]) -> tuple[Any, ...]:
+    return tuple(torch.cat(columns) for columns in zip(*pieces, strict=True))
 
 
 def views_of(drawn: tuple[Any, Any, Any], stream: Any, sigma2: Any) -> tuple[Any, Any]:
