@@ -7,18 +7,22 @@ from bifur.plotting.drift import plot_ramp
 from bifur.plotting.escape import plot_escape
 from bifur.plotting.plane import plot_atlas, plot_plane
 from bifur.plotting.portrait import plot_portrait
-from bifur.plotting.validation import plot_validation
+from bifur.plotting.report import write_report
+from bifur.plotting.validation import plot_agreement, plot_errors, plot_validation
 
 __all__ = [
+    "plot_agreement",
     "plot_atlas",
     "plot_critical_curve",
     "plot_curve",
     "plot_descent",
     "plot_diagram",
+    "plot_errors",
     "plot_escape",
     "plot_orbit_diagram",
     "plot_plane",
     "plot_portrait",
     "plot_ramp",
     "plot_validation",
+    "write_report",
 ]

@@ -244,7 +244,7 @@ class _Study:
         return rates, rates(self.initial, np.arange(len(self.cell)))
 
     def _path(self, outcome: Outcome) -> dict[str, NDArray[Any]]:
-        """How far the states of some runs were from the ODE's on the way; with momentum time passes 1 / (1 - m) fast."""
+        """How far some runs were from the ODE's states on the way; with momentum time passes 1 / (1 - m) fast."""
         path, time = outcome.extra["path"], outcome.extra["path_time"] / (1 - self.training.momentum)
         errors = np.full(path.shape[:3], np.nan)
         chosen = np.unique(np.linspace(0, len(path) - 1, min(FOLLOWED, len(path))).astype(int))
