@@ -13,6 +13,7 @@ nn = torch.nn
 
 Tensor = Any
 ENCODERS = ("mlp", "conv")
+NORMALISED = ("all", "hidden", "none")
 
 
 def dense(sizes: tuple[int, ...], normalise: bool, last: bool = False) -> Any:
@@ -82,18 +83,20 @@ def make_branches(
     dimension: int,
     predictors: int,
     slow: bool,
-    normalise: bool,
+    normalise: str,
     seed: int,
 ) -> Branches:
     """New networks: encoder to `width` features, projector to `dimension`, predictors with a bottleneck of half that.
 
+    Batch normalisation: in hidden layers and at the projector's output ("all"), in hidden layers ("hidden"), or nowhere.
     The weights are torch's usual ones, drawn from `seed` alone; the state of torch's generator is left as it was.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        base = make_encoder(encoder, shape, width, normalise)
-        projector = dense((width, width, dimension), normalise)
-        if normalise:  # as the public code of SimSiam has it: the output too, without ReLU
+        inside = normalise != "none"
+        base = make_encoder(encoder, shape, width, inside)
+        projector = dense((width, width, dimension), inside)
+        if normalise == "all":  # as the public code of SimSiam has it: the output too, without ReLU
             projector.append(nn.BatchNorm1d(dimension))
-        heads = [dense((dimension, max(2, dimension // 2), dimension), normalise) for _ in range(predictors)]
+        heads = [dense((dimension, max(2, dimension // 2), dimension), inside) for _ in range(predictors)]
         return Branches(base, projector, heads, slow)

@@ -16,7 +16,7 @@ from bifur._late import need
 from bifur._say import unknown
 from bifur.training.images import probes
 from bifur.training.images.augment import Augmentation, augmentation_for
-from bifur.training.images.encoders import ENCODERS, Branches, make_branches
+from bifur.training.images.encoders import ENCODERS, NORMALISED, Branches, make_branches
 from bifur.training.images.methods import Method, loss_of, method_of
 from bifur.training.images.result import ImageRun
 
@@ -40,7 +40,8 @@ class Training:
 
     `weight_decay` rho adds rho times the weight to every gradient, biases and batch norms included,
     as the public code does. `schedule`: the learning rate falls as a cosine to 0, or is constant.
-    `width` is that of the encoder, `dimension` the projector's; `normalise`: batch normalisation.
+    `width` is that of the encoder, `dimension` the projector's; `normalise`: batch normalisation in "all" layers,
+    in "hidden" ones (not at the projector's output), or in "none".
     `checkpoints`: how often the network is probed, beside the start. `device`: as torch names it.
     """
 
@@ -53,7 +54,7 @@ class Training:
     encoder: str = "mlp"
     width: int = 128
     dimension: int = 64
-    normalise: bool = True
+    normalise: str = "all"
     checkpoints: int = 5
     device: str = "cpu"
 
@@ -72,6 +73,8 @@ class Training:
             raise ValueError(f"`schedule`: {unknown('schedule', self.schedule, SCHEDULES)}")
         if self.encoder not in ENCODERS:
             raise ValueError(f"`encoder`: {unknown('encoder', self.encoder, ENCODERS)}")
+        if self.normalise not in NORMALISED:
+            raise ValueError(f"`normalise`: {unknown('kind of normalisation', self.normalise, NORMALISED)}")
 
 
 def train_images(
