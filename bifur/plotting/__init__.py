@@ -8,6 +8,7 @@ from bifur.plotting.escape import plot_escape
 from bifur.plotting.plane import plot_atlas, plot_plane
 from bifur.plotting.portrait import plot_portrait
 from bifur.plotting.validation import plot_validation
+from bifur.plotting.weight_decay import plot_weight_decay
 
 __all__ = [
     "plot_atlas",
@@ -21,4 +22,5 @@ __all__ = [
     "plot_portrait",
     "plot_ramp",
     "plot_validation",
+    "plot_weight_decay",
 ]

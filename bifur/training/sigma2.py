@@ -52,7 +52,9 @@ class Advice:
 
     def __str__(self) -> str:
         worst = int(self.fold_low.argmin())
-        text = f"{self.system}: the largest weight decay safe for all {len(self.fold)} directions is {self.safe_rho:.4g}"
+        text = (
+            f"{self.system}: the largest weight decay safe for all {len(self.fold)} directions is {self.safe_rho:.4g}"
+        )
         text += f" (direction {worst}, sigma2 = {self.sigma2[worst]:.4g})"
         if self.rho is None:
             return text
@@ -145,16 +147,14 @@ def fold_of(system: str, sigma2: float, **parameters: float) -> float:
     """
     import bifur
 
-    diagram = bifur.trace(system, free="rho", span=(1e-7, 10.0), sigma2=float(sigma2), **parameters)
+    diagram = bifur.trace(system, free="rho", span=(1e-7, 10.0), parameters={**parameters, "sigma2": float(sigma2)})
     found = [point.parameters["rho"] for point in diagram.special_points if point.kind == "LP"]
     if not found:
         raise ValueError(f"{system} has no fold for rho from 1e-7 to 10 at sigma2 = {sigma2:.6g}")
     return max(found)
 
 
-def estimate_sigma2(
-    views: Any, *, directions: Any = None, count: int | None = None, rng: int = 0
-) -> Sigma2Estimate:
+def estimate_sigma2(views: Any, *, directions: Any = None, count: int | None = None, rng: int = 0) -> Sigma2Estimate:
     """Measure sigma2, the ratio of the variance within the views of a sample to that between samples.
 
     `views` (m, v, features): v >= 2 independent views of each of m samples: pixels, or features of
@@ -226,7 +226,9 @@ def _checked(views: Any) -> NDArray[np.float64]:
         raise ValueError(f"`views` must have the shape (samples, views, features), not {x.shape}")
     m, v, features = x.shape
     if v < 2:
-        raise ValueError(f"`views` has {v} view of each sample, and at least 2 are needed: how views differ is measured")
+        raise ValueError(
+            f"`views` has {v} view of each sample, and at least 2 are needed: how views differ is measured"
+        )
     if m < 20 or features < 1:
         raise ValueError(f"`views` has {m} samples of {features} features; at least 20 samples of 1 feature are needed")
     if not np.isfinite(x).all():

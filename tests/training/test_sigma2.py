@@ -33,7 +33,10 @@ def test_isotropic_noise_is_measured_without_bias(true, v):
     values = np.array([entry.sigma2 for entry in found])
     pooled = np.array([entry.pooled for entry in found])
     assert values.shape == (60, 3)
-    for sample, errors in ((values.ravel(), np.array([e.error for e in found])), (pooled, [e.pooled_error for e in found])):
+    for sample, errors in (
+        (values.ravel(), np.array([e.error for e in found])),
+        (pooled, [e.pooled_error for e in found]),
+    ):
         assert abs(sample.mean() - true) < 4 * sample.std() / np.sqrt(len(sample))
         np.testing.assert_allclose(sample.std(), np.mean(errors), rtol=0.3)
     inside = np.mean([(e.low < true) & (true < e.high) for e in found])
@@ -58,7 +61,10 @@ def test_the_error_is_that_of_the_f_law():
     rng, true, v, m = RNG(3), 0.7, 3, 4000
     spread = stats.f(m - 1, m * (v - 1)).std() * (1 + v / true)  # of F
     exact = true**2 / v * spread
-    errors = [estimate_sigma2(gaussian(rng, m, v, np.eye(1), true * np.eye(1)), directions=[[2.0]]).error[0] for _ in range(10)]
+    errors = [
+        estimate_sigma2(gaussian(rng, m, v, np.eye(1), true * np.eye(1)), directions=[[2.0]]).error[0]
+        for _ in range(10)
+    ]
     np.testing.assert_allclose(np.mean(errors), exact, rtol=0.03)
 
 
@@ -164,7 +170,7 @@ def test_folds_of_phinet_are_the_published_ones():
 
 
 def test_advice_refuses_what_it_cannot_say(measured):
-    with pytest.raises(ValueError, match="unknown system 'phynet'.*did you mean phinet"):
+    with pytest.raises(ValueError, match=r"unknown system 'phynet'.*did you mean phinet"):
         measured.advice("phynet")
     with pytest.raises(ValueError, match="`rho` must be a positive number, not 0"):
         measured.advice(rho=0)

@@ -47,14 +47,16 @@ class Images:
             if x.ndim != 4 or not len(x) or x.dtype != np.uint8:
                 raise ValueError(f"`{part}` must be bytes (n, channels, height, width), not {x.dtype} {x.shape}")
             if y.shape != (len(x),):
-                raise ValueError(f"`{part}_labels` must have one label for each of {len(x)} images, not shape {y.shape}")
+                raise ValueError(
+                    f"`{part}_labels` must have one label for each of {len(x)} images, not shape {y.shape}"
+                )
         if self.train.shape[1:] != self.test.shape[1:]:
             raise ValueError(f"`test` has images of {self.test.shape[1:]}, `train` of {self.train.shape[1:]}")
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height, width."""
-        return self.train.shape[1:]  # type: ignore[return-value]
+        return self.train.shape[1:]
 
     @property
     def digest(self) -> str:

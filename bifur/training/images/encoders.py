@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from typing import Any
 
 from bifur._late import need
@@ -10,6 +11,7 @@ from bifur._say import unknown
 
 torch = need("torch", "train")
 nn = torch.nn
+Module: Any = nn.Module
 
 Tensor = Any
 ENCODERS = ("mlp", "conv")
@@ -19,7 +21,7 @@ NORMALISED = ("all", "hidden", "none")
 def dense(sizes: tuple[int, ...], normalise: bool, last: bool = False) -> Any:
     """Linear layers with batch normalisation and ReLU between them; `last`: after the last one as well."""
     layers: list[Any] = []
-    for index, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         layers.append(nn.Linear(inputs, outputs))
         if index < len(sizes) - 2 or last:
             layers += [nn.BatchNorm1d(outputs)] if normalise else []
@@ -50,7 +52,7 @@ def make_encoder(kind: str, shape: tuple[int, int, int], width: int, normalise: 
     raise ValueError(f"`encoder`: {unknown('encoder', kind, ENCODERS)}")
 
 
-class Branches(nn.Module):
+class Branches(Module):
     """`features` of the encoder, `project` = projector after encoder, and `predictors` (h, then g).
 
     With `slow`, a copy of encoder and projector follows them as a moving average (`follow`).
@@ -88,7 +90,9 @@ def make_branches(
 ) -> Branches:
     """New networks: encoder to `width` features, projector to `dimension`, predictors with a bottleneck of half that.
 
-    Batch normalisation: in hidden layers and at the projector's output ("all"), in hidden layers ("hidden"), or nowhere.
+    `normalise` puts batch normalisation into the hidden layers and the projector's output ("all"), into
+    the hidden layers ("hidden"), or nowhere ("none").
+
     The weights are torch's usual ones, drawn from `seed` alone; the state of torch's generator is left as it was.
     """
     with torch.random.fork_rng(devices=[]):

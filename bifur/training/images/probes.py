@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 Array = Any  # float arrays, single or double
 
 
-def knn_accuracy(train: Array, labels: Array, test: Array, test_labels: Array, k: int, temperature: float = 0.1) -> float:
+def knn_accuracy(
+    train: Array, labels: Array, test: Array, test_labels: Array, k: int, temperature: float = 0.1
+) -> float:
     """Share of `test` (m, d) told right by the `k` nearest of `train` (n, d) in cosine similarity.
 
     A neighbour's vote weighs exp(similarity / temperature) (Wu, Xiong, Yu & Lin 2018, section 3.4).

@@ -61,13 +61,13 @@ class Training:
     def __post_init__(self) -> None:
         for name, low in {"weight_decay": 0, "learning_rate": 0, "momentum": 0}.items():
             value = getattr(self, name)
-            if not (isinstance(value, numbers.Real) and math.isfinite(value) and value >= low):
+            if not (isinstance(value, int | float) and math.isfinite(value) and value >= low):
                 raise ValueError(f"`{name}` must be a number of at least {low}, not {value!r}")
         if self.learning_rate == 0 or self.momentum >= 1:
             raise ValueError("`learning_rate` must be above 0 and `momentum` below 1")
         for name, least in {"epochs": 1, "batch": 2, "width": 4, "dimension": 2, "checkpoints": 1}.items():
             value = getattr(self, name)
-            if not (isinstance(value, numbers.Integral) and value >= least):
+            if not (isinstance(value, int) and value >= least):
                 raise ValueError(f"`{name}` must be a whole number of at least {least}, not {value!r}")
         if self.schedule not in SCHEDULES:
             raise ValueError(f"`schedule`: {unknown('schedule', self.schedule, SCHEDULES)}")
