@@ -13,7 +13,8 @@ pytest.importorskip("sklearn")
 from sklearn.linear_model import RidgeClassifier  # noqa: E402
 from sklearn.neighbors import KNeighborsClassifier  # noqa: E402
 
-from bifur.training.images import (  # noqa: E402  # noqa: E402
+from bifur.training import estimate_sigma2  # noqa: E402
+from bifur.training.images import (  # noqa: E402
     METHODS,
     Augmentation,
     Training,
@@ -22,6 +23,7 @@ from bifur.training.images import (  # noqa: E402  # noqa: E402
     load_digits,
     load_images,
     load_run,
+    make_views,
     probes,
     train_images,
 )
@@ -155,6 +157,21 @@ def test_a_mirror_is_left_for_right_and_a_shift_moves_the_centre():
         assert abs(float(offset.std()) - 4 / np.sqrt(3)) < 0.1
     grown = Augmentation(1.0, zoom=1.0)(dot, seeded()).sum(dim=(1, 2, 3)) / 4
     assert 1 - 1e-4 <= float(grown.min()) < float(grown.max()) <= 4.001
+
+
+def test_the_noise_of_views_is_found_in_every_direction(digits):
+    """Noise alone: sigma2 of a direction is noise^2 / variance between images; four times it at double strength."""
+    noisy = Augmentation(1.0, noise=0.1)
+    found = estimate_sigma2(make_views(digits, noisy, views=3))
+    assert (np.abs(found.within - 0.01) < 0.0016).all()
+    pixels = digits.train.reshape(len(digits.train), -1) / 16
+    between = (found.directions * (np.cov(pixels.T) @ found.directions)).sum(axis=0)
+    strong = found.between > 0.1
+    assert strong.sum() >= 5
+    np.testing.assert_allclose(found.sigma2[strong], 0.01 / between[strong], rtol=0.2)
+    louder = make_views(digits, dataclasses.replace(noisy, strength=2.0), views=3)
+    assert estimate_sigma2(louder, count=1).sigma2[0] / found.sigma2[0] == pytest.approx(4, rel=0.1)
+    assert found.dropped + len(found.sigma2) == 64
 
 
 # ---- losses -----------------------------------------------------------------------------
@@ -324,7 +341,7 @@ def test_the_square_loss_without_stopgrad_collapses_to_a_point(digits):
 
 @pytest.mark.parametrize("name", ["phinet", "x-phinet", "byol", "simclr"])
 def test_the_other_methods_keep_their_directions(digits, name):
-    run = train_images(digits, name, dataclasses.replace(QUICK, epochs=6))
+    run = train_images(digits, name, dataclasses.replace(QUICK, epochs=4))
     assert run.outcome == "trained"
     assert run.spread[-1] > 0.7
     assert run.rank[-1] > 3

@@ -1,6 +1,6 @@
 """Self-supervised training on real images: does what the dynamics say hold there?"""
 
-from bifur.training.images.augment import Augmentation, augmentation_for
+from bifur.training.images.augment import Augmentation, augmentation_for, make_views
 from bifur.training.images.data import Images, load_cifar10, load_digits, load_images
 from bifur.training.images.methods import METHODS, Method
 from bifur.training.images.result import ImageRun, load_run
@@ -18,5 +18,6 @@ __all__ = [
     "load_digits",
     "load_images",
     "load_run",
+    "make_views",
     "train_images",
 ]

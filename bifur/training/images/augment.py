@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bifur._late import need
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from bifur.training.images.data import Images
 
 torch = need("torch", "train")
@@ -69,6 +73,24 @@ class Augmentation:
 
 def _uniform(shape: Any, like: Tensor, generator: Any) -> Tensor:
     return torch.rand(shape, generator=generator, device=like.device, dtype=like.dtype)
+
+
+def make_views(
+    images: Images, augmentation: Augmentation | None = None, *, views: int = 4, seed: int = 0
+) -> NDArray[np.float64]:
+    """(m, views, pixels): views of the m training images, white = 1, as `estimate_sigma2` takes them.
+
+    Raises
+    ------
+    ValueError
+        There is less than one view.
+    """
+    if not (isinstance(views, numbers.Integral) and views >= 1):
+        raise ValueError(f"`views` must be a whole number of at least 1, not {views!r}")
+    chosen = augmentation_for(images) if augmentation is None else augmentation
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.from_numpy(images.train).to(torch.float64) / images.brightest
+    return torch.stack([chosen(x, generator).flatten(1) for _ in range(views)], dim=1).numpy()
 
 
 def augmentation_for(images: Images, strength: float = 1.0) -> Augmentation:
