@@ -10,6 +10,7 @@ from bifur.cli.base import Commands
 from bifur.cli.diagrams import trace
 from bifur.cli.dynamics import descend
 from bifur.cli.exchange import diff, export, merge
+from bifur.cli.experiment import experiment
 from bifur.cli.systems import equilibria, systems
 from bifur.cli.window import gui
 
@@ -39,6 +40,7 @@ for command in (
     plot,
     export,
     validate,
+    experiment,
     gui,
 ):
     main.add_command(command)

@@ -9,6 +9,7 @@ from bifur.plotting.plane import plot_atlas, plot_plane
 from bifur.plotting.portrait import plot_portrait
 from bifur.plotting.report import write_report
 from bifur.plotting.validation import plot_agreement, plot_errors, plot_validation
+from bifur.plotting.weight_decay import plot_weight_decay
 
 __all__ = [
     "plot_agreement",
@@ -24,5 +25,6 @@ __all__ = [
     "plot_portrait",
     "plot_ramp",
     "plot_validation",
+    "plot_weight_decay",
     "write_report",
 ]
