@@ -5,6 +5,7 @@ from bifur.plotting.descent import plot_critical_curve, plot_descent, plot_orbit
 from bifur.plotting.diagram import plot_diagram
 from bifur.plotting.drift import plot_ramp
 from bifur.plotting.escape import plot_escape
+from bifur.plotting.findings import plot_findings
 from bifur.plotting.plane import plot_atlas, plot_plane
 from bifur.plotting.portrait import plot_portrait
 from bifur.plotting.report import write_report
@@ -20,6 +21,7 @@ __all__ = [
     "plot_diagram",
     "plot_errors",
     "plot_escape",
+    "plot_findings",
     "plot_orbit_diagram",
     "plot_plane",
     "plot_portrait",

@@ -45,6 +45,8 @@ class Experiment:
         return getattr(importlib.import_module(module), name)
 
 
+RNG = Option("rng", int, 0, "Seed of everything random.")
+
 EXPERIMENTS: Mapping[str, Experiment] = {
     "weight-decay": Experiment(
         "bifur.training.experiments.weight_decay:sweep_weight_decay",
@@ -63,5 +65,34 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             Option("strength", float, 1.0, "Factor of the augmentations."),
             Option("device", str, "cpu", "cpu or cuda."),
         ),
+    ),
+    "learning-rate": Experiment(
+        "bifur.training.experiments.learning_rate:flip",
+        "Where theory ends: a finite learning rate, and the flip.",
+        (Option("rates", int, 160, "Learning rates to train at."), RNG),
+    ),
+    "noise": Experiment(
+        "bifur.training.experiments.noise:minibatches",
+        "Where theory ends: the noise of batches.",
+        (Option("seeds", int, 16, "Networks at each setting, of four modes."), RNG),
+    ),
+    "alignment": Experiment(
+        "bifur.training.experiments.alignment:eigenspaces",
+        "Where theory ends: weights that share no eigenbasis.",
+        (Option("width", int, 8, "Width of the networks, 2 to 256."), Option("runs", int, 64, "Networks."), RNG),
+    ),
+    "width": Experiment(
+        "bifur.training.experiments.width:finite_width",
+        "Where theory ends: the cosine loss at a finite width.",
+        (
+            Option("largest", int, 128, "The largest width, a power of 2 from 4 to 256."),
+            Option("networks", int, 3, "Networks at each width."),
+            RNG,
+        ),
+    ),
+    "misprint": Experiment(
+        "bifur.training.experiments.misprint:missing_factor",
+        "PhiNet training against its equation, and against a misprint of it.",
+        (Option("decays", int, 24, "Weight decays to train at."), RNG),
     ),
 }
