@@ -47,6 +47,7 @@ NOISY = Rules(still=3e-3, slower=1e6)
 CHECKPOINTS = 5  # of a cosine run, its start and end included
 QUASI_STATIC = 0.1  # a cosine run is judged when rho t is at most this
 STABLE = {"population": 0.2, "sampled": 0.1, "cosine": 0.4}  # learning rate times the largest curvature
+LARGEST_RATE = 0.1  # the error against the ODE is of its order
 FOLLOWED = 1000  # runs at most whose states are compared with the ODE's on the way
 # steps between two readings: a prime at a learning rate that is given, so that a cycle does not look like rest
 EVERY = {"population": 50, "sampled": 25, "given": 53}
@@ -239,7 +240,8 @@ class _Study:
 
         def rates(now: NDArray[np.float64], active: NDArray[np.int64]) -> NDArray[np.float64]:
             here = np.nan_to_num(curvature(self.system, now, self.parameters[active]))
-            return STABLE[self.loss] * (1 - self.training.momentum) / np.maximum(floor[active], here)
+            stable = STABLE[self.loss] / np.maximum(floor[active], here)
+            return (1 - self.training.momentum) * np.minimum(stable, LARGEST_RATE)
 
         return rates, rates(self.initial, np.arange(len(self.cell)))
 
