@@ -57,6 +57,7 @@ class Plane:
         )  # fmt: skip
         self.chunks = [range(i, min(i + slices.CHUNK, nodes)) for i in range(0, nodes, slices.CHUNK)]
         self.nodes = [self.sweep.nodes(chunk) for chunk in self.chunks]
+        self.most = max(int(found.size.max()) for found in self.nodes)  # slots, as an atlas has them
         grid = np.empty((nodes, nodes, len(p)))
         grid[:] = p
         grid[..., self.across], grid[..., self.at] = self.x[:, None], self.y
@@ -86,7 +87,7 @@ class Plane:
         n, low, high = self.system.dimension, *state_bounds(self.system, None)
         work, proof = step.make_work(n, self.parameters.shape[-1]), self.system.derived.programs.proof()
         for i in range(len(chunk)):
-            state = found.state[i].copy()
+            state = found.state[i, :, : self.most].copy()
             filled = np.isfinite(state).all(axis=-1) * (1 if proved else 2)  # 2: known to be degenerate, not enclosed
             re, im = np.empty(state.shape), np.empty(state.shape)
             kind, unstable, oscillatory = (np.zeros(filled.shape, np.int64) for _ in range(3))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bifur.continuation.settings import Settings
     from bifur.continuation.slices import trace_slices
     from bifur.continuation.unfold import unfolded
+    from bifur.dynamics.basins import Basins, find_basins
     from bifur.dynamics.batch import integrate_batch
     from bifur.dynamics.cascade import find_cascade
     from bifur.dynamics.critical import find_critical_points, find_critical_rates
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from bifur.dynamics.descent import Descent, descend, orbit_diagram
     from bifur.dynamics.escape import Escape, find_escape
     from bifur.dynamics.events import Event
+    from bifur.dynamics.manifolds import Manifold, find_manifolds
     from bifur.dynamics.ramps import Ramp, ramp
     from bifur.dynamics.rates import CriticalRate, critical_rate
     from bifur.dynamics.runs import Reason, Trajectory
@@ -57,6 +59,7 @@ _HOMES = {
     "AtlasDifference": "bifur.atlas.compare",
     "AtlasSpec": "bifur.atlas.spec",
     "Audit": "bifur.atlas.audit",
+    "Basins": "bifur.dynamics.basins",
     "Branch": "bifur.continuation.results",
     "CriticalCurve": "bifur.dynamics.critical_curve",
     "CriticalPoint": "bifur.dynamics.defining",
@@ -69,6 +72,7 @@ _HOMES = {
     "EquilibriumSet": "bifur.continuation.results",
     "Escape": "bifur.dynamics.escape",
     "Event": "bifur.dynamics.events",
+    "Manifold": "bifur.dynamics.manifolds",
     "Ramp": "bifur.dynamics.ramps",
     "Reason": "bifur.dynamics.runs",
     "Settings": "bifur.continuation.settings",
@@ -83,12 +87,14 @@ _HOMES = {
     "descend": "bifur.dynamics.descent",
     "diff_atlases": "bifur.atlas.compare",
     "export_atlas": "bifur.atlas.export",
+    "find_basins": "bifur.dynamics.basins",
     "find_cascade": "bifur.dynamics.cascade",
     "find_critical_points": "bifur.dynamics.critical",
     "find_critical_rates": "bifur.dynamics.critical",
     "find_cycles": "bifur.dynamics.cycles",
     "find_equilibria": "bifur.continuation.equilibria",
     "find_escape": "bifur.dynamics.escape",
+    "find_manifolds": "bifur.dynamics.manifolds",
     "get_system": "bifur.systems",
     "integrate": "bifur.dynamics.trajectory",
     "integrate_batch": "bifur.dynamics.batch",
@@ -114,6 +120,7 @@ __all__ = [
     "AtlasDifference",
     "AtlasSpec",
     "Audit",
+    "Basins",
     "Branch",
     "CriticalCurve",
     "CriticalPoint",
@@ -126,6 +133,7 @@ __all__ = [
     "EquilibriumSet",
     "Escape",
     "Event",
+    "Manifold",
     "Ramp",
     "Reason",
     "Settings",
@@ -141,12 +149,14 @@ __all__ = [
     "descend",
     "diff_atlases",
     "export_atlas",
+    "find_basins",
     "find_cascade",
     "find_critical_points",
     "find_critical_rates",
     "find_cycles",
     "find_equilibria",
     "find_escape",
+    "find_manifolds",
     "get_system",
     "integrate",
     "integrate_batch",

@@ -7,6 +7,7 @@ import click
 import bifur
 from bifur.cli.atlas import audit, build, info, pack, plot, status, validate
 from bifur.cli.base import Commands
+from bifur.cli.basins import basins
 from bifur.cli.diagrams import trace
 from bifur.cli.dynamics import descend
 from bifur.cli.exchange import diff, export, merge
@@ -29,6 +30,7 @@ for command in (
     systems,
     equilibria,
     trace,
+    basins,
     descend,
     build,
     pack,

@@ -431,29 +431,38 @@ def first_radius(u, R):
 
 
 @inline
-def take_field(P, u, p, f, magnitude, R):
-    """The field in plain doubles, with its sum of absolute terms, as intervals into FIELD; whether that can be.
+def reach(P):
+    """(least, most): sizes of states and parameters with which `take_field` bounds all errors; none where most is 0.
 
-    It cannot where a state or parameter is so large that what underflows on the way might be multiplied by much, or so
-    small that a sum of absolute terms might underflow (see `systems.program`). Elsewhere such a sum is zero only where
-    every term has a factor zero, and so is the component, without any rounding.
+    Where one is so large that what underflows on the way might be multiplied by much, or so small that a sum of
+    absolute terms might underflow, it does not (see `systems.program`).
     """
     if P.head[ROUNDINGS] < 0:
-        return False
-    most = math.ldexp(1.0, P.head[REACH])
-    least = math.ldexp(1.0, -P.head[REACH])
-    for i in range(len(p)):
-        if p[i] != 0.0 and not least <= abs(p[i]) <= most:
-            return False
-    for i in range(len(u)):
-        if u[i] != 0.0 and not least <= abs(u[i]) <= most:
-            return False
+        return math.inf, 0.0
+    return math.ldexp(1.0, -P.head[REACH]), math.ldexp(1.0, P.head[REACH])
+
+
+@inline
+def reached(values, least, most):
+    """Whether all sizes are zero or between least and most."""
+    good = True
+    for i in range(len(values)):
+        good = good and (values[i] == 0.0 or least <= abs(values[i]) <= most)
+    return good
+
+
+@inline
+def take_field(P, f, magnitude, R):
+    """The field in plain doubles, with its sum of absolute terms, as intervals into FIELD.
+
+    For states and parameters that are `reached`. Such a sum is then zero only where every term has a factor zero, and
+    so is the component, without any rounding.
+    """
     # twice the bound: for the roundings of the magnitude and of this
     unit = (2.0 * P.head[ROUNDINGS] + 8.0) * 1.2e-16
-    for i in range(len(u)):
+    for i in range(len(f)):
         error = unit * magnitude[i] + LOST if magnitude[i] != 0.0 else 0.0
         R.rows[FIELD, 2 * i], R.rows[FIELD, 2 * i + 1] = f[i] - error, f[i] + error
-    return True
 
 
 @kernel(types.Tuple((F8, I8))(PROGRAM, MATRIX, MATRIX, VECTOR, types.boolean, ROOM))

@@ -30,6 +30,8 @@ from bifur.kernels.enclosure import (
     invert,
     jacobian_over,
     load,
+    reach,
+    reached,
     sides,
     take_field,
     unstable_beside,
@@ -67,8 +69,10 @@ def kind_of(unstable, n):
 def overlapping(state, radius, filled, R):
     """Whether two of the enclosures of one node meet."""
     for a in range(len(state)):
+        if filled[a] == 0:
+            continue
         for b in range(a):
-            if filled[a] != 0 and filled[b] != 0 and not apart(state[a], radius[a], state[b], radius[b], R):
+            if filled[b] != 0 and not apart(state[a], radius[a], state[b], radius[b], R):
                 return True
     return False
 
@@ -110,23 +114,25 @@ def _enclose_lanes(X, held, radius, unstable):
 def enclose_many(system, X, parameters, filled, state, unstable, residual, radius, W):
     """The first attempt of `enclose`, of many equilibria at a time; `radius` stays NaN where it does not succeed.
 
-    Nothing is sharpened here. Sets `residual`, and `unstable` where the radius is set.
+    Nothing is sharpened here. Sets `residual` and `unstable` where it sets the radius.
     """
     K, L, R, n = kernels_at(system), X.lanes, X.room, state.shape[2]
-    held = 0
+    held, (least, most) = 0, reach(X.field)
     for j in range(len(state)):
         for k in range(parameters.shape[1]):
             W.p[k] = parameters[j, k]
+        usual = len(L.slots) > 0 and reached(W.p, least, most)
         for c in range(state.shape[1]):
             radius[j, c] = math.nan
-            if filled[j, c] != 1 or len(L.slots) == 0:
+            if filled[j, c] != 1 or not usual:
                 continue
             u = state[j, c]
+            if has_tiny(u) or not reached(u, least, most):
+                continue
             K.field(u, W.p, W.field)
             K.magnitude(u, W.p, W.magnitude)
             residual[j, c] = residual_in(W, n)
-            if has_tiny(u) or not take_field(X.field, u, W.p, W.field, W.magnitude, R):
-                continue
+            take_field(X.field, W.field, W.magnitude, R)
             sides(u, R)
             put(L, held, u, W.p, first_radius(u, R), R.rows[SIDES], R.rows[FIELD], j, c)
             held += 1
@@ -174,7 +180,9 @@ def verify(
                         loaded = True
                     K.field(u, W.p, W.field)
                     K.magnitude(u, W.p, W.magnitude)
-                    ready = take_field(X.field, u, W.p, W.field, W.magnitude, X.room)
+                    least, most = reach(X.field)
+                    ready = reached(W.p, least, most) and reached(u, least, most)
+                    take_field(X.field, W.field, W.magnitude, X.room)
                     radius[j, c], number = enclose(X.field, X.slots, X.twofold, u, ready, X.room)
                 K.field(u, W.p, W.field)  # it may have been sharpened
                 K.magnitude(u, W.p, W.magnitude)

@@ -1,5 +1,6 @@
 """Figures of every result, with matplotlib; nothing here touches pyplot or its state."""
 
+from bifur.plotting.basins import plot_basins
 from bifur.plotting.curve import plot_curve
 from bifur.plotting.descent import plot_critical_curve, plot_descent, plot_orbit_diagram
 from bifur.plotting.diagram import plot_diagram
@@ -12,6 +13,7 @@ from bifur.plotting.weight_decay import plot_weight_decay
 
 __all__ = [
     "plot_atlas",
+    "plot_basins",
     "plot_critical_curve",
     "plot_curve",
     "plot_descent",

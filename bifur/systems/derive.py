@@ -7,6 +7,7 @@ called from Python with arrays or complex numbers.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import sys
@@ -182,11 +183,7 @@ def derived(system: System) -> Derived:
 
 def _module(system: System, path: Path) -> ModuleType:
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(_Writer(system).module())
-        Path(temporary).replace(path)
+        _keep(path, _Writer(system).module())
     module = sys.modules.get(path.stem)
     if module is None:
         spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -198,8 +195,25 @@ def _module(system: System, path: Path) -> ModuleType:
     return module
 
 
+def _keep(path: Path, text: str) -> None:
+    """Write a file of the cache so that another process sees all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(temporary).replace(path)
+
+
 def latex(system: System) -> str:
-    """The equations in LaTeX."""
+    """The equations in LaTeX, from the cache or made now: sympy takes a quarter of a second to load."""
+    key = hashlib.sha256(repr((system.digest, sorted(system.tex.items()), _VERSION)).encode()).hexdigest()[:20]
+    path = _cache.FOLDER / "systems" / f"latex_{key}.tex"
+    if not path.exists():
+        _keep(path, _latex(system))
+    return path.read_text(encoding="utf-8")
+
+
+def _latex(system: System) -> str:
     import sympy as sp
 
     symbols = {name: sp.Symbol(name, real=True) for name in (*system.states, *system.parameters)}
