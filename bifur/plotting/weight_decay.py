@@ -54,7 +54,13 @@ def _scale(ax: Axes, values: tuple[float, ...]) -> None:
     """Logarithmic, with room for 0 where it was tried."""
     positive = sorted(value for value in values if value > 0)
     if len(positive) >= 2:
-        ax.set_xscale("symlog", linthresh=positive[0], linscale=0.4) if 0 in values else ax.set_xscale("log")
+        if 0 not in values:
+            ax.set_xscale("log")
+            return
+        ax.set_xscale("symlog", linthresh=positive[0], linscale=0.4)
+        decades = np.arange(np.ceil(np.log10(positive[0])), np.floor(np.log10(positive[-1])) + 1)
+        ticks = 10.0**decades if len(decades) else positive
+        ax.set_xticks([0.0, *ticks], ["0", *map(style.number, ticks)])
 
 
 def _line(

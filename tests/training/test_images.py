@@ -339,6 +339,14 @@ def test_the_square_loss_without_stopgrad_collapses_to_a_point(digits):
     assert run.loss[-1] < 1e-3
 
 
+def test_too_much_weight_decay_leaves_one_direction(digits):
+    """Batch normalisation at the output keeps the features spread, along a line: the rank tells."""
+    run = train_images(digits, "simsiam", Training(epochs=12, learning_rate=0.2, weight_decay=0.05, checkpoints=1))
+    assert run.outcome == "collapsed"
+    assert run.rank[-1] < 1.2
+    assert run.eigenvalues[-1, 0] / run.eigenvalues[-1].sum() > 0.9
+
+
 @pytest.mark.parametrize("name", ["phinet", "x-phinet", "byol", "simclr"])
 def test_the_other_methods_keep_their_directions(digits, name):
     run = train_images(digits, name, dataclasses.replace(QUICK, epochs=4))

@@ -30,6 +30,7 @@ torch = need("torch", "train")
 Tensor = Any
 SCHEDULES = ("cosine", "constant")
 COLLAPSED_SPREAD = 0.1  # features within about 6 degrees of one direction
+COLLAPSED_RANK = 1.2  # effectively one direction is left
 COLLAPSED_SIZE = 1e-3  # mean square of the features of a square loss, beside that of the untrained network
 Progress = Callable[[int, int], None]
 
@@ -89,9 +90,9 @@ def train_images(
     """Train an encoder without labels, probing it on the way.
 
     The same arguments give the same numbers on the same device. A loss that is not a number ends
-    the run, whose outcome is then "diverged". A run has "collapsed" if its projector's outputs all
-    point one way at the end (spread below 0.1) or, where the loss is a square error, have shrunk
-    below a thousandth of their first mean square.
+    the run, whose outcome is then "diverged". A run has "collapsed" if at the end its projector's
+    outputs all point one way (spread below 0.1), vary along one line only (rank below 1.2) or,
+    where the loss is a square error, have shrunk below a thousandth of their first mean square.
 
     Raises
     ------
@@ -244,6 +245,8 @@ class _Loop:
             outcome = "diverged"
         elif last["spread"] < COLLAPSED_SPREAD:
             outcome, reason = "collapsed", f"the features point one way (spread {last['spread']:.2g})"
+        elif last["rank"] < COLLAPSED_RANK:
+            outcome, reason = "collapsed", f"one direction is left (rank {last['rank']:.2f})"
         elif self.method.loss == "l2" and size < COLLAPSED_SIZE:
             outcome, reason = "collapsed", f"the features shrank to {size:.2g} of their first mean square"
         columns = {name: np.array([row[name] for row in self.rows]) for name in first}
