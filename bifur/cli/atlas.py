@@ -294,9 +294,7 @@ def _no_nan(_context: click.Context, _parameter: click.Parameter, value: float) 
 @click.option("--cells", type=click.IntRange(1), default=2000, show_default=True, help="Grid points to train at.")
 @click.option("--seeds", type=click.IntRange(1), default=8, show_default=True, help="Runs at each grid point.")
 @click.option("--rng", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything random.")
-@click.option(
-    "--region", "regions", multiple=True, metavar="LABEL", help="Only cells of this region."
-)
+@click.option("--region", "regions", multiple=True, metavar="LABEL", help="Only cells of this region.")
 @click.option("--loss", type=click.Choice(["population", "sampled"]), help="The loss in closed form, or from batches.")
 @click.option("--modes", type=click.IntRange(1), help="Eigenvalues of each network.")
 @click.option("--steps", type=click.IntRange(1), help="Steps at most.")
@@ -335,9 +333,7 @@ def validate(
                 atlas, plane=plane, cells=cells, regions=regions or None, progress=report, **options
             )
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "stopped; the same command goes on from where it was"
-        ) from None
+        raise KeyboardInterrupt("stopped; the same command goes on from where it was") from None
     if page is not None:
         with bifur.open_atlas(atlas) as opened:
             result.report(page, opened[plane])

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-import bifur  # noqa: E402
-from bifur.atlas.spec import AtlasSpec, Axis, PlaneSpec  # noqa: E402
+import bifur
+from bifur.atlas.spec import AtlasSpec, Axis, PlaneSpec
 
 
 @pytest.fixture(scope="module")

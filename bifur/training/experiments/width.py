@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,11 @@ def _drift_errors(h: int, rng: int) -> list[float]:
     half = x1.shape[1] // 2
     halves = []
     for part in (slice(0, half), slice(half, None)):
-        gradient = gradients(lambda w, part=part: cosine_loss(w, x1[:, part], x2[:, part]), network.weights)[1]
+
+        def loss(w: Any, x1: Any = x1[:, part], x2: Any = x2[:, part]) -> Any:
+            return cosine_loss(w, x1, x2)
+
+        gradient = gradients(loss, network.weights)[1]
         halves.append(-eigenvalues((network.weights[0], gradient), network.basis)[0][0, :, 1])
     measured, size = (halves[0] + halves[1]) / 2, np.linalg.norm(halves[0] + halves[1]) / 2
     a, rho = np.array([[1 + SIGMA2]]), np.array([[0.0]])
