@@ -101,6 +101,8 @@ _OPTIONS = {"overwrite": "--force", "out": "-o", "planes": "--plane"}
 _OPTIONS |= {name: f"--{name}" for name in ("restart", "retry", "partial", "shard", "threads", "processes", "dask")}
 _OPTIONS |= {name: f"--{name}" for name in ("rename", "rtol", "distance")}
 _OPTIONS |= {name: f"--{name.replace('_', '-')}" for name in ("learning_rate", "momentum", "steps")}
+_OPTIONS |= {name: f"--{name}" for name in ("cells", "optimiser", "prediction", "loss", "modes", "report")}
+_OPTIONS |= {"regions": "--region"}
 
 
 @contextmanager
