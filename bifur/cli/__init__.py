@@ -13,6 +13,7 @@ from bifur.cli.diagrams import trace
 from bifur.cli.dynamics import descend
 from bifur.cli.exchange import diff, export, merge
 from bifur.cli.experiment import experiment
+from bifur.cli.portrait import portrait
 from bifur.cli.systems import equilibria, systems
 from bifur.cli.window import gui
 
@@ -31,6 +32,7 @@ for command in (
     systems,
     equilibria,
     trace,
+    portrait,
     basins,
     descend,
     build,

@@ -45,7 +45,7 @@ def basins(
 
     chosen = system_of(system)
     given = parameters_of(chosen, parameters)
-    shown, held, shape = _windows(windows) or None, _sections(sections) or None, _shape(nodes)
+    shown, held, shape = windows_of(windows) or None, _sections(sections) or None, _shape(nodes)
     if picture is not None:
         check_picture(picture)
     announce_first_run()
@@ -58,7 +58,8 @@ def basins(
         save(found.plot(), picture)
 
 
-def _windows(words: Sequence[str]) -> dict[str, tuple[float, float]]:
+def windows_of(words: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Spans of states from STATE=LOW:HIGH words."""
     found = {}
     for word in words:
         name, _, pair = word.partition("=")
