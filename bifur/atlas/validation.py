@@ -6,7 +6,8 @@ It is kept beside the atlas, in `NAME.h5.more/validation-<plane>-<id>.h5`, as th
 
 from __future__ import annotations
 
-import math
+import csv
+import itertools
 import os
 import re
 import secrets
@@ -20,8 +21,23 @@ import h5py
 import numpy as np
 
 from bifur import _late
-from bifur._say import unknown
 from bifur.atlas import chunks, guard, hdf, quarantine, schema
+from bifur.atlas.agreement import (
+    CLASSES,
+    COLLAPSED,
+    CONCLUSIVE,
+    DISTANCES,
+    DIVERGED,
+    FAR,
+    INCONCLUSIVE,
+    NON_TRIVIAL,
+    Agreement,
+    Confusion,
+    Errors,
+    Share,
+    errors_over_time,
+    share_of,
+)
 from bifur.atlas.untrusted import json_of, text_of, texts_of
 
 if TYPE_CHECKING:
@@ -30,10 +46,19 @@ if TYPE_CHECKING:
 
     from bifur.atlas.plane_view import Plane
 
-CLASSES = ("collapsed", "non-trivial", "inconclusive", "diverged")
-COLLAPSED, NON_TRIVIAL, INCONCLUSIVE, DIVERGED = range(4)
-CONCLUSIVE = (COLLAPSED, NON_TRIVIAL, DIVERGED)
-Z95 = 1.959963984540054
+__all__ = [
+    "CLASSES",
+    "COLLAPSED",
+    "CONCLUSIVE",
+    "DIVERGED",
+    "INCONCLUSIVE",
+    "NON_TRIVIAL",
+    "Agreement",
+    "Confusion",
+    "Validation",
+    "load_validation",
+    "save_validation",
+]
 
 # column -> its dimensions after the first, which is the run
 _RUN_DIMENSIONS = {
@@ -43,70 +68,15 @@ _RUN_DIMENSIONS = {
     "predicted": ("mode",),
     "observed": ("mode",),
     "slot": ("mode",),
+    "near_separatrix": ("mode",),
+    "period": ("mode",),
+    "path_time": ("reading",),
+    "path_error": ("reading", "mode"),
     "norm_time": ("checkpoint",),
     "norms": ("checkpoint", "norm"),
     "frozen": ("checkpoint", "mode"),
 }
 NORMS = ("N_phi", "N_psi", "N_cross")
-
-
-class Agreement(float):
-    """The share of judged modes that did as predicted, with its 95 % Wilson interval.
-
-    A mode is judged where both classes are conclusive. `low`, `high`, `agreed`, `judged`; NaN
-    where nothing was judged. Wilson 1927, J. Am. Stat. Assoc. 22, 209.
-    """
-
-    low: float
-    high: float
-    agreed: int
-    judged: int
-
-    def __new__(cls, agreed: int, judged: int) -> Agreement:
-        share = agreed / judged if judged else math.nan
-        self = super().__new__(cls, share)
-        self.agreed, self.judged = agreed, judged
-        self.low, self.high = (math.nan, math.nan) if not judged else _wilson(agreed, judged)
-        return self
-
-    def __str__(self) -> str:
-        if not self.judged:
-            return "nothing could be judged"
-        return f"{float(self):.4f} (95 %: {self.low:.4f} to {self.high:.4f}; {self.agreed} of {self.judged} modes)"
-
-    def __repr__(self) -> str:
-        return f"Agreement({self})"
-
-
-def _wilson(agreed: int, judged: int) -> tuple[float, float]:
-    share, weight = agreed / judged, Z95**2 / judged
-    centre = (share + weight / 2) / (1 + weight)
-    half = Z95 * math.sqrt(share * (1 - share) / judged + weight / (4 * judged)) / (1 + weight)
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """Counts of modes: `counts` (4, 4), row predicted, column observed, in the order of `labels`."""
-
-    counts: NDArray[np.int64]
-    labels: tuple[str, ...] = CLASSES
-
-    def __getitem__(self, pair: tuple[str, str]) -> int:
-        for label in pair:
-            if label not in self.labels:
-                raise ValueError(unknown("class", label, self.labels))
-        predicted, observed = pair
-        return int(self.counts[self.labels.index(predicted), self.labels.index(observed)])
-
-    def __str__(self) -> str:
-        width = max(len(label) for label in self.labels) + 2
-        head = "predicted \\ observed".ljust(22) + "".join(label.rjust(width) for label in self.labels)
-        rows = [
-            label.ljust(22) + "".join(str(count).rjust(width) for count in row)
-            for label, row in zip(self.labels, self.counts.tolist(), strict=True)
-        ]
-        return "\n".join([head, *rows])
 
 
 @dataclass(frozen=True)
@@ -118,7 +88,10 @@ class Validation:
     (index into points), `seed`, `learning_rate` (the mean), `steps`, `time`, `misalignment`, `reason` (text);
     `predicted` and `observed` (r, h), codes of `CLASSES`; `initial`, `final`, `predicted_final`
     (r, h, n) in the states of the system; `slot` (r, h), the atlas's slot of the predicted sink or
-    -1. For a cosine plane, instead of `slot`, `norm_time` (r, m), `norms`
+    -1; `near_separatrix` (r, h), 1 where the predicted class changes when the initial state is moved by 5 % of its
+    size, else 0; `path_error` (r, m, h), the largest component of trained minus predicted state at the times
+    `path_time` (r, m); where the prediction is a map, `period` (r, h) of the cycle it ends in, 0 for none, instead of
+    `path_error`. For a cosine plane, instead of `slot`, `norm_time` (r, m), `norms`
     (r, m, 3) along the run and `frozen` (r, m, h), the class that the frozen system gives there.
     """
 
@@ -206,6 +179,60 @@ class Validation:
         return tuple(Agreement(int(agreed[:, k].sum()), int(judged[:, k].sum())) for k in range(frozen.shape[1]))
 
     @property
+    def far(self) -> NDArray[np.bool_]:
+        """(r, h) modes farther than 5 % from a special curve (of the window) and from a separatrix (of their size)."""
+        distance = np.nan_to_num(self.curve_distance, nan=np.inf)[self.runs["cell"]]
+        near = self.runs.get("near_separatrix", np.zeros(self.runs["predicted"].shape, np.int8))
+        return (distance > FAR)[:, None] & (near == 0)
+
+    @property
+    def far_agreement(self) -> Agreement:
+        """The agreement of the modes that are `far`."""
+        judged = self._judged & self.far
+        return Agreement(int((self._agrees & judged).sum()), int(judged.sum()))
+
+    @property
+    def far_inconclusive(self) -> float:
+        """The share of the modes that are `far` whose training was not settled when it was judged."""
+        far = self.far
+        return float((self.runs["observed"] == INCONCLUSIVE)[far].mean()) if far.any() else 0.0
+
+    @property
+    def by_region(self) -> tuple[Share, ...]:
+        """What the modes did in each region that has cells."""
+        names = list(self.settings.get("regions", ()))
+        labels = np.unique(self.region).tolist()
+        return tuple(
+            self._share(names[label] if label < len(names) else f"region {label}", self.region == label)
+            for label in labels
+        )
+
+    @property
+    def by_distance(self) -> tuple[Share, ...]:
+        """What the modes did at distances to the nearest special curve, in widths of the window; () without a map."""
+        distance = self.curve_distance
+        if not np.isfinite(distance).any():
+            return ()
+        spans = list(itertools.pairwise(DISTANCES))
+        return tuple(
+            self._share(
+                f"{low:g} to {high:g}" if np.isfinite(high) else f"above {low:g}", (distance >= low) & (distance < high)
+            )
+            for low, high in spans
+        )
+
+    @property
+    def error_over_time(self) -> Errors | None:
+        """Trained states against the ODE's at the same times; None where no such errors were kept."""
+        if "path_error" not in self.runs:
+            return None
+        return errors_over_time(self.runs["path_time"], self.runs["path_error"])
+
+    def _share(self, name: str, cells: NDArray[np.bool_]) -> Share:
+        rows = cells[self.runs["cell"]]
+        return share_of(name, int(cells.sum()), self.runs["predicted"][rows], self.runs["observed"][rows])
+
+    @property
     def summary(self) -> dict[str, Any]:
         """The numbers of a report, in plain types."""
         gaps = self.distance[np.isfinite(self.distance)]
@@ -221,6 +248,9 @@ class Validation:
             "judged": agreement.judged,
             "inconclusive": self.inconclusive,
             "not_in_atlas": self.not_in_atlas,
+            "far_agreed": self.far_agreement.agreed,
+            "far_judged": self.far_agreement.judged,
+            "far_inconclusive": self.far_inconclusive,
             "confusion": self.confusion.counts.tolist(),
             "labels": list(CLASSES),
             "median_distance": float(np.median(gaps)) if gaps.size else None,
@@ -236,9 +266,7 @@ class Validation:
     def _agrees(self) -> NDArray[np.bool_]:
         return self.runs["predicted"] == self.runs["observed"]
 
-    def to_dataframe(self) -> pd.DataFrame:
-        """One row per mode: cell, seed, parameters, classes, initial, final and predicted states (extra `notebook`)."""
-        pandas = _late.need("pandas", "notebook")
+    def _columns(self) -> dict[str, Any]:
         r, h = self.runs["predicted"].shape
         columns: dict[str, Any] = {"run": np.repeat(np.arange(r), h), "mode": np.tile(np.arange(h), r)}
         for name in ("cell", "seed"):
@@ -252,7 +280,37 @@ class Validation:
         for name in ("initial", "final", "predicted_final"):
             for k, state in enumerate(self.states):
                 columns[f"{name}_{state}"] = self.runs[name][:, :, k].ravel()
-        return pandas.DataFrame(columns)
+        return columns
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row per mode: cell, seed, parameters, classes, initial, final and predicted states (extra `notebook`)."""
+        return _late.need("pandas", "notebook").DataFrame(self._columns())
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the same rows as comma-separated values, numbers in full; returns the path.
+
+        Raises
+        ------
+        ValueError
+            The file cannot be written.
+        """
+        path, columns = Path(path), self._columns()
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(columns)
+                writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+            temporary.replace(path)
+        except OSError as error:
+            raise ValueError(f"{path}: cannot write there: {error.strerror or error}") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+        return path
+
+    def report(self, path: str | Path, plane: Plane) -> Path:
+        """Write a report as one HTML file, its figures inside (needs the extra `plot`); returns the path."""
+        return Path(_late.plotting().write_report(self, plane, path))
 
     def plot(self, plane: Plane, **options: Any) -> Any:
         """Draw the cells over their plane with matplotlib (needs the extra `plot`)."""
@@ -266,7 +324,9 @@ class Validation:
 
 
 def save_validation(result: Validation, atlas: str | Path) -> Validation:
-    """Keep a run beside its atlas, under a new name by renaming; returns it with `id`, `created` and `path` set.
+    """Keep a run beside its atlas, with its rows as CSV; returns it with `id`, `created` and `path` set.
+
+    Both are written under another name and renamed.
 
     Raises
     ------
@@ -294,6 +354,7 @@ def save_validation(result: Validation, atlas: str | Path) -> Validation:
     finally:
         temporary.unlink(missing_ok=True)
     quarantine.remember(path)
+    result.to_csv(path.with_suffix(".csv"))
     return result
 
 
@@ -349,6 +410,8 @@ def _write_runs(group: h5py.Group, result: Validation) -> None:
         count = result.runs["norms"].shape[1]
         scales["checkpoint"] = hdf.scale(group, "checkpoint", np.arange(count, dtype=np.int32))
         scales["norm"] = hdf.scale(group, "norm", list(NORMS))
+    if "path_time" in result.runs:
+        scales["reading"] = hdf.scale(group, "reading", np.arange(result.runs["path_time"].shape[1], dtype=np.int32))
     for name, column in result.runs.items():
         text = column.dtype.kind in "OUT"
         dataset = hdf.put(group, name, column.tolist() if text else column)
@@ -430,6 +493,10 @@ def _read_runs(group: h5py.Group, cells: int, n: int) -> dict[str, NDArray[Any]]
     if "norm_time" in columns or "norms" in columns or "frozen" in columns:
         checkpoints = columns["norm_time"].shape[1]
         shapes |= {"norm_time": (r, checkpoints), "norms": (r, checkpoints, len(NORMS)), "frozen": (r, checkpoints, h)}
+    shapes |= dict.fromkeys(("near_separatrix", "period"), (r, h))
+    if "path_time" in columns or "path_error" in columns:
+        readings = columns["path_time"].shape[1]
+        shapes |= {"path_time": (r, readings), "path_error": (r, readings, h)}
     for name, shape in shapes.items():
         if name in columns and columns[name].shape != shape:
             raise ValueError(f"the column {name!r} of the runs has the shape {columns[name].shape}, not {shape}")

@@ -12,6 +12,7 @@ from bifur.cli.claims import claims
 from bifur.cli.diagrams import trace
 from bifur.cli.dynamics import descend
 from bifur.cli.exchange import diff, export, merge
+from bifur.cli.experiment import experiment
 from bifur.cli.portrait import portrait
 from bifur.cli.systems import equilibria, systems
 from bifur.cli.window import gui
@@ -45,6 +46,7 @@ for command in (
     claims,
     export,
     validate,
+    experiment,
     gui,
 ):
     main.add_command(command)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from bifur.atlas.cross_checks import Check
     from bifur.atlas.reader import Atlas, Plane
+    from bifur.atlas.validation import Validation
 
 PACKAGED = Path(__file__).parent.parent / "data"
 
@@ -289,28 +290,84 @@ def _no_nan(_context: click.Context, _parameter: click.Parameter, value: float) 
 
 @click.command(short_help="Check an atlas against training runs.")
 @click.argument("atlas", type=ATLAS)
-@click.option("--plane", required=True, metavar="NAME", help="The plane to check: l2, cosine or phinet.")
+@click.option("--plane", required=True, metavar="NAME", help="The plane to check: l2, cosine, byol or a PhiNet.")
 @click.option("--cells", type=click.IntRange(1), default=2000, show_default=True, help="Grid points to train at.")
 @click.option("--seeds", type=click.IntRange(1), default=8, show_default=True, help="Runs at each grid point.")
 @click.option("--rng", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything random.")
+@click.option("--region", "regions", multiple=True, metavar="LABEL", help="Only cells of this region.")
 @click.option("--loss", type=click.Choice(["population", "sampled"]), help="The loss in closed form, or from batches.")
 @click.option("--modes", type=click.IntRange(1), help="Eigenvalues of each network.")
-@click.option("--steps", type=click.IntRange(1), help="Steps of gradient descent at most.")
+@click.option("--steps", type=click.IntRange(1), help="Steps at most.")
+@click.option(
+    "--optimiser", type=click.Choice(["gd", "momentum", "adam"]), default="gd", show_default=True,
+    help="Gradient descent, SGD with momentum, or Adam.",
+)  # fmt: skip
+@click.option("--momentum", type=float, help="Of momentum or Adam; 0.9 by default.")
+@click.option("--learning-rate", type=float, metavar="ETA", help="One for all runs; by default each has its own.")
+@click.option(
+    "--prediction", type=click.Choice(["ode", "map"]), default="ode", show_default=True,
+    help="By the ODE, or by gradient descent as a map at --learning-rate.",
+)  # fmt: skip
 @click.option(
     "--at-least", type=click.FloatRange(0, 1), callback=_no_nan, default=0.99, show_default=True,
     help="Agreement to ask for.",
 )  # fmt: skip
-def validate(atlas: Path, plane: str, cells: int, at_least: float, **options: Any) -> int:
+@click.option("--report", "page", type=FILE, help="Write a report as one HTML file with its figures inside.")
+@JSON
+def validate(
+    atlas: Path, plane: str, cells: int, at_least: float, regions: tuple[str, ...], page: Path | None, as_json: bool,
+    **options: Any,
+) -> int:  # fmt: skip
     """Train linear networks at grid points of a plane and compare their fate with the prediction.
 
-    The runs are kept beside ATLAS and shown in the window. Exit code 1 where fewer agree than --at-least asks for.
+    The runs are kept beside ATLAS, with a CSV file, and shown in the window. After Ctrl-C or a crash the same command
+    goes on where it was, with the same numbers. Exit code 1 where fewer agree than --at-least asks for.
     """
     import bifur
 
-    with progress(f"training on {plane}") as report:
-        result = bifur.validate(atlas, plane=plane, cells=cells, progress=report, **options)
+    if page is not None:
+        _check_page(page)
+    try:
+        with progress(f"training on {plane}") as report, as_options():
+            result = bifur.validate(
+                atlas, plane=plane, cells=cells, regions=regions or None, progress=report, **options
+            )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; the same command goes on from where it was") from None
+    if page is not None:
+        with bifur.open_atlas(atlas) as opened:
+            result.report(page, opened[plane])
+    if as_json:
+        echo_json({"id": result.id, "path": str(result.path), **result.summary})
+    else:
+        _tell(result, cells)
+        if page is not None:
+            click.echo(f"report in {page}")
+    return DONE if result.agreement >= at_least else NOT_AS_CLAIMED
+
+
+def _check_page(page: Path) -> None:
+    """Before hours of training: whether the report can be written."""
+    if page.suffix != ".html":
+        raise ValueError(f"{page}: the report is HTML; give it a name that ends in .html")
+    if not page.absolute().parent.is_dir():
+        raise ValueError(f"{page}: there is no such folder as {page.parent}")
+    _late.plotting()
+
+
+def _tell(result: Validation, cells: int) -> None:
     trained = len(result.points)
     if trained < cells:
         click.echo(f"{trained} cells: every grid point that lies in a region; there are no {cells}")
-    click.echo(f"{result.confusion}\n\nagreement: {result.agreement}\nkept in {result.path}")
-    return DONE if result.agreement >= at_least else NOT_AS_CLAIMED
+    for title, shares in (("region", result.by_region), ("distance to a special curve", result.by_distance)):
+        rows = [
+            [share.name, str(share.cells), str(share.runs), str(share.agreement), f"{share.inconclusive:.1%}"]
+            for share in shares
+        ]
+        if rows:
+            click.echo(table([title, "cells", "conclusive runs", "agreement", "inconclusive"], rows) + "\n")
+    click.echo(f"{result.confusion}\n\nagreement: {result.agreement}")
+    far = result.far_agreement
+    if far.judged:
+        click.echo(f"farther than 5 % from curves and separatrices: {far}, {result.far_inconclusive:.2%} inconclusive")
+    click.echo(f"kept in {result.path}")

@@ -101,6 +101,8 @@ _OPTIONS = {"overwrite": "--force", "out": "-o", "planes": "--plane"}
 _OPTIONS |= {name: f"--{name}" for name in ("restart", "retry", "partial", "shard", "threads", "processes", "dask")}
 _OPTIONS |= {name: f"--{name}" for name in ("rename", "rtol", "distance")}
 _OPTIONS |= {name: f"--{name.replace('_', '-')}" for name in ("learning_rate", "momentum", "steps")}
+_OPTIONS |= {name: f"--{name}" for name in ("cells", "optimiser", "prediction", "loss", "modes", "report")}
+_OPTIONS |= {"regions": "--region"}
 
 
 @contextmanager
@@ -192,27 +194,6 @@ def parameters_of(system: System, words: Sequence[str]) -> dict[str, float]:
         given[name] = value
     system.values(given)
     return {name: float(value) for name, value in given.items()}
-
-
-def windows_of(words: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Spans of states given as `state=low:high`.
-
-    Raises
-    ------
-    ValueError
-        A word is not of this form.
-    """
-    found = {}
-    for word in words:
-        name, _, pair = word.partition("=")
-        low, colon, high = pair.partition(":")
-        try:
-            found[name] = float(low), float(high)
-        except ValueError:
-            colon = ""
-        if not colon:
-            raise ValueError(f"--window {word!r} is not STATE=LOW:HIGH, as in p_h=-2:2")
-    return found
 
 
 def sibling(path: Path) -> Path:

@@ -7,17 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bifur.cli.base import (
-    FILE,
-    JSON,
-    announce_first_run,
-    echo_json,
-    number,
-    parameters_of,
-    system_of,
-    table,
-    windows_of,
-)
+from bifur.cli.base import FILE, JSON, announce_first_run, echo_json, number, parameters_of, system_of, table
 from bifur.cli.diagrams import check_picture, save
 from bifur.cli.systems import SYSTEM_HELP
 
@@ -66,6 +56,21 @@ def basins(
         click.echo(_summary(found))
     if picture is not None:
         save(found.plot(), picture)
+
+
+def windows_of(words: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Spans of states from STATE=LOW:HIGH words."""
+    found = {}
+    for word in words:
+        name, _, pair = word.partition("=")
+        low, colon, high = pair.partition(":")
+        try:
+            found[name] = float(low), float(high)
+        except ValueError:
+            colon = ""
+        if not colon:
+            raise ValueError(f"--window {word!r} is not STATE=LOW:HIGH, as in p_h=-2:2")
+    return found
 
 
 def _sections(words: Sequence[str]) -> dict[str, float]:

@@ -18,8 +18,8 @@ from bifur.cli.base import (
     parameters_of,
     system_of,
     table,
-    windows_of,
 )
+from bifur.cli.basins import windows_of
 from bifur.cli.diagrams import check_picture, save
 from bifur.cli.systems import SYSTEM_HELP
 
@@ -53,7 +53,12 @@ class _WithOther(click.Command):
 @click.argument("system")
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--window", "windows", multiple=True, metavar="STATE=LOW:HIGH", help="Span of a state that is shown.")
-@click.option("--like", "other", metavar="OTHER [NAME=VALUE]...", help="Is the portrait of OTHER equivalent?")
+@click.option(
+    "--like",
+    "other",
+    metavar="OTHER [NAME=VALUE]...",
+    help="Is the portrait of OTHER equivalent? At the same parameters, unless its own follow.",
+)
 @click.option("--like-parameter", "others", multiple=True, hidden=True)
 @JSON
 @click.option("-o", "--out", "picture", type=FILE, help="Write a picture (png, pdf, svg).")
@@ -72,14 +77,14 @@ def portrait(
     chosen, window = system_of(system), windows_of(windows) or None
     given = parameters_of(chosen, parameters)
     like = system_of(other) if other is not None else None
-    likes = parameters_of(like, others) if like is not None else {}
+    likes = parameters_of(like, others or parameters) if like is not None else {}
     if picture is not None:
         check_picture(picture)
     announce_first_run()
     found = bifur.portrait(chosen, window, given)
     answer = found.is_equivalent(bifur.portrait(like, None, likes)) if like is not None else None
     if as_json:
-        echo_json(found.to_dict() | ({} if answer is None else {"equivalence": vars(answer)}))
+        echo_json(found.to_dict() | ({} if answer is None else {"equivalent": {"with": other, **vars(answer)}}))
     else:
         click.echo(_summary(found))
         if answer is not None:

@@ -57,3 +57,51 @@ def plot_validation(validation: Validation, plane: Plane, *, map: str = "region"
         ax.set_title(f"{textwrap.fill(plane.title, 60)}\nagreement: {validation.agreement}", fontsize=9)
         ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, columnspacing=1.2)
     return figure
+
+
+def plot_agreement(validation: Validation, *, ax: Axes | None = None) -> Figure:
+    """Agreement and the share that was not settled against the distance to the nearest special curve.
+
+    Raises
+    ------
+    ValueError
+        The plane has no map of distances.
+    """
+    shares = validation.by_distance
+    if not shares:
+        raise ValueError("`validation` has no distances to special curves: its plane has no map `curve_distance`")
+    place = np.arange(len(shares))
+    found = [share.agreement for share in shares]
+    middle, low, high = np.array([[float(one), one.low, one.high] for one in found]).T
+    with style.styled():
+        figure, ax = style.own_or(ax, 5.4, 3.4)
+        spread = np.clip([middle - low, high - middle], 0, None)
+        ax.errorbar(place, middle, yerr=spread, fmt="o", ms=4, capsize=3, label="as predicted (95 % Wilson interval)")
+        ax.plot(place, [share.inconclusive for share in shares], "x", color="#777777", label="inconclusive")
+        ax.set_xticks(place, [share.name for share in shares])
+        ax.set_xlabel("distance to the nearest special curve, in widths of the window")
+        ax.set_ylabel("share of modes")
+        ax.set_ylim(-0.03, 1.03)
+        ax.legend(loc="center left")
+    return figure
+
+
+def plot_errors(validation: Validation, *, ax: Axes | None = None) -> Figure:
+    """Trained states against the ODE's at the same times: the median over modes, and what 95 % lie below.
+
+    Raises
+    ------
+    ValueError
+        No such errors were kept.
+    """
+    errors = validation.error_over_time
+    if errors is None or not len(errors.time):
+        raise ValueError("`validation` holds no errors against the ODE on the way")
+    with style.styled():
+        figure, ax = style.own_or(ax, 5.4, 3.4)
+        ax.loglog(errors.time, np.maximum(errors.median, 1e-17), "o-", ms=3, label="median over modes")
+        ax.loglog(errors.time, np.maximum(errors.high, 1e-17), "--", color="#777777", label="95 % lie below")
+        ax.set_xlabel("time (steps times learning rate)")
+        ax.set_ylabel("largest component of trained − ODE")
+        ax.legend()
+    return figure

@@ -23,8 +23,8 @@ class Cells(NamedTuple):
     curve_distance: NDArray[np.float64]
 
 
-def sample(plane: Plane, count: int, rng: np.random.Generator) -> Cells:
-    """At most `count` grid points, none twice.
+def sample(plane: Plane, count: int, rng: np.random.Generator, regions: NDArray[np.int64] | None = None) -> Cells:
+    """At most `count` grid points, none twice, of the `regions` (their codes) or of all.
 
     The plane is cut into strata: each region, and in it the cells nearest to the curves (a fifth)
     apart from the others. The strata share the cells equally; what a small stratum cannot take
@@ -36,7 +36,11 @@ def sample(plane: Plane, count: int, rng: np.random.Generator) -> Cells:
     if "curve_distance" in plane.maps:
         distance = plane.map("curve_distance").astype(np.float64).ravel()
     strata: list[NDArray[np.int64]] = []
-    for label in np.unique(region[region >= 0]):
+    present = np.unique(region[region >= 0])
+    present = present if regions is None else np.intersect1d(present, regions)
+    if count < len(present):
+        raise ValueError(f"`cells` is {count}, but {len(present)} regions are to have at least one each")
+    for label in present:
         members = np.flatnonzero(region == label)
         known = members[np.isfinite(distance[members])]
         near = known[distance[known] <= np.quantile(distance[known], NEAR)] if known.size else known

@@ -1,14 +1,19 @@
-"""What the ODE predicts for the very initial states that are trained."""
+"""What the ODE, or the map at a learning rate, predicts for the very initial states that are trained."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bifur.atlas.agreement import FAR
 from bifur.atlas.validation import COLLAPSED, DIVERGED, INCONCLUSIVE, NON_TRIVIAL
+from bifur.dynamics import arguments, batch
 from bifur.dynamics.batch import integrate_batch
+from bifur.dynamics.descent import DescentReason, descend_batch
 from bifur.dynamics.runs import Reason
+from bifur.kernels import arrival
 from bifur.systems import get_system
 
 if TYPE_CHECKING:
@@ -22,10 +27,25 @@ NOTHING = 1e-9  # a predicted eigenvalue below this is the collapsed one: the ot
 
 
 class Prediction(NamedTuple):
-    """`label` (r, h) codes of `CLASSES`, `final` (r, h, n) where the ODE ends."""
+    """`label` (r, h) codes of `CLASSES`, `final` (r, h, n) where it ends, `period` (r, h) of the end of a map.
+
+    A mode that the map takes to a cycle never settles: INCONCLUSIVE, with the period of the cycle.
+    """
 
     label: NDArray[np.int8]
     final: NDArray[np.float64]
+    period: NDArray[np.int64] | None = None
+
+
+class Map(NamedTuple):
+    """Gradient descent at a learning rate, with momentum, for so many steps."""
+
+    learning_rate: float
+    momentum: float
+    steps: int
+
+
+Predictor = Callable[["System", "NDArray[np.float64]", "NDArray[np.float64]"], Prediction]
 
 
 def predict(system: System, initial: NDArray[np.float64], parameters: NDArray[np.float64]) -> Prediction:
@@ -33,14 +53,76 @@ def predict(system: System, initial: NDArray[np.float64], parameters: NDArray[np
     r, h, n = initial.shape
     rows = np.repeat(parameters, h, axis=0)
     final, reasons, _ = integrate_batch(system, initial.reshape(-1, n), FOREVER, rows, rtol=1e-7, atol=1e-10)
-    arrived = reasons == Reason.ARRIVED
-    label = np.full(r * h, INCONCLUSIVE, np.int8)
+    label = _labels(system, final, reasons == Reason.ARRIVED, reasons == Reason.BLEW_UP)
+    return Prediction(label.reshape(r, h), final.reshape(r, h, n))
+
+
+def predict_map(system: System, initial: NDArray[np.float64], parameters: NDArray[np.float64], by: Map) -> Prediction:
+    """As `predict`, by the map u <- u + eta f(u) (with momentum the heavy ball) instead of the ODE."""
+    r, h, n = initial.shape
+    final, reasons, _, period = descend_batch(
+        system, initial.reshape(-1, n), np.repeat(parameters, h, axis=0), learning_rate=by.learning_rate,
+        steps=by.steps, momentum=by.momentum,
+    )  # fmt: skip
+    settled = (reasons == DescentReason.FIXED) & (period == 1)
+    lost = (reasons == DescentReason.DIVERGED) | (reasons == DescentReason.NOT_FINITE)
+    label = _labels(system, final, settled, lost)
+    return Prediction(label.reshape(r, h), final.reshape(r, h, n), period.reshape(r, h))
+
+
+def _labels(
+    system: System, final: NDArray[np.float64], settled: NDArray[np.bool_], lost: NDArray[np.bool_]
+) -> NDArray[np.int8]:
+    label = np.full(len(final), INCONCLUSIVE, np.int8)
     collapse = [system.states.index(name) for name in system.collapse]
     vanished = np.abs(final[:, collapse]).max(axis=1) < NOTHING
-    label[arrived & vanished] = COLLAPSED
-    label[arrived & ~vanished] = NON_TRIVIAL
-    label[reasons == Reason.BLEW_UP] = DIVERGED
-    return Prediction(label.reshape(r, h), final.reshape(r, h, n))
+    label[settled & vanished] = COLLAPSED
+    label[settled & ~vanished] = NON_TRIVIAL
+    label[lost] = DIVERGED
+    return label
+
+
+def near_separatrix(
+    predictor: Predictor, system: System, initial: NDArray[np.float64], parameters: NDArray[np.float64],
+    prediction: Prediction,
+) -> NDArray[np.int8]:  # fmt: skip
+    """(r, h) 1 where the class, or the end by more than 1 %, changes when a state moves by 5 % of the largest one."""
+    changes = np.zeros(prediction.label.shape, bool)
+    shift = FAR * np.abs(initial).max(axis=-1)
+    for k in range(initial.shape[-1]):
+        for sign in (-1, 1):
+            moved = initial.copy()
+            moved[..., k] += sign * shift
+            other = predictor(system, moved, parameters)
+            with np.errstate(invalid="ignore"):
+                gap = np.abs(other.final - prediction.final).max(axis=-1)
+                changes |= (prediction.label == NON_TRIVIAL) & (gap > 0.01 * np.abs(prediction.final).max(axis=-1))
+            changes |= other.label != prediction.label
+    return changes.astype(np.int8)
+
+
+def path_errors(
+    system: System, initial: NDArray[np.float64], parameters: NDArray[np.float64], path: NDArray[np.float64],
+    time: NDArray[np.float64],
+) -> NDArray[np.float64]:  # fmt: skip
+    """(r, m, h) largest component of `path` (r, m, h, n) minus the ODE's state at `time` (r, m), or NaN."""
+    r, h, n = initial.shape
+    options = arguments.options(1e-9, 1e-12, 100_000, arrival.AT_END)
+    limits = arguments.box(system, None, None, initial[0])
+    errors, now, before = np.full(path.shape[:3], np.nan), initial.copy(), np.zeros(r)
+    for k in range(time.shape[1]):
+        known = np.flatnonzero(np.isfinite(time[:, k]))
+        if not known.size:
+            break
+        states, spans = now[known].reshape(-1, n).copy(), np.repeat(time[known, k] - before[known], h)
+        rows = np.repeat(parameters[known], h, axis=0)
+        ends = batch.run(system, states, spans, rows, options, limits, np.empty(0))
+        right = (ends.reason == Reason.END) | (ends.reason == Reason.ARRIVED)
+        reached = np.where(right[:, None], ends.state, np.nan).reshape(-1, h, n)
+        now[known], before[known] = np.nan_to_num(reached), time[known, k]
+        errors[known, k] = np.abs(path[known, k] - reached).max(axis=-1)
+        errors[:, k + 1 :][~np.isfinite(errors[:, k]).all(axis=1)] = np.nan
+    return errors
 
 
 def slots(
@@ -61,14 +143,18 @@ def slots(
 
 
 def curvature(system: System, states: NDArray[np.float64], parameters: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(r,) largest Frobenius norm of the Jacobian over the modes of a run, `states` (r, h, n), s = p^2 set free.
+    """(r,) largest Frobenius norm of the Jacobian over the modes of a run, `states` (r, h, n).
 
-    `l2-full` and `phinet-full` see the directions across the parabola as well.
+    For l2 and PhiNets s = p^2 is set free: `l2-full` and `phinet-full` see the directions across the parabola as well.
     """
-    full = get_system({"l2": "l2-full"}.get(system.name, "phinet-full"))
+    full = get_system(_FULL.get(system.name, system))
     names = list(system.parameters)
     values = {name: parameters[:, names.index(name), None] for name in full.parameters}
-    u = np.concatenate([states[..., :1] ** 2, states], axis=-1)
+    u = states if full is system else np.concatenate([states[..., :1] ** 2, states], axis=-1)
+    mu = np.maximum(parameters[:, names.index("mu")], 1.0) if "mu" in names else 1.0
     with np.errstate(invalid="ignore", over="ignore"):
         jacobian = full.jacobian(np.moveaxis(u, -1, 0), values)
-        return np.sqrt(np.sum(jacobian**2, axis=(0, 1))).max(axis=1)
+        return mu * np.sqrt(np.sum(jacobian**2, axis=(0, 1))).max(axis=1)
+
+
+_FULL = {"l2": "l2-full", **dict.fromkeys(("phinet", "phinet-talk", "phinet-weighted"), "phinet-full")}

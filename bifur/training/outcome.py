@@ -61,12 +61,43 @@ def judge(
     p, size = now[..., 0], np.abs(now[..., 0])
     with np.errstate(invalid="ignore", over="ignore"):
         shrinks = (size <= np.abs(before[..., 0])) & (p * a * (1 - p * a) <= rho[:, None] * a)
+    return _label(size * a, shrinks, now, before, elapsed, rho, rules)
+
+
+def judge_target(
+    now: NDArray[np.float64],
+    before: NDArray[np.float64],
+    elapsed: NDArray[np.float64],
+    sigma2: NDArray[np.float64],
+    rho: NDArray[np.float64],
+    rules: Rules,
+    predictors: int,
+    gain: float = 1.0,
+) -> NDArray[np.int8]:
+    """As `judge` for networks with a target: `now` and `before` hold the predictors, the encoder, the target.
+
+    A mode collapses for certain once all its states are below M with gain (M + M^2) = rho: at the face |u_k| = M of
+    that cube the loss drives no state outward faster than gain (M^2 + M^3), the decay inward with rho M, and the target
+    follows the encoder. `gain` is the alpha_p of BYOL, at least 1.
+    """
+    cube = (np.sqrt(1 + 4 * rho / gain) - 1)[:, None] / 2
+    size = np.abs(now[..., predictors]) * (1 + sigma2[:, None])
+    with np.errstate(invalid="ignore", over="ignore"):
+        shrinks = np.abs(now).max(axis=-1) < cube
+    return _label(size, shrinks, now, before, elapsed, rho, rules)
+
+
+def _label(
+    size: NDArray[np.float64], shrinks: NDArray[np.bool_], now: NDArray[np.float64], before: NDArray[np.float64],
+    elapsed: NDArray[np.float64], rho: NDArray[np.float64], rules: Rules,
+) -> NDArray[np.int8]:  # fmt: skip
+    with np.errstate(invalid="ignore", over="ignore"):
         moved = np.abs(now - before).max(axis=-1) / elapsed[:, None]
         slow = np.minimum(rules.still, rules.slower * rho)[:, None]
         rests = moved <= slow * np.abs(now).max(axis=-1)
-        label = np.full(p.shape, INCONCLUSIVE, np.int8)
-        label[(size * a < rules.small) & shrinks] = COLLAPSED
-        label[(size * a > rules.large) & rests] = NON_TRIVIAL
+        label = np.full(size.shape, INCONCLUSIVE, np.int8)
+        label[(size < rules.small) & shrinks] = COLLAPSED
+        label[(size > rules.large) & rests] = NON_TRIVIAL
         label[~(np.abs(now).max(axis=-1) < FARTHEST)] = DIVERGED
     return label
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,11 @@ import numpy as np
 from bifur._late import need
 from bifur.atlas.validation import DIVERGED, INCONCLUSIVE
 from bifur.training import data as training_data
-from bifur.training.data import Aligned, Moments, Streams, eigenvalues
-from bifur.training.models import NETWORKS, cosine_loss, descend, weight_decay
-from bifur.training.outcome import Rules, judge
+from bifur.training.data import Aligned, Moments, Streams, eigenvalues, states_of
+from bifur.training.journal import Journal
+from bifur.training.models import NETWORKS, Loss, Network, cosine_loss, descend, weight_decay
+from bifur.training.optimisers import Optimiser
+from bifur.training.outcome import Rules, judge, judge_target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,8 +51,9 @@ class Outcome:
     """What r runs came to: `label` (r, h) and the predictors' eigenvalues `final` (r, h, n).
 
     `s` (r, h) of the encoder, `steps` (r,), `time` (r,) the sum of the learning rates,
-    `misalignment` (r,), `reason` (r,) text. A cosine run also has `norms` (r, m, 3) and `path`
-    (r, m, h), the eigenvalues of its predictor, at m checkpoints.
+    `misalignment` (r,), `reason` (r,) text; `path` (r, m, h, n) the states at the first, second, fourth, eighth ...
+    reading, at the times `path_time` (r, m), NaN once a run has left. A cosine run has instead `norms` (r, m, 3)
+    and `path` (r, m, h), the eigenvalues of its predictor, at m checkpoints.
     """
 
     label: NDArray[np.int8]
@@ -80,7 +83,7 @@ def one_thread() -> Iterator[None]:
 
 @one_thread()
 def train(
-    family: str,
+    family: str | Network,
     runs: Runs,
     steps: int,
     rules: Rules,
@@ -89,83 +92,179 @@ def train(
     average: int = 1,
     rates: Rates | None = None,
     report: Report | None = None,
+    optimiser: Optimiser | None = None,
+    journal: Journal | None = None,
 ) -> Outcome:
     """Train by the population loss, or by the batches of `streams`, until every mode is settled.
 
     Every `every` steps the eigenvalues are read; the mean of the last `average` readings is
     compared with the mean of those before. Runs that are settled leave the batch. With `rates` the
-    learning rate is set anew at every reading, else it stays.
+    learning rate is set anew at every reading, else it stays. What a `journal` holds is gone on from.
+
+    Raises
+    ------
+    ValueError
+        The loss is not a finite number at the start.
     """
-    r, h = runs.start.weights[0].shape[:2]
-    n = NETWORKS[family].predictors
-    out = Outcome(
-        np.full((r, h), INCONCLUSIVE, np.int8), np.zeros((r, h, n)), np.zeros((r, h)),
-        np.full(r, steps), np.zeros(r), np.zeros(r), np.full(r, NOT_SETTLED, dtype=object),
-    )  # fmt: skip
-    active = np.arange(r)
-    weights, basis = runs.start
-    rate = runs.rate.copy()
-    readings = [(np.zeros(r), eigenvalues(weights, basis)[0])]
-    for start in range(0, steps, every):
-        if rates is not None:
-            rate = rates(readings[-1][1][..., 1:], active)
-        count = min(every, steps - start)
-        weights = _advance(family, weights, runs, active, rate, streams, count)
-        values, misalignment = eigenvalues(weights, basis)
-        time = readings[-1][0] + count * rate
-        readings = [*readings, (time, values)][-2 * average :]
-        label = _judge(readings, average, runs, active, rules)
-        out.label[active], out.steps[active], out.time[active] = label, start + count, time
-        out.final[active], out.s[active] = values[..., 1:], values[..., 0]
-        out.misalignment[active] = misalignment
-        lost = (label == DIVERGED).any(axis=1) | ~np.isfinite(values).all(axis=(1, 2))
-        done = (label != INCONCLUSIVE).all(axis=1) | lost
-        out.reason[active[done]] = SETTLED
-        out.reason[active[lost]] = BLEW_UP
-        if done.any():
-            keep = torch.from_numpy(~done)
-            weights, basis = tuple(weight[keep] for weight in weights), basis[keep]
-            active, rate = active[~done], rate[~done]
-            readings = [(time[~done], reading[~done]) for time, reading in readings]
+    network = NETWORKS[family] if isinstance(family, str) else family
+    training = _Training(network, runs, steps, rules, streams, every, average, rates, optimiser or Optimiser())
+    if journal is not None:
+        kept = journal.load()
+        if kept is not None:
+            training.restore(kept)
+    while len(training.active) and training.start < steps:
+        training.go_on()
+        if journal is not None and journal.due:
+            journal.save(training.state())
         if report is not None:
-            report(r - len(active), r)
-        if not len(active):
-            break
-    return out
+            report(len(runs.rho) - len(training.active), len(runs.rho))
+    return training.out
 
 
-def _judge(readings: list[tuple[Any, Any]], average: int, runs: Runs, active: Any, rules: Rules) -> NDArray[np.int8]:
-    """The classes from the last readings (time, eigenvalues), the newer half against the older."""
-    if len(readings) < 2 * average:
-        return np.full(readings[-1][1].shape[:2], INCONCLUSIVE, np.int8)
-    (t0, before), (t1, now) = (
-        tuple(np.mean(column, axis=0) for column in zip(*half, strict=True))
-        for half in (readings[:average], readings[average:])
-    )
-    return judge(now[..., 1:], before[..., 1:], t1 - t0, runs.sigma2[active], runs.rho[active], rules)
+class _Training:
+    """Runs on their way: the weights of those that are still active, and what the others came to."""
+
+    def __init__(
+        self, network: Network, runs: Runs, steps: int, rules: Rules, streams: Streams | None, every: int,
+        average: int, rates: Rates | None, optimiser: Optimiser,
+    ) -> None:  # fmt: skip
+        self.network, self.runs, self.steps, self.rules, self.streams = network, runs, steps, rules, streams
+        self.every, self.average, self.rates, self.optimiser = every, average, rates, optimiser
+        weights, self.basis = runs.start
+        self.weights = tuple(weights)
+        r, h = self.weights[0].shape[:2]
+        n, marks = network.states, max(1, -(-steps // every)).bit_length()
+        self.out = Outcome(
+            np.full((r, h), INCONCLUSIVE, np.int8), np.zeros((r, h, n)), np.zeros((r, h)),
+            np.full(r, steps), np.zeros(r), np.zeros(r), np.full(r, NOT_SETTLED, dtype=object),
+            {"path": np.full((r, marks, h, n), np.nan), "path_time": np.full((r, marks), np.nan)},
+        )  # fmt: skip
+        self.active, self.rate, self.start = np.arange(r), runs.rate.copy(), 0
+        states, s, misalignment = states_of(network, self.weights, self.basis)
+        self.readings = [(np.zeros(r), states)]
+        self._check_loss()
+        self._note(np.full((r, h), INCONCLUSIVE, np.int8), np.zeros(r), states, s, misalignment, 0)
+
+    def _check_loss(self) -> None:
+        loss = self._loss(training_data.population(torch.from_numpy(self.runs.sigma2)), np.arange(len(self.runs.rho)))
+        bad = np.flatnonzero(~np.isfinite(loss(self.weights).detach().numpy()))
+        if bad.size:
+            raise ValueError(
+                f"`initial`: the loss of {bad.size} of {len(self.runs.rho)} runs is no finite number at the start; "
+                "draw the initial eigenvalues from a smaller range"
+            )
+
+    def _loss(self, moments: Moments, active: Any) -> Loss:
+        rho, loss_of, trained = torch.from_numpy(self.runs.rho[active]), self.network.loss, self.network.trained
+        assert loss_of is not None
+        return lambda w: loss_of(w, moments) + weight_decay(w[:trained], rho)
+
+    def go_on(self) -> None:
+        """Up to the next reading; runs that are settled then leave."""
+        if self.rates is not None:
+            self.rate = self.rates(self.readings[-1][1], self.active)
+        count = min(self.every, self.steps - self.start)
+        self._advance(count)
+        self.start += count
+        states, s, misalignment = states_of(self.network, self.weights, self.basis)
+        time = self.readings[-1][0] + count * self.rate
+        self.readings = [*self.readings, (time, states)][-2 * self.average :]
+        label = self._judge()
+        self._note(label, time, states, s, misalignment, self.start)
+        lost = (label == DIVERGED).any(axis=1) | ~np.isfinite(states).all(axis=(1, 2))
+        done = (label != INCONCLUSIVE).all(axis=1) | lost
+        self.out.reason[self.active[done]] = SETTLED
+        self.out.reason[self.active[lost]] = BLEW_UP
+        if done.any():
+            self._leave(done)
+
+    def _advance(self, count: int) -> None:
+        sigma2 = torch.from_numpy(self.runs.sigma2[self.active])
+        stream, rate = torch.from_numpy(self.runs.stream[self.active]), torch.from_numpy(self.rate)[:, None, None]
+        loss = self._loss(training_data.population(sigma2), self.active)
+        for _ in range(count):
+            if self.streams is not None:
+                loss = self._loss(self.streams.moments(stream, sigma2), self.active)
+            self.weights = self.optimiser.step(self.network, loss, self.weights, rate)
+
+    def _note(self, label: Any, time: Any, states: Any, s: Any, misalignment: Any, steps: int) -> None:
+        out, active = self.out, self.active
+        out.label[active], out.steps[active], out.time[active] = label, steps, time
+        out.final[active], out.s[active], out.misalignment[active] = states, s, misalignment
+        reading = -(-steps // self.every)
+        if reading and reading & (reading - 1) == 0:  # the first, second, fourth, eighth, ...
+            column = reading.bit_length() - 1
+            out.extra["path"][active, column], out.extra["path_time"][active, column] = states, time
+
+    def _leave(self, done: Any) -> None:
+        keep = torch.from_numpy(~done)
+        self.weights, self.basis = tuple(weight[keep] for weight in self.weights), self.basis[keep]
+        self.optimiser.keep(keep)
+        self.active, self.rate = self.active[~done], self.rate[~done]
+        self.readings = [(time[~done], reading[~done]) for time, reading in self.readings]
+
+    def _judge(self) -> NDArray[np.int8]:
+        """The classes from the last readings (time, eigenvalues), the newer half against the older."""
+        readings, average = self.readings, self.average
+        if len(readings) < 2 * average:
+            return np.full(readings[-1][1].shape[:2], INCONCLUSIVE, np.int8)
+        (t0, before), (t1, now) = (
+            tuple(np.mean(column, axis=0) for column in zip(*half, strict=True))
+            for half in (readings[:average], readings[average:])
+        )
+        given = (now, before, t1 - t0, self.runs.sigma2[self.active], self.runs.rho[self.active], self.rules)
+        network = self.network
+        return judge_target(*given, network.predictors, network.gain) if network.target else judge(*given)
+
+    # ---- to a journal and back --------------------------------------------------------------
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that the rest of the training depends on, and what is already known."""
+        out, kept = self.out, {"start": np.array([self.start, self.optimiser.steps]), "active": self.active}
+        kept |= {"rate": self.rate, "basis": self.basis.numpy(), "reason": out.reason.astype(str)}
+        kept |= {f"weight{k}": weight.detach().numpy() for k, weight in enumerate(self.weights)}
+        kept |= {f"memory{k}": memory.detach().numpy() for k, memory in enumerate(self.optimiser.memory)}
+        for k, (time, reading) in enumerate(self.readings):
+            kept |= {f"time{k}": time, f"reading{k}": reading}
+        kept |= {f"out_{name}": getattr(out, name) for name in _OUT} | {
+            f"out_{name}": out.extra[name] for name in _EXTRA
+        }
+        if self.streams is not None:
+            kept["generator"] = self.streams.state()
+        return kept
+
+    def restore(self, kept: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to a `state`."""
+
+        def columns(name: str) -> list[NDArray[Any]]:
+            return [kept[f"{name}{k}"] for k in range(len(kept)) if f"{name}{k}" in kept]
+
+        self.start, self.optimiser.steps = (int(value) for value in kept["start"])
+        self.active, self.rate, self.basis = kept["active"], kept["rate"], torch.from_numpy(kept["basis"])
+        self.weights = tuple(torch.from_numpy(weight) for weight in columns("weight"))
+        self.optimiser.memory = tuple(torch.from_numpy(memory) for memory in columns("memory"))
+        self.readings = list(zip(columns("time"), columns("reading"), strict=True))
+        for name in _OUT:
+            setattr(self.out, name, kept[f"out_{name}"])
+        self.out.extra = {name: kept[f"out_{name}"] for name in _EXTRA}
+        self.out.reason = kept["reason"].astype(object)
+        if self.streams is not None:
+            self.streams.restore(kept["generator"])
 
 
-def _advance(
-    family: str, weights: Any, runs: Runs, active: Any, rates: Any, streams: Streams | None, count: int
-) -> Any:
-    """`count` steps of gradient descent for the active runs."""
-    loss_of = NETWORKS[family].loss
-    assert loss_of is not None
-    sigma2, rho = torch.from_numpy(runs.sigma2[active]), torch.from_numpy(runs.rho[active])
-    rate, stream = torch.from_numpy(rates)[:, None, None], torch.from_numpy(runs.stream[active])
-    moments: Moments = training_data.population(sigma2)
-    for _ in range(count):
-        if streams is not None:
-            moments = streams.moments(stream, sigma2)
-        weights = descend(lambda w, m=moments: loss_of(w, m) + weight_decay(w, rho), weights, rate)  # type: ignore[misc]
-    return weights
+_OUT = ("label", "final", "s", "steps", "time", "misalignment")
+_EXTRA = ("path", "path_time")
 
 
 @one_thread()
-def train_cosine(runs: Runs, steps: int, checkpoints: int, streams: Streams, report: Report | None = None) -> Outcome:
+def train_cosine(
+    runs: Runs, steps: int, checkpoints: int, streams: Streams, report: Report | None = None,
+    journal: Journal | None = None,
+) -> Outcome:  # fmt: skip
     """Train the exact cosine loss of every batch for `steps` steps; norms and eigenvalues at equal times from 0 on.
 
-    Weights that reach the singularity of the loss (a vanished norm) turn into NaN, and stay so.
+    Weights that reach the singularity of the loss (a vanished norm) turn into NaN, and stay so. What a `journal` holds
+    is gone on from.
     """
     weights, basis = runs.start
     r, h = weights[0].shape[:2]
@@ -174,12 +273,17 @@ def train_cosine(runs: Runs, steps: int, checkpoints: int, streams: Streams, rep
     rate, stream = torch.from_numpy(runs.rate)[:, None, None], torch.from_numpy(runs.stream)
     chunk = max(1, LARGEST_TENSOR // (streams.shape[1] * h))
     parts = [slice(low, low + chunk) for low in range(0, r, chunk)]
+    norms, path, first = [], [], 0
+    kept = journal.load() if journal is not None else None
+    if kept is not None:
+        weights = tuple(torch.from_numpy(kept[name]) for name in ("encoder", "predictor"))
+        first, norms, path = int(kept["step"]), list(kept["norms"]), list(kept["path"])
+        streams.restore(kept["generator"])
     pieces = [tuple(weight[part] for weight in weights) for part in parts]
-    norms, path = [], []
-    values, misalignment = eigenvalues(weights, basis)
-    for step in range(steps + 1):
+    values, misalignment = eigenvalues(tuple(weights), basis)
+    for step in range(first, steps + 1):
         if step in marks:
-            weights = tuple(torch.cat(columns) for columns in zip(*pieces, strict=True))
+            weights = _joined(pieces)
             values, misalignment = eigenvalues(weights, basis)
             norms.append(network_norms(weights))
             path.append(values[..., 1])
@@ -195,6 +299,10 @@ def train_cosine(runs: Runs, steps: int, checkpoints: int, streams: Streams, rep
                 return cosine_loss(w, x1, x2) + weight_decay(w, rho[part])
 
             pieces[index] = descend(loss, pieces[index], rate[part])
+        if journal is not None and journal.due:
+            encoder, predictor = (weight.detach().numpy() for weight in _joined(pieces))
+            kept = {"step": np.array(step + 1), "norms": np.array(norms), "path": np.array(path)}
+            journal.save(kept | {"encoder": encoder, "predictor": predictor, "generator": streams.state()})
     final = values[..., 1:]
     lost = ~np.isfinite(final).all(axis=(1, 2))
     return Outcome(
@@ -203,6 +311,10 @@ def train_cosine(runs: Runs, steps: int, checkpoints: int, streams: Streams, rep
         np.where(lost, BLEW_UP, AT_TIME).astype(object),
         {"norms": np.stack(norms, axis=1), "path": np.stack(path, axis=1), "marks": marks.astype(np.float64)},
     )  # fmt: skip
+
+
+def _joined(pieces: list[Any]) -> tuple[Any, ...]:
+    return tuple(torch.cat(columns) for columns in zip(*pieces, strict=True))
 
 
 def views_of(drawn: tuple[Any, Any, Any], stream: Any, sigma2: Any) -> tuple[Any, Any]:

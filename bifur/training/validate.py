@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import math
-import numbers
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bifur._say import path_of, unknown
+from bifur._say import path_of
 from bifur._version import __version__
 from bifur.atlas.plane import KINDS
 from bifur.atlas.reader import open_atlas
 from bifur.atlas.validation import COLLAPSED, DIVERGED, INCONCLUSIVE, NON_TRIVIAL, Validation, save_validation
 from bifur.training import cells as training_cells
 from bifur.training import modes as cosine_modes
-from bifur.training.compare import Prediction, curvature, predict, slots
-from bifur.training.data import Streams, aligned
+from bifur.training.arguments import (
+    Training,
+    check_counts,
+    family_of,
+    loss_of,
+    map_of,
+    ranges_of,
+    regions_of,
+    training_of,
+)
+from bifur.training.compare import Map, Prediction, curvature, near_separatrix, path_errors, predict, predict_map, slots
+from bifur.training.data import Streams, aligned_states
+from bifur.training.journal import Journal
+from bifur.training.models import network
 from bifur.training.outcome import Rules, judge_relative
 from bifur.training.run import Outcome, Runs, train, train_cosine
 
@@ -30,19 +42,15 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int, str], None]
 
-# system of the plane -> the family that is trained
-FAMILIES = {"l2": "l2", "phinet": "phinet", "phinet-talk": "phinet", "cosine": "cosine"}
-# where the eigenvalues of a new network are drawn, uniformly
-INITIAL: Mapping[str, Mapping[str, tuple[float, float]]] = {
-    "l2": {"p": (-0.5, 1.2)},
-    "cosine": {"p": (-0.3, 1.0)},
-    "phinet": {"p_h": (-1.0, 1.2), "p_g": (-2.0, 1.2)},
-}
 # under the noise of batches a mode at rest keeps moving by about a percent between two means of readings
 NOISY = Rules(still=3e-3, slower=1e6)
 CHECKPOINTS = 5  # of a cosine run, its start and end included
 QUASI_STATIC = 0.1  # a cosine run is judged when rho t is at most this
 STABLE = {"population": 0.2, "sampled": 0.1, "cosine": 0.4}  # learning rate times the largest curvature
+LARGEST_RATE = 0.1  # the error against the ODE is of its order
+FOLLOWED = 1000  # runs at most whose states are compared with the ODE's on the way
+# steps between two readings: a prime at a learning rate that is given, so that a cycle does not look like rest
+EVERY = {"population": 50, "sampled": 25, "given": 53}
 
 
 def validate(
@@ -58,6 +66,11 @@ def validate(
     steps: int | None = None,
     initial: Mapping[str, tuple[float, float]] | None = None,
     rules: Rules | None = None,
+    regions: Sequence[str] | None = None,
+    optimiser: Literal["gd", "momentum", "adam"] = "gd",
+    momentum: float | None = None,
+    learning_rate: float | None = None,
+    prediction: Literal["ode", "map"] = "ode",
     save: bool = True,
     progress: Progress | None = None,
 ) -> Validation:
@@ -65,15 +78,16 @@ def validate(
 
     At every cell `seeds` networks with `modes` eigenvalues are drawn in a shared eigenbasis on the
     parabola s = p^2 and trained by gradient descent on the loss as written. The prediction is the
-    ODE from the same eigenvalues: for `l2`, `phinet` and `phinet-talk` (whose networks train the
-    PhiNet loss) the plane's system, whose sinks are looked up in the atlas; for `cosine` the system
+    ODE from the same eigenvalues: the plane's system, whose sinks are looked up in the atlas (the networks
+    of `phinet-talk` train the PhiNet loss); for `cosine` the system
     `cosine-modes`, judged when rho t is 0.1, with the class by frozen norms recorded beside it.
-    The result is kept beside the atlas.
+    The result is kept beside the atlas, and its rows as CSV. A call that was stopped or killed goes on, with the same
+    numbers, when it is made again; `save=False` keeps nothing.
 
     Parameters
     ----------
     plane
-        Name of a plane whose system is l2, cosine, phinet or phinet-talk, over sigma2 and rho.
+        Name of a plane whose system is l2, cosine, byol or one of the PhiNets, over sigma2 and rho.
     cells, seeds, rng
         Number of cells (spread over the regions, half near the curves; at most all nodes that lie in one),
         networks at each, and the seed of everything random.
@@ -88,53 +102,77 @@ def validate(
         State -> (low, high), where initial eigenvalues are drawn uniformly.
     rules
         Thresholds of the classes, `bifur.training.Rules`.
+    regions
+        Labels of the regions that cells are drawn from; default all.
+    optimiser, momentum
+        Gradient descent, SGD with momentum, or Adam (momentum: its beta1); the momentum's default is 0.9.
+    learning_rate
+        The same for every run and step; by default each run has its own, read from its curvature as it goes.
+    prediction
+        "ode", or "map": gradient descent at `learning_rate` (with `momentum`) as a map.
     progress
         Called as `progress(done, total, message)`.
 
     Raises
     ------
     ValueError
-        An argument is wrong, or the plane is one that cannot be trained.
+        An argument is wrong, the plane is one that cannot be trained, or `steps` are too few for any mode to settle.
     ImportError
         torch is missing; the extra `train` brings it.
     """
-    _check_counts(cells=cells, seeds=seeds, rng=rng)
+    check_counts(cells=cells, seeds=seeds, rng=rng)
     atlas = path_of("atlas", atlas)
     with open_atlas(atlas) as opened:
         chosen = opened[plane]
-        family = _family(chosen)
-        loss = _loss(family, loss)
-        ranges = _ranges(family, chosen.system.states, initial)
+        family = family_of(chosen)
+        loss = loss_of(family, loss)
+        ranges = ranges_of(family, chosen.system.states, initial)
         h = modes if modes is not None else (8 if family == "cosine" else 4)
         limit = steps if steps is not None else {"cosine": 300}.get(family, 20_000 if loss == "population" else 5000)
         batch = batch if batch is not None else (64 if family == "cosine" else 256)
-        _check_counts(modes=h, steps=limit, batch=batch)
+        check_counts(modes=h, steps=limit, batch=batch)
         if rules is None:
             rules = NOISY if loss == "sampled" else Rules()
         elif not isinstance(rules, Rules):
             raise ValueError(f"`rules` must be a bifur.training.Rules, not {rules!r}")
+        training = training_of(family, optimiser, momentum, learning_rate)
+        by = map_of(family, prediction, training, loss, limit)
         generator = np.random.default_rng(rng)
-        sampled = training_cells.sample(chosen, cells, generator)
-        study = _Study(chosen, family, sampled, seeds, h, ranges, loss, batch, limit, rules, generator, progress)
-        columns = study.cosine() if family == "cosine" else study.settle()
+        sampled = training_cells.sample(chosen, cells, generator, regions_of(chosen, regions))
+        settings = {
+            "cells": cells, "seeds": seeds, "rng": rng, "loss": loss, "modes": h, "batch": batch, "steps": limit,
+            "initial": {name: list(span) for name, span in ranges.items()}, "rules": asdict(rules),
+            "family": family, "fixed": dict(chosen.fixed), "version": __version__, **training._asdict(),
+            "prediction": prediction, "regions": [region.label for region in chosen.regions],
+        }  # fmt: skip
+        study = _Study(
+            chosen, family, sampled, seeds, h, ranges, loss, batch, limit, rules, training, by, generator, progress
+        )
+        journal = Journal(atlas, plane, settings | {"runs": study.digest, "spec": opened.spec_digest}) if save else None
+        columns = study.cosine(journal) if family == "cosine" else study.settle(journal)
+        if (columns["observed"] == INCONCLUSIVE).all():
+            raise ValueError(
+                f"`steps`: not one of the {columns['observed'].size} modes settled within {limit} steps; "
+                "nothing can be compared, so give more"
+            )
         result = Validation(
             plane=plane,
             system=chosen.system.name,
             states=chosen.system.states,
             free=chosen.free,
-            settings={
-                "cells": cells, "seeds": seeds, "rng": rng, "loss": loss, "modes": h, "batch": batch, "steps": limit,
-                "initial": {name: list(span) for name, span in ranges.items()}, "rules": asdict(rules),
-                "family": family, "fixed": dict(chosen.fixed), "version": __version__,
-            },
+            settings=settings,
             points=sampled.points,
             nodes=sampled.nodes,
             region=sampled.region,
             curve_distance=sampled.curve_distance,
             runs=columns,
             spec_sha256=opened.spec_digest,
-        )  # fmt: skip
-    return save_validation(result, atlas) if save else result
+        )
+    if journal is None:
+        return result
+    result = save_validation(result, atlas)
+    journal.remove()
+    return result
 
 
 class _Study:
@@ -143,8 +181,9 @@ class _Study:
     def __init__(
         self, plane: Plane, family: str, cells: training_cells.Cells, seeds: int, h: int,
         ranges: Mapping[str, tuple[float, float]], loss: str, batch: int, steps: int, rules: Rules,
-        rng: np.random.Generator, progress: Progress | None,
+        training: Training, by: Map | None, rng: np.random.Generator, progress: Progress | None,
     ) -> None:  # fmt: skip
+        self.training, self.by = training, by
         self.system, self.family, self.loss, self.steps, self.rules = plane.system, family, loss, steps, rules
         self.progress, self.rng, self.plane, self.nodes = progress, rng, plane, cells.nodes
         c = len(cells.points)
@@ -157,40 +196,73 @@ class _Study:
         self.sigma2 = self.parameters[:, names.index("sigma2")].copy()
         self.rho = self.parameters[:, names.index("rho")].copy()
         self.p6 = float(self.parameters[0, names.index("p6")]) if "p6" in names else 1.0
-        low, high = np.array([ranges[state] for state in plane.system.states]).T
+        self.network = network(family, dict(zip(names, self.parameters[0].tolist(), strict=True)))
+        drawn = [state for state in plane.system.states if state in ranges]
+        low, high = np.array([ranges[state] for state in drawn]).T
         self.initial = rng.uniform(low, high, (len(self.cell), h, len(low)))
+        if len(drawn) < plane.system.dimension:
+            self.initial = np.concatenate([self.initial, self.initial[..., -1:]], axis=-1)  # the target: a copy
         self.streams = Streams(seeds, h, batch, int(rng.integers(2**62)))
 
-    def settle(self) -> dict[str, NDArray[Any]]:
-        """l2 and phinet: train until settled."""
+    @property
+    def digest(self) -> str:
+        """Of the states and parameters that the runs start from."""
+        return hashlib.sha256(self.initial.tobytes() + self.parameters.tobytes()).hexdigest()
+
+    def settle(self, journal: Journal | None) -> dict[str, NDArray[Any]]:
+        """All but cosine: train until settled."""
         self._say(0, len(self.cell), "predicting")
-        prediction = predict(self.system, self.initial, self.parameters)
-        generic = np.ones(self.initial.shape) / (1 + self.sigma2)[:, None, None]
-        floor = np.maximum(*(curvature(self.system, x, self.parameters) for x in (generic, prediction.final)))
-
-        def rates(now: NDArray[np.float64], active: NDArray[np.int64]) -> NDArray[np.float64]:
-            here = np.nan_to_num(curvature(self.system, now, self.parameters[active]))
-            return STABLE[self.loss] / np.maximum(floor[active], here)
-
+        predictor = predict if self.by is None else partial(predict_map, by=self.by)
+        prediction = predictor(self.system, self.initial, self.parameters)
+        near = near_separatrix(predictor, self.system, self.initial, self.parameters, prediction)
+        rates, rate = self._rates(prediction)
         sampled = self.loss == "sampled"
         outcome = train(
-            self.family, self._runs(rates(self.initial, np.arange(len(self.cell)))), self.steps, self.rules,
-            self.streams if sampled else None, every=25 if sampled else 50, average=8 if sampled else 1, rates=rates,
+            self.network, self._runs(rate), self.steps, self.rules,
+            self.streams if sampled else None, every=EVERY["given" if rates is None else self.loss],
+            average=8 if sampled else 1, rates=rates, optimiser=self.training.make(), journal=journal,
             report=lambda done, total: self._say(done, total, "settled"),
         )  # fmt: skip
         iy, ix = self.nodes.T
         sinks = self.plane.map("kind")[iy, ix] == KINDS.index("sink")
         slot = slots(self.plane.map("state")[iy, ix], sinks, prediction, self.cell)
-        return self._columns(prediction, outcome) | {"slot": slot}
+        columns = self._columns(prediction, outcome) | {"slot": slot, "near_separatrix": near}
+        if prediction.period is not None:
+            return columns | {"period": prediction.period}
+        return columns if self.training.optimiser == "adam" else columns | self._path(outcome)
 
-    def cosine(self) -> dict[str, NDArray[Any]]:
+    def _rates(self, prediction: Prediction) -> tuple[Any, NDArray[np.float64]]:
+        """Learning rates from the states of the runs as they go (None: they stay), and those at the start."""
+        if self.training.learning_rate is not None:
+            return None, np.full(len(self.cell), self.training.learning_rate)
+        generic = np.ones(self.initial.shape) / (1 + self.sigma2)[:, None, None]
+        floor = np.maximum(*(curvature(self.system, x, self.parameters) for x in (generic, prediction.final)))
+
+        def rates(now: NDArray[np.float64], active: NDArray[np.int64]) -> NDArray[np.float64]:
+            here = np.nan_to_num(curvature(self.system, now, self.parameters[active]))
+            stable = STABLE[self.loss] / np.maximum(floor[active], here)
+            return (1 - self.training.momentum) * np.minimum(stable, LARGEST_RATE)
+
+        return rates, rates(self.initial, np.arange(len(self.cell)))
+
+    def _path(self, outcome: Outcome) -> dict[str, NDArray[Any]]:
+        """How far some runs were from the ODE's states on the way; with momentum time passes 1 / (1 - m) fast."""
+        path, time = outcome.extra["path"], outcome.extra["path_time"] / (1 - self.training.momentum)
+        errors = np.full(path.shape[:3], np.nan)
+        chosen = np.unique(np.linspace(0, len(path) - 1, min(FOLLOWED, len(path))).astype(int))
+        errors[chosen] = path_errors(
+            self.system, self.initial[chosen], self.parameters[chosen], path[chosen], time[chosen]
+        )
+        return {"path_time": time, "path_error": errors}
+
+    def cosine(self, journal: Journal | None) -> dict[str, NDArray[Any]]:
         """Cosine: train to the time of judgement."""
         p = self.initial[..., 0]
         rate = STABLE["cosine"] / _cosine_curvature(p, self.sigma2, self.rho, self.p6)
         with np.errstate(divide="ignore"):
             rate = np.minimum(rate, QUASI_STATIC / self.rho / self.steps)
         outcome = train_cosine(
-            self._runs(rate), self.steps, CHECKPOINTS, self.streams,
+            self._runs(rate), self.steps, CHECKPOINTS, self.streams, journal=journal,
             report=lambda done, total: self._say(done, total, "steps"),
         )  # fmt: skip
         time = rate[:, None] * outcome.extra["marks"]
@@ -205,8 +277,8 @@ class _Study:
         return columns | {"norm_time": time, "norms": norms, "frozen": frozen}
 
     def _runs(self, rate: NDArray[np.float64]) -> Runs:
-        p = [self.initial[..., k] for k in range(self.initial.shape[-1])]
-        return Runs(aligned(p[0] ** 2, p, self.rng), self.sigma2, self.rho, rate, self.seed)
+        start = aligned_states(self.network, self.initial, self.rng)
+        return Runs(start, self.sigma2, self.rho, rate, self.seed)
 
     def _say(self, done: int, total: int, message: str) -> None:
         if self.progress is not None:
@@ -269,52 +341,3 @@ def _cosine_curvature(
     size, cross = np.abs(p), np.abs(n_cross)
     terms = 2 * (cross * size**2 + size) * (1 + size) + 12 * p6 * size**5 * (1 + size) / n_psi**2 + size**2
     return (terms / ((1 + sigma2)[:, None] * n_phi * n_psi)).max(axis=1) + 2 * rho
-
-
-# ---- arguments ----------------------------------------------------------------------------
-
-
-def _family(plane: Plane) -> str:
-    name = plane.system.name
-    if name not in FAMILIES:
-        raise ValueError(f'plane "{plane.name}" is of {unknown("system for training", name, FAMILIES)}')
-    if set(plane.free) != {"sigma2", "rho"}:
-        raise ValueError(
-            f'plane "{plane.name}" is over {" and ".join(plane.free)}; training needs a plane over sigma2 and rho'
-        )
-    return FAMILIES[name]
-
-
-def _loss(family: str, loss: str | None) -> Literal["population", "sampled"]:
-    if loss not in (None, "population", "sampled"):
-        raise ValueError(f"`loss` is {loss!r}; accepted are 'population' and 'sampled'")
-    if family == "cosine":
-        if loss == "population":
-            raise ValueError("`loss`: the cosine loss has no closed population gradient; accepted is 'sampled'")
-        return "sampled"
-    return "sampled" if loss == "sampled" else "population"
-
-
-def _ranges(
-    family: str, states: tuple[str, ...], initial: Mapping[str, tuple[float, float]] | None
-) -> dict[str, tuple[float, float]]:
-    ranges = dict(INITIAL[family])
-    if not isinstance(initial, Mapping | None):
-        raise ValueError(f"`initial` must be states with (low, high), not {initial!r}")
-    for state, span in (initial or {}).items():
-        if state not in states:
-            raise ValueError(f"`initial`: {unknown('state', state, states)}")
-        if np.shape(span) != (2,):
-            raise ValueError(f"`initial`: the range of {state} must be (low, high), not {span!r}")
-        low, high = (float(end) for end in span)
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ValueError(f"`initial`: the range of {state} is ({low}, {high}); low must be below high")
-        ranges[state] = (low, high)
-    return ranges
-
-
-def _check_counts(**counts: Any) -> None:
-    for name, value in counts.items():
-        least = 0 if name == "rng" else 1
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-            raise ValueError(f"`{name}` must be a whole number of at least {least}, not {value!r}")

@@ -47,6 +47,15 @@ x = {parameter = "sigma2", span = [0, 2], points = 12}
 y = {parameter = "rho", span = [1e-5, 1], points = 17, scale = "log"}
 """
 
+TINY = """
+[[plane]]
+name = "phinet"
+system = "phinet"
+x = {parameter = "sigma2", span = [0, 1.5], points = 12}
+y = {parameter = "rho", span = [1e-4, 1], points = 20, scale = "log"}
+slices = [{free = "rho", at = {sigma2 = [0.5]}}]
+"""
+
 
 def arrays(path: Path) -> dict[str, np.ndarray]:
     """Every dataset and every attribute of an atlas, but for those that say when and by what it was made."""

@@ -26,6 +26,13 @@ slices = [{free = "rho", at = {sigma2 = 1}}]
 """
 
 
+def refused(*words: object) -> str:
+    """The sentence on standard error."""
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == 2
+    return result.stderr
+
+
 def run(*words: object, code: int = 0) -> str:
     result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == code, result.stderr
@@ -108,7 +115,20 @@ def test_validate_says_where_there_are_fewer_cells(atlas):
     assert text.startswith(f"{9 * 13} cells: every grid point that lies in a region; there are no 500\n")
 
 
-def test_validate_that_shows_nothing_is_not_as_claimed(atlas):
-    assert "nothing could be judged" in run(
-        "validate", atlas, "--plane", "l2", "--cells", 2, "--seeds", 1, "--steps", 1, code=1
-    )
+def test_validate_that_shows_nothing_asks_for_more_steps(atlas):
+    sentence = refused("validate", atlas, "--plane", "l2", "--cells", 2, "--seeds", 1, "--steps", 1)
+    assert "--steps: not one of the 8 modes settled within 1 steps" in sentence
+
+
+def test_validate_writes_a_report(atlas, tmp_path):
+    report = tmp_path / "report.html"
+    text = run(
+        "validate", atlas, "--plane", "l2", "--cells", 6, "--seeds", 2, "--rng", 5, "--optimiser", "momentum",
+        "--momentum", 0.5, "--report", report,
+    )  # fmt: skip
+    assert str(report) in text
+    assert report.read_text(encoding="utf-8").startswith("<!doctype html>")
+    nowhere = tmp_path / "none" / "report.html"
+    assert "there is no such folder" in refused("validate", atlas, "--plane", "l2", "--report", nowhere)
+    assert "ends in .html" in refused("validate", atlas, "--plane", "l2", "--report", tmp_path / "report.txt")
+    assert "--region: unknown region 'x'" in refused("validate", atlas, "--plane", "l2", "--region", "x")

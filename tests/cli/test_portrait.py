@@ -30,19 +30,22 @@ def test_the_talks_claim_and_the_exit_code():
     assert "saddle = saddle" in said
     said = run("phinet", "sigma2=0", "rho=1e-3", *SIMSIAM, "--json", code=1)
     found = json.loads(said)
-    assert found["equivalence"]["value"] is False
+    assert found["equivalent"]["value"] is False
     assert found["parameters"]["rho"] == 1e-3
     assert found["graph"]["complete"]
     # the fold: undecided is not success
-    assert (
-        json.loads(run("l2-full", "sigma2=0", "rho=0.25", *SIMSIAM, "--json", code=1))["equivalence"]["value"] is None
-    )
+    assert json.loads(run("l2-full", "sigma2=0", "rho=0.25", *SIMSIAM, "--json", code=1))["equivalent"]["value"] is None
+
+
+def test_without_words_of_its_own_the_other_has_the_same_parameters():
+    assert "equivalent: the separatrices join" in run("phinet", "sigma2=0", "rho=0.05", "--like", "l2-full")
+    assert "not equivalent" in run("phinet", "sigma2=0", "rho=0.3", "--like", "l2-full", code=1)
 
 
 def test_words_after_other_options_are_the_first_systems():
     said = run(*SIMSIAM, "--json", "phinet", "sigma2=0", "rho=0.05")
     assert json.loads(said)["parameters"] == {"sigma2": 0.0, "rho": 0.05}
-    assert json.loads(said)["equivalence"]["value"] is True
+    assert json.loads(said)["equivalent"]["value"] is True
 
 
 def test_a_picture_and_a_window(tmp_path):

@@ -42,6 +42,16 @@ def test_nullclines_of_phinet_are_where_algebra_has_them(phinet):
     assert np.ptp(g[h > 0.01]) > 1.0
 
 
+@pytest.mark.parametrize(("name", "rho"), [("l2-full", 0.05), ("phinet-talk", 1e-3)])
+def test_nullclines_lie_where_a_component_vanishes(name, rho):
+    found = bifur.portrait(name, sigma2=0.2, rho=rho)
+    for nullcline in found.nullclines:
+        for points in nullcline.curves:
+            values = found.system.field(tuple(points.T), found.parameters)[nullcline.state]
+            slope = found.system.jacobian(tuple(points.T), found.parameters)[nullcline.state]
+            assert (np.abs(values) / np.maximum(np.hypot(*slope), 1e-12)).max() < 1e-9
+
+
 def test_nullclines_that_cross_and_poles():
     """At a crossing of two branches the gradient vanishes; a pole has a change of sign but no zero."""
     cross = bifur.System(
@@ -145,6 +155,22 @@ def _distance(point, curve):
     a, d = curve[:-1], np.diff(curve, axis=0)
     t = np.clip(((point - a) * d).sum(1) / (d**2).sum(1), 0, 1)
     return np.linalg.norm(a + t[:, None] * d - point, axis=1).min()
+
+
+def duffing(c):
+    return bifur.System(
+        "duffing", lambda u, p: (u[1], u[0] - u[0] ** 3 - p.c * u[1]), states=("x", "v"), parameters={"c": c}
+    )
+
+
+@pytest.mark.parametrize("c", [0.3, 1.0, 4.0])
+def test_damped_duffing(c):
+    """Its energy falls, so there is no cycle; sinks that are foci or nodes make no difference."""
+    found, other = bifur.portrait(duffing(c), resolution=5), bifur.portrait(duffing(0.5), resolution=5)
+    assert found.cycles_excluded
+    said = sorted(found.say(connection) for connection in found.connections)
+    assert said == ["infinity -> saddle", "infinity -> saddle", "saddle -> sink 1", "saddle -> sink 2"]
+    assert found.is_equivalent(other).value is True
 
 
 # ---- the boundary ---------------------------------------------------------------------------------

@@ -286,7 +286,7 @@ def test_wrong_arguments_of_a_batch(arguments, words):
 def test_a_jacobian_that_is_the_same_by_chance_is_no_arrival():
     """Damped Duffing: J at (1, -3) is that at the sink (1, 0), but the orbit goes over to (-1, 0)."""
     s = System("duffing", lambda u, p: (u[1], u[0] - u[0] ** 3 - p.c * u[1]), states=("x", "v"), parameters={"c": 0.15})
-    states, _, _ = bifur.integrate_batch(s, [[1.0, -3.0], [-1.0, 3.0]], 1e4)
+    states, _, _ = integrate_batch(s, [[1.0, -3.0], [-1.0, 3.0]], 1e4)
     other = solve_ivp(lambda t, u: s.field(u), (0, 400), (1.0, -3.0), method="DOP853", rtol=1e-11, atol=1e-12)
     assert np.abs(states[0] - [-1.0, 0.0]).max() < 1e-8
     assert np.abs(states[0] - other.y[:, -1]).max() < 1e-6
