@@ -79,6 +79,9 @@ _RUN_DIMENSIONS = {
 NORMS = ("N_phi", "N_psi", "N_cross")
 
 
+RUN_COLUMNS = ("learning_rate", "steps", "time", "misalignment", "reason")  # of a run, beside its cell and seed
+
+
 @dataclass(frozen=True)
 class Validation:
     """Training runs at cells of a plane, each with h modes (eigenvalues), against the prediction.
@@ -269,16 +272,15 @@ class Validation:
     def _columns(self) -> dict[str, Any]:
         r, h = self.runs["predicted"].shape
         columns: dict[str, Any] = {"run": np.repeat(np.arange(r), h), "mode": np.tile(np.arange(h), r)}
-        for name in ("cell", "seed"):
-            columns[name] = np.repeat(self.runs[name], h)
+        held = set(self.runs)  # a run of an older file may have fewer
+        columns |= {name: np.repeat(self.runs[name], h) for name in ("cell", "seed") if name in held}
         for axis, name in enumerate(self.free):
             columns[name] = self.points[columns["cell"], axis]
-        for name in ("learning_rate", "steps", "time", "misalignment", "reason"):
-            columns[name] = np.repeat(self.runs[name], h)
+        columns |= {name: np.repeat(self.runs[name], h) for name in RUN_COLUMNS if name in held}
         for name in ("predicted", "observed"):
             columns[name] = np.array(CLASSES)[self.runs[name].ravel()]
         for name in ("initial", "final", "predicted_final"):
-            for k, state in enumerate(self.states):
+            for k, state in enumerate(self.states if name in held else ()):
                 columns[f"{name}_{state}"] = self.runs[name][:, :, k].ravel()
         return columns
 

@@ -152,7 +152,7 @@ def test_maps_are_packed_in_tiles(tmp_path):
         assert maps["state"].chunks == (schema.TILE, schema.TILE, 1, 1)
         assert maps["kind"].chunks == (schema.TILE, schema.TILE, 1)
         assert maps["region"].chunks == (schema.TILE, schema.TILE)
-        for name in schema.MAPS:
+        for name in data.maps:
             assert maps[name].compression == "gzip"
             assert maps[name].compression_opts == 1
             assert maps[name].shuffle

@@ -134,7 +134,7 @@ def test_diverged_runs_are_drawn_and_counted(tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["weight-dekay"], "bifur: no experiment 'weight-dekay': there are weight-decay"),
+        (["weight-dekay"], "bifur: no experiment 'weight-dekay': there are "),
         (["weight-decay", "--data", "mnist"], "bifur: --data: unknown data 'mnist': accepted are digits, cifar10"),
         (["weight-decay", "--data", "cifar10"], "bifur: --folder must name the folder"),
         (["weight-decay", "--methods", "simsam"], "bifur: --methods: unknown method 'simsam'"),
