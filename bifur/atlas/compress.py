@@ -1,6 +1,6 @@
 """Chunks as HDF5 stores them, shuffled and compressed here: its own filter works in one thread alone.
 
-ISA-L writes the same format as zlib in a seventh of the time, 4 % longer; anything that reads gzip reads it.
+ISA-L writes the same format as zlib in a fraction of the time; anything that reads gzip reads it.
 """
 
 from __future__ import annotations

@@ -175,6 +175,27 @@ def system_of(word: str) -> System:
     raise ValueError(f"{unknown('system', word, bundled)}; your own is given as a .py file")
 
 
+def spans_of(option: str, words: Sequence[str], example: str = "p_h=-2:2") -> dict[str, tuple[float, float]]:
+    """Spans of states from the STATE=LOW:HIGH words of an option.
+
+    Raises
+    ------
+    ValueError
+        A word is not of this form.
+    """
+    found = {}
+    for word in words:
+        name, _, pair = word.partition("=")
+        low, colon, high = pair.partition(":")
+        try:
+            found[name] = float(low), float(high)
+        except ValueError:
+            colon = ""
+        if not colon:
+            raise ValueError(f"{option} {word!r} is not STATE=LOW:HIGH, as in {example}")
+    return found
+
+
 def parameters_of(system: System, words: Sequence[str]) -> dict[str, float]:
     """The parameters given as `name=value`, each checked by the system.
 

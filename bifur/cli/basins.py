@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bifur.cli.base import FILE, JSON, announce_first_run, echo_json, number, parameters_of, system_of, table
+from bifur.cli.base import FILE, JSON, announce_first_run, echo_json, number, parameters_of, spans_of, system_of, table
 from bifur.cli.diagrams import check_picture, save
 from bifur.cli.systems import SYSTEM_HELP
 
@@ -45,7 +45,7 @@ def basins(
 
     chosen = system_of(system)
     given = parameters_of(chosen, parameters)
-    shown, held, shape = windows_of(windows) or None, _sections(sections) or None, _shape(nodes)
+    shown, held, shape = spans_of("--window", windows) or None, _sections(sections) or None, _shape(nodes)
     if picture is not None:
         check_picture(picture)
     announce_first_run()
@@ -56,21 +56,6 @@ def basins(
         click.echo(_summary(found))
     if picture is not None:
         save(found.plot(), picture)
-
-
-def windows_of(words: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Spans of states from STATE=LOW:HIGH words."""
-    found = {}
-    for word in words:
-        name, _, pair = word.partition("=")
-        low, colon, high = pair.partition(":")
-        try:
-            found[name] = float(low), float(high)
-        except ValueError:
-            colon = ""
-        if not colon:
-            raise ValueError(f"--window {word!r} is not STATE=LOW:HIGH, as in p_h=-2:2")
-    return found
 
 
 def _sections(words: Sequence[str]) -> dict[str, float]:

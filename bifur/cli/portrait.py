@@ -16,10 +16,10 @@ from bifur.cli.base import (
     echo_json,
     number,
     parameters_of,
+    spans_of,
     system_of,
     table,
 )
-from bifur.cli.basins import windows_of
 from bifur.cli.diagrams import check_picture, save
 from bifur.cli.systems import SYSTEM_HELP
 
@@ -74,7 +74,7 @@ def portrait(
     """Compute the phase portrait, and compare two."""
     import bifur
 
-    chosen, window = system_of(system), windows_of(windows) or None
+    chosen, window = system_of(system), spans_of("--window", windows) or None
     given = parameters_of(chosen, parameters)
     like = system_of(other) if other is not None else None
     likes = parameters_of(like, others or parameters) if like is not None else {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bifur._say import unknown
-from bifur.cli.base import JSON, announce_first_run, echo_json, number, parameters_of, system_of, table
+from bifur.cli.base import JSON, announce_first_run, echo_json, number, parameters_of, spans_of, system_of, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,16 +116,8 @@ def _bounds(system: System, words: Sequence[str]) -> dict[str, tuple[float, floa
     ValueError
         A word is not of this form, or names no state.
     """
-    found = {}
-    for word in words:
-        name, _, pair = word.partition("=")
-        low, colon, high = pair.partition(":")
-        try:
-            found[name] = float(low), float(high)
-        except ValueError:
-            colon = ""
-        if not colon:
-            raise ValueError(f"--within {word!r} is not STATE=LOW:HIGH, as in {system.states[0]}=0:1")
+    found = spans_of("--within", words, f"{system.states[0]}=0:1")
+    for name in found:
         if name not in system.states:
             raise ValueError(f"--within: {unknown('state', name, system.states)}")
     return found or None
