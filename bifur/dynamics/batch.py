@@ -49,8 +49,8 @@ def integrate_batch(
 ) -> Ends:
     """Where many runs end: final states (b, n), reasons (b,) of `Reason`, times (b,); or their states at common times.
 
-    A run ends as soon as it is certain to go to a sink (see `integrate`), at the time when that
-    became certain; its final state is then the sink itself. With `times` (m,) the runs go on to the
+    A run ends as soon as a look at the Jacobian around a sink says that it goes there (see
+    `integrate`), at that time; its final state is then the sink itself. With `times` (m,) the runs go on to the
     last of them and the states are (b, m, n), NaN after the end of a run that ended before.
 
     Parameters

@@ -45,8 +45,9 @@ def integrate(
     An explicit method (Dormand & Prince 1980, order 5) with PI step control gives way to a stiff
     one (RODAS, Hairer & Wanner, Solving ODEs II, order 4, L-stable) when stability, not accuracy,
     limits the step. More than 12 states are left to scipy's DOP853 or Radau. Arrival is claimed
-    only where Newton from the state converges to a sink within 10 tolerances and a Lyapunov
-    function shows that the flow contracts to it: slow saddles are passed. Where something that the
+    only where Newton from the state converges to a sink within 10 tolerances and its Lyapunov
+    function falls as far out as the Jacobian was looked at (no proof: `find_basins` has traps that
+    are proved): slow saddles are passed. Where something that the
     field divides by falls to zero in finite time, as the norms of `cosine-modes` do, the run ends.
 
     Parameters

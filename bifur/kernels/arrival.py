@@ -1,8 +1,8 @@
-"""Arrival: whether a trajectory is at a stable equilibrium, or certain to go there.
+"""Arrival: whether a trajectory is at a stable equilibrium, or goes there by all that a look around it tells.
 
 A small speed proves nothing (the origin of `phinet` at rho = 1e-4 is slow, and a saddle is 1e-4
-away), so Newton must lead to an equilibrium and a Lyapunov function must show that the flow
-contracts to it. For the same reason no eigenvalues are needed.
+away), so Newton must lead to an equilibrium and its Lyapunov function must fall as far
+out as the Jacobian is looked at; `trap` proves more. For the same reason no eigenvalues are needed.
 """
 
 from __future__ import annotations
