@@ -24,7 +24,7 @@ class Reason(Enum):
     """Why a trajectory ends; the text says what it means."""
 
     END = "it reached the end of the duration"
-    ARRIVED = "it arrived at a stable equilibrium: it is within the tolerances of it, and by its Lyapunov function the flow goes there"
+    ARRIVED = "it arrived at a stable equilibrium: within the tolerances of it, where its Lyapunov function falls"
     BLEW_UP = "it grows beyond every scale, or does so within a time too short to resolve: it goes to infinity"
     STEP_TOO_SMALL = (
         "the step fell below what the time can resolve: the field is singular or discontinuous there; "
