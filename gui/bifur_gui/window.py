@@ -132,7 +132,8 @@ class Window(QMainWindow):
         self._rest.timeout.connect(self.model.settle)
         self.actions_by_name: dict[str, QAction] = {}
         self._make_actions()
-        self.plane.hovered.connect(lambda words: self._write(self.readout, words))
+        for view in self.views.values():
+            view.hovered.connect(lambda words: self._write(self.readout, words))
         self.model.subscribe(self._hear, self)
         self._dress()
         self.resize(1280, 720)

@@ -29,8 +29,11 @@ class View(QWidget):
     """A view of the model: `hears` names the events that it answers to in `refresh`, while it is visible.
 
     `name` is for sessions, actions and files, `title` for people, `key` shows the view. Colours are set in `restyle`
-    alone, which is called once at the end of the constructor of a view and whenever the look changes.
+    alone, which is called once at the end of the constructor of a view and whenever the look changes. `hovered` tells
+    what is under the pointer, nothing when it leaves.
     """
+
+    hovered = Signal(str)
 
     name = "view"
     title = "view"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPainterPath, QTransform
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLabel, QSizePolicy
 
@@ -92,7 +92,6 @@ class PlaneView(View):
     title = "the plane"
     key = "1"
     hears = frozenset({"map", "tiles", "cross", "validation"})
-    hovered = Signal(str)
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
