@@ -15,6 +15,10 @@ What belongs together is a part of the model, with a file of its own, that publi
     parameters  a fixed parameter has another value than in the atlas, or has the atlas's again
     axis        the diagram runs along the other parameter       ordinate  another state on its vertical axis
     diagram     the diagram through the cross was traced         trajectories  were integrated, or cleared
+    section     the portrait shows other states, or holds the others elsewhere
+    flow        the portrait's flow and separatrices came        basins, cycles  came, or went
+    layers      a layer of the portrait was switched             path          its start was set, or it is played
+    learning_rate  another one, or none                          descents      iterates of gradient descent came
     validation  training runs were read                          notice        a sentence for the user, or none
     theme       light or dark
 """
@@ -37,7 +41,11 @@ from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, doubt_sentence
 from bifur_gui import builds
 from bifur_gui.entry import Entry, read_plane
 from bifur_gui.hub import Hub, Tasks
+from bifur_gui.journey import Journey
 from bifur_gui.maps import REGIONS, MapChoice, value_words, values_of, verdict_words
+from bifur_gui.phase import Phase
+from bifur_gui.rate import LearningRate
+from bifur_gui.section import Section
 from bifur_gui.slice import Slice
 from bifur_gui.trajectories import Trajectories
 
@@ -90,6 +98,10 @@ class Model(Hub):
         self.validation: Validation | None = None
         self.slice = Slice(self)
         self.trajectories = Trajectories(self)
+        self.section = Section(self)
+        self.phase = Phase(self)
+        self.rate = LearningRate(self)
+        self.journey = Journey(self)
 
     # ---- jobs ---------------------------------------------------------------------------
 
@@ -245,6 +257,7 @@ class Model(Hub):
         self.system = entry.system
         self.overrides, self.found, self._selected, self.validation = {}, None, None, None
         self.slice.enter(same_system)
+        self.section.enter(same_system)
         self.trajectories.drop()
         ny, nx = plane.shape
         if before is not None and before.free == plane.free and self._stood is not None:
@@ -480,6 +493,7 @@ class Model(Hub):
             self._find(prove=True)
         if self.slice.traced is None:
             self.slice.trace()
+        self.phase.settle()
 
     def _find(self, prove: bool) -> None:
         """The equilibria at the cross, beside the window."""
