@@ -34,8 +34,8 @@ def fit_spectrum(window: Spans | None, values: NDArray[np.complex128], rate: flo
     return window if inside and size > 0.4 * (x1 - x0) else ideal
 
 
-def stable_disc(rate: float, spans: Spans) -> Line:
-    """The outline of the part in a window of the disc |1 + rate z| < 1, as a closed polygon; empty where there is none.
+def stable_disc(rate: float, spans: Spans) -> tuple[Line, Line]:
+    """The part in a window of the disc |1 + rate z| < 1, as a polygon, and its rim; empty where there is none.
 
     Its rim is z = (cos phi - 1 + i sin phi) / rate. Near 0 the real part is taken from the imaginary one, without
     cancellation: a disc of any size has a straight rim there.
@@ -44,16 +44,19 @@ def stable_disc(rate: float, spans: Spans) -> Line:
     radius = 1.0 / rate
     low, high = max(y0, -radius), min(y1, radius)
     if low >= high:
-        return np.empty(0), np.empty(0)
+        return (np.empty(0), np.empty(0)), (np.empty(0), np.empty(0))
     # denser towards the ends, where the rim is flat
     y = 0.5 * (low + high) - 0.5 * (high - low) * np.cos(np.linspace(0.0, math.pi, POINTS))
     part = np.clip(y / radius, -1.0, 1.0)
     right = -radius * part**2 / (1.0 + np.sqrt(1.0 - part**2))
     left = -2.0 * radius - right
     margin = 0.1 * (x1 - x0)
-    right, left = np.minimum(right, x1 + margin), np.maximum(left, x0 - margin)
+    right, left = np.minimum(right, x1 + 2 * margin), np.maximum(left, x0 - 2 * margin)
     there = right > left
     if not there.any():
-        return np.empty(0), np.empty(0)
-    x = np.concatenate([right[there], left[there][::-1], right[there][:1]])
-    return x, np.concatenate([y[there], y[there][::-1], y[there][:1]])
+        return (np.empty(0), np.empty(0)), (np.empty(0), np.empty(0))
+    right, left, y = right[there], left[there], y[there]
+    area = np.concatenate([right, left[::-1]]), np.concatenate([y, y[::-1]])
+    sides = [np.where((side >= x0 - margin) & (side <= x1 + margin), side, np.nan) for side in (right, left)]
+    gap = [np.nan]
+    return area, (np.concatenate([sides[0], gap, sides[1]]), np.concatenate([y, gap, y]))

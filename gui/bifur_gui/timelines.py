@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bifur_gui.shapes import joined
+from bifur_gui.shapes import joined, span_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,3 +52,18 @@ def span_of_time(runs: Iterable[tuple[NDArray[np.float64], NDArray[np.float64]]]
         return 0.0, 1.0
     room = 0.05 * (last - first)
     return first - room, last + 4 * room
+
+
+def span_of_states(
+    runs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    equilibria: Sequence[NDArray[np.float64]],
+    shown: Sequence[int],
+) -> tuple[float, float]:
+    """A span of the states `shown` of runs and equilibria; runs to infinity are followed for a part of the way."""
+    chosen = list(shown)
+    firsts = [states[0, chosen] for _, states in runs if len(states)]
+    places = np.concatenate([*firsts, *(state[chosen] for state in equilibria), np.zeros(1)])
+    low, high = float(places.min()), float(places.max())
+    room = 2.0 * ((high - low) or 1.0)
+    heights = [np.clip(states[:, chosen].ravel(), low - room, high + room) for _, states in runs]
+    return span_of(np.concatenate([*heights, places]))

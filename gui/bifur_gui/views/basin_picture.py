@@ -66,11 +66,14 @@ class BasinPicture(pg.ImageItem):
         self.setRect(QRectF(x0 - half, y0 - room, x1 - x0 + 2 * half, y1 - y0 + 2 * room))
         present = np.unique(basins.label).tolist()
         found = sorted(present, key=lambda k: k if k >= 0 else 1000 - k)
-        self.entries = [style.swatch(colours[k + 2], self._words(basins, k)) for k in found[:MOST_ENTRIES]]
+        self.entries = [
+            "□&nbsp;escapes" if k == ESCAPES else style.swatch(colours[k + 2], self._words(basins, k))
+            for k in found[:MOST_ENTRIES]
+        ]
 
     @staticmethod
     def _words(basins: Basins, label: int) -> str:
-        if label in (ESCAPES, UNDECIDED):
-            return "escapes" if label == ESCAPES else "undecided"
+        if label == UNDECIDED:
+            return "undecided"
         state = ", ".join(style.number(float(f"{v:.2g}")) for v in basins.attractors[label].state)
         return f"to ({state})"

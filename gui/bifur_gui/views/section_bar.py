@@ -12,9 +12,17 @@ if TYPE_CHECKING:
     from bifur_gui.model import Model
 
 
-def value_box(words: str, low: float, high: float, decimals: int = 6) -> QDoubleSpinBox:
+class _Box(QDoubleSpinBox):
+    """Without zeros at the end."""
+
+    def textFromValue(self, value: float) -> str:
+        """Six digits at most."""
+        return f"{value:.6g}"
+
+
+def value_box(words: str, low: float, high: float, decimals: int = 9) -> QDoubleSpinBox:
     """A small box for a number, whose steps go with its size."""
-    box = QDoubleSpinBox()
+    box = _Box()
     box.setRange(low, high)
     box.setDecimals(decimals)
     box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
@@ -44,7 +52,7 @@ class SectionBar(QWidget):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.value = value_box("where it is held", -1e9, 1e9)
         self.follow = QToolButton()
-        self.follow.setText("⌖")
+        self.follow.setText("◎")
         self.follow.setAutoRaise(True)
         self.follow.setToolTip("hold the states as the selected equilibrium, or the leading sink, has them")
         row = QHBoxLayout(self)

@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QMenu, QToolButton
 
 from bifur_gui import style
 from bifur_gui.acts import Act
-from bifur_gui.shapes import span_of, thinned
-from bifur_gui.timelines import span_of_time, state_lines
+from bifur_gui.shapes import thinned
+from bifur_gui.timelines import span_of_states, span_of_time, state_lines
 from bifur_gui.views.base import Pointer, ValueAxis, View, make_plot, pen, quietly, restyle_plot
 
 if TYPE_CHECKING:
@@ -206,10 +206,9 @@ class SeriesView(View):
                 span = self._span
         self._span = span
         shown = sorted(self.shown)
-        heights = [run[1][:, shown].ravel() for run in runs if np.isfinite(run[1]).all()]
-        heights += [mark.state[shown] for mark in self.model.marks]
-        low, high = span_of(np.concatenate(heights) if heights else np.array([0.0, 1.0]))
-        self.plot.setRange(xRange=span, yRange=(low, high), padding=0)
+        self.plot.setRange(
+            xRange=span, yRange=span_of_states(runs, [m.state for m in self.model.marks], shown), padding=0
+        )
 
     def _draw_runs(self) -> None:
         (x0, x1), (y0, y1) = self.box.viewRange()

@@ -67,7 +67,7 @@ class SpectrumView(View):
         self.words.setFixedHeight(3 * self.words.fontMetrics().lineSpacing() + 8)
         self.body.addWidget(self.words)
         self.disc = QGraphicsPolygonItem()
-        self.rim = pg.PlotDataItem()
+        self.rim = pg.PlotDataItem(connect="finite")
         self.axes = [pg.InfiniteLine(angle=angle) for angle in (90, 0)]
         self.chosen = pg.ScatterPlotItem(size=19, symbol="o")
         self.values = pg.ScatterPlotItem(size=10)
@@ -163,8 +163,9 @@ class SpectrumView(View):
         """The part of the disc that is seen."""
         rate = self.model.rate.value
         (x0, x1), (y0, y1) = self.box.viewRange()
-        x, y = stable_disc(rate, ((x0, x1), (y0, y1))) if rate is not None else (np.empty(0), np.empty(0))
-        self.rim.setData(x, y)
+        nothing = np.empty(0), np.empty(0)
+        (x, y), rim = stable_disc(rate, ((x0, x1), (y0, y1))) if rate is not None else (nothing, nothing)
+        self.rim.setData(*rim)
         self.disc.setPolygon(QPolygonF([QPointF(a, b) for a, b in zip(x.tolist(), y.tolist(), strict=True)]))
 
     def _write(self) -> None:
@@ -191,7 +192,7 @@ class SpectrumView(View):
         found = rate.multipliers(mark)
         if len(found):
             largest = float(np.abs(found).max())
-            said.append(f"1&nbsp;+&nbsp;ηλ&nbsp;=&nbsp;{_listed(found)}, largest modulus {style.number(largest)};")
+            said.append(f"multipliers&nbsp;{_listed(found)}, largest modulus {style.number(largest)};")
         limit = rate.largest(mark)
         said.append(
             f"largest stable learning rate {style.number(limit)}" if limit > 0 else "stable at no learning rate"
