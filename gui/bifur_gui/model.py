@@ -31,6 +31,7 @@ import numpy as np
 import bifur
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, doubt_sentence
 from bifur_gui.entry import Entry, read_plane
+from bifur_gui.history import History
 from bifur_gui.hub import Hub, Tasks
 from bifur_gui.maps import REGIONS, MapChoice, covers, value_words, values_of, verdict_words
 from bifur_gui.opening import Opening
@@ -87,6 +88,7 @@ class Model(Hub):
         self.opening = Opening(self)
         self.slice = Slice(self)
         self.trajectories = Trajectories(self)
+        self.history = History(self)
 
     # ---- jobs ---------------------------------------------------------------------------
 
@@ -296,6 +298,14 @@ class Model(Hub):
         atlas = {**self.system.parameters, **plane.fixed}
         atlas |= zip(plane.free, (float(plane.x[node[1]]), float(plane.y[node[0]])), strict=True)
         overrides = {name: value for name, value in wanted.items() if value != atlas[name]}
+        self.stand_at(node, overrides)
+
+    def stand_at(self, node: tuple[int, int], overrides: Mapping[str, float]) -> None:
+        """Put the cross back to where it stood, on a node or off it; a node that there is not is drawn inside."""
+        if self.plane is None:
+            return
+        ny, nx = self.plane.shape
+        node, overrides = (min(max(node[0], 0), ny - 1), min(max(node[1], 0), nx - 1)), dict(overrides)
         if (node, overrides) != (self.node, self.overrides):
             off = self.off_plane
             self.node, self.overrides = node, overrides

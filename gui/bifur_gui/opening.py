@@ -33,6 +33,10 @@ class Opening:
         A file that was not written here is read in a trial process first, beside the window. An unfinished build, for
         which its folder stands too, is read beside the window as well. Returns whether the atlas is shown already.
         """
+        sentence = refusal(Path(path))
+        if sentence:
+            self._model.say(sentence)
+            return False
         path = self._wanted = builds.atlas_of(path)
         if builds.is_unfinished(path):
             return self._open_unfinished(path)
@@ -88,3 +92,15 @@ class Opening:
             return entry
 
         return read
+
+
+def refusal(path: Path) -> str:
+    """Why a file that is known not to be an atlas is not opened, and what to do with it; empty for others."""
+    if path.suffix == ".py":
+        return (
+            f"{path}: a system file is a program, which the window does not run: name it in a spec "
+            f'(system = "{path.name}"), then `bifur build SPEC.toml atlas.h5`, and open the atlas'
+        )
+    if path.suffix == ".toml":
+        return f"{path}: an atlas is built from a spec first, by `bifur build {path.name} atlas.h5`"
+    return ""
