@@ -32,7 +32,7 @@ class OpenDialog(QFileDialog):
 def ask_where(
     parent: QWidget, title: str, proposed: Path, filters: dict[str, str], call: Callable[[Path], object]
 ) -> QFileDialog:
-    """Ask for a name to save under; `filters` are words by suffix, the first is proposed. Calls `call` with the name."""
+    """Ask for a name to save under; `filters` are words by suffix, the first is proposed. `call` gets the name."""
     dialog = QFileDialog(parent, title, str(proposed.parent))
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setOption(QFileDialog.Option.DontUseNativeDialog)

@@ -22,8 +22,10 @@ def table(acts: Sequence[Act]) -> str:
     """All keys by menu, as a table of rich text."""
     groups: list[tuple[str, Sequence[tuple[str, str]]]] = [("Mouse", MOUSE), ("Cross", MOVES)]
     for menu in MENUS:
-        rows = [(act.key, act.words.rstrip("…")) for act in acts if act.menu == menu and act.key]
-        groups.append((menu, rows))
+        keys = [
+            (", ".join((act.key, *act.more)), act.words.rstrip("…")) for act in acts if act.menu == menu and act.key
+        ]
+        groups.append((menu, keys))
     text = ""
     for name, rows in groups:
         if rows:

@@ -35,4 +35,6 @@ class Notice(QFrame):
     def _hear(self, event: str) -> None:
         if event == "notice":
             self.label.setText(self._model.notice)
-            self.parentWidget().setVisible(bool(self._model.notice))  # the bar of the window that holds it
+            bar = self.parentWidget()  # of the window, that holds it
+            if bar is not None:
+                bar.setVisible(bool(self._model.notice))

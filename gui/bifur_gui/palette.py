@@ -39,14 +39,14 @@ class _Row(QStyledItemDelegate):
         """Draw it in the present look."""
         t = style.theme()
         one: commands.Command = index.data(COMMAND)
-        chosen = bool(option.state & QStyle.StateFlag.State_Selected)  # type: ignore[attr-defined]
-        rect: QRect = option.rect  # type: ignore[attr-defined]
+        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
+        rect: QRect = option.rect
         ink, soft = (t.ground, t.ground) if chosen else (t.ink, t.grey)
         painter.save()
         painter.fillRect(rect, painter.background() if not chosen else t.blue)
         side = "&nbsp;&nbsp; ".join(filter(None, [escape(one.menu), f"<b>{escape(one.key)}</b>" if one.key else ""]))
         document = QTextDocument()
-        document.setDefaultFont(option.font)  # type: ignore[attr-defined]
+        document.setDefaultFont(option.font)
         document.setDocumentMargin(0)
         document.setHtml(f"<span style='color:{soft}'>{side}</span>")
         wide = int(document.idealWidth())
@@ -66,6 +66,7 @@ class Palette(QFrame):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        self._home = parent
         self.setObjectName("palette")
         self.setAccessibleName("command palette")
         self.field = QLineEdit()
@@ -103,9 +104,9 @@ class Palette(QFrame):
         run: Callable[[commands.Command], object],
         go: Callable[[str], object],
     ) -> None:
-        """Show the palette; `run` gets the chosen command, `go` a place as it was typed (ValueError says what is wrong)."""
+        """Show the palette; `run` gets the chosen command, `go` a place as typed (ValueError says what is wrong)."""
         self._commands, self._run, self._go = entries, run, go
-        parent = self.parentWidget()
+        parent = self._home
         self._before = parent.focusWidget()
         wide = min(WIDTH, parent.width() - 24)
         high = min(ROWS * ROW + 62, parent.height() - 48)

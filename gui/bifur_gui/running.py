@@ -11,10 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from bifur_gui import builds, session
+from bifur_gui.opening import refusal
 from bifur_gui.screen import unreachable_screen
 
 if TYPE_CHECKING:
@@ -36,17 +37,26 @@ def main(path: str | Path | None = None) -> int:
     if path is not None:
         import bifur
 
+        sentence = refusal(Path(path))
+        if sentence:
+            raise ValueError(sentence)
         path = builds.atlas_of(path)
         if builds.is_unfinished(path):
             bifur.build_status(path)
         else:
             bifur.scan_atlas(path)
             bifur.open_atlas(path).close()
+    from bifur_gui.window import make_window
+
     app = QApplication.instance() or QApplication(["bifur"])
     assert isinstance(app, QApplication)
     app.setStyle("Fusion")
-    window = make_window(path)
+    hints = app.styleHints()
+    dark = hints.colorScheme() == Qt.ColorScheme.Dark
+    window = make_window(path, session.folder(), "dark" if dark else "light")
     window.show()
+    if window.keeper.is_first:
+        QTimer.singleShot(1500, window, window.start_tour)  # when the first pictures are there
     with _last_resort(window):
         code = app.exec()
     if not window.finished:

@@ -179,8 +179,9 @@ def _series(model: Model, _: Seen) -> list[str]:
 
 
 def _table(model: Model, seen: Seen) -> list[str]:
+    assert model.plane is not None
+    opened = [f"atlas = bifur.open_atlas({_path(model)})", f"plane = atlas[{model.plane.name!r}]"]
     points = ["for special in plane.special_points:", "    print(special.kind, special.parameters, special.state)"]
-    opened = [f"atlas = bifur.open_atlas({_path(model)})", f"plane = atlas[{model.plane.name!r}]"] if model.plane else []
     return [*_equilibria(model, seen), *opened, *points]
 
 

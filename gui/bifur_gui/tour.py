@@ -28,6 +28,7 @@ class Tour(QFrame):
         super().__init__(parent)
         self.setObjectName("tour")
         self.setAccessibleName("tour")
+        self._home = parent
         self.steps, self._ended, self.index = steps, ended, 0
         self.title, self.words, self.count = QLabel(), QLabel(), QLabel()
         self.title.setTextFormat(Qt.TextFormat.RichText)
@@ -72,7 +73,7 @@ class Tour(QFrame):
         """No more of it."""
         if self.isVisible():
             self.hide()
-            self.parentWidget().setFocus()
+            self._home.setFocus()
             self._ended()
 
     def _show_step(self) -> None:
@@ -92,7 +93,7 @@ class Tour(QFrame):
 
     def _place(self) -> None:
         """Beside the widget where there is room, else over it; always whole inside the window."""
-        parent, step = self.parentWidget(), self.steps[self.index]
+        parent, step = self._home, self.steps[self.index]
         beside = step.beside()
         room = parent.rect().adjusted(GAP, GAP, -GAP, -GAP)
         target = room

@@ -16,8 +16,9 @@ from PySide6.QtWidgets import QApplication
 import bifur
 from bifur.atlas.plane import COMPLETENESS, DOUBTS
 from bifur_gui import first
+from bifur_gui.running import _last_resort
 from bifur_gui.views.base import ValueAxis
-from bifur_gui.window import _last_resort, make_window
+from bifur_gui.window import make_window
 from tests.gui.conftest import rest
 
 LEFT = Qt.MouseButton.LeftButton
@@ -540,7 +541,7 @@ def test_without_a_file_a_small_atlas_is_built_and_kept(qtbot, tmp_path, monkeyp
 def test_no_screen_is_one_sentence():
     environment = {key: value for key, value in os.environ.items() if key not in ("QT_QPA_PLATFORM", "WAYLAND_DISPLAY")}
     environment["DISPLAY"] = ":987"
-    code = "import sys; from bifur_gui.window import main; sys.exit(main())"
+    code = "import sys; from bifur_gui.running import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("bifur: the window needs a screen")
