@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from bifur_gui.maps import MapChoice
     from bifur_gui.model import Model
 
-    Zooms = tuple[tuple[str, tuple[float, ...]], ...]  # what the user zoomed to, by the name of the picture
-
+Zooms = tuple[tuple[str, tuple[float, ...]], ...]  # what the user zoomed to, by the name of the picture
 EVENTS = frozenset({"plane", "cross", "parameters", "map", "axis", "ordinate"})
 MOST = 200
 AGAIN = 0.7  # seconds within which the same key, or a turn of the wheel, goes on with what it began

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt
-from PySide6.QtGui import QKeyEvent, QPainter, QTextDocument
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QTextDocument
 from PySide6.QtWidgets import (
     QFrame,
     QLabel,
@@ -43,7 +43,8 @@ class _Row(QStyledItemDelegate):
         rect: QRect = option.rect
         ink, soft = (t.ground, t.ground) if chosen else (t.ink, t.grey)
         painter.save()
-        painter.fillRect(rect, painter.background() if not chosen else t.blue)
+        if chosen:
+            painter.fillRect(rect, QColor(t.blue))
         side = "&nbsp;&nbsp; ".join(filter(None, [escape(one.menu), f"<b>{escape(one.key)}</b>" if one.key else ""]))
         document = QTextDocument()
         document.setDefaultFont(option.font)
@@ -54,7 +55,7 @@ class _Row(QStyledItemDelegate):
         painter.translate(place)
         document.drawContents(painter)
         painter.translate(-place)
-        painter.setPen(ink)
+        painter.setPen(QColor(ink))
         room = rect.adjusted(10, 0, -wide - 22, 0)
         words = painter.fontMetrics().elidedText(one.words, Qt.TextElideMode.ElideRight, room.width())
         painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, words)
@@ -109,8 +110,8 @@ class Palette(QFrame):
         parent = self._home
         self._before = parent.focusWidget()
         wide = min(WIDTH, parent.width() - 24)
-        high = min(ROWS * ROW + 62, parent.height() - 48)
-        self.setGeometry((parent.width() - wide) // 2, min(60, (parent.height() - high) // 2), wide, high)
+        self.setFixedWidth(wide)
+        self.move((parent.width() - wide) // 2, max(12, min(60, parent.height() // 10)))
         self.field.clear()
         self._search("")
         self.show()
@@ -140,12 +141,22 @@ class Palette(QFrame):
             item.setData(COMMAND, one)
             self.list.addItem(item)
         self.list.setCurrentRow(0)
+        self._fit()
         if not entries:
             self._tell("no command is called so")
+
+    def _fit(self) -> None:
+        """As high as what is listed, at most `ROWS` and what the window holds."""
+        room = (self._home.height() - self.y() - 90) // ROW
+        rows = max(1, min(self.list.count(), ROWS, room))
+        self.list.setFixedHeight(rows * ROW + 2)
+        self.adjustSize()
 
     def _tell(self, sentence: str) -> None:
         self.answer.setText(sentence)
         self.answer.show()
+        self.answer.setMinimumHeight(self.answer.heightForWidth(self.width() - 12))
+        self.adjustSize()
 
     def take(self) -> None:
         """Run what is chosen; a place that is none is answered, and the palette stays."""

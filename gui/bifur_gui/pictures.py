@@ -6,10 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QPoint, QRect, QSize, Qt
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QPoint, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QImage, QPainter, QRegion
 from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractScrollArea,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QGraphicsView,
+    QLabel,
+    QLineEdit,
+    QWidget,
+)
 
 from bifur_gui import exports, style
 from bifur_gui.session import write_whole
@@ -21,45 +31,61 @@ CONTROLS = (QAbstractButton, QComboBox, QAbstractSlider, QAbstractSpinBox, QLine
 
 
 @contextmanager
-def on_white(view: View) -> Iterator[None]:
-    """The view in the light look, whatever that of the window is."""
-    before = style.theme().name
-    if before == "light":
+def on_white(view: View, density: float) -> Iterator[None]:
+    """The view in the light look with lines for so many pixels, whatever those of the window are."""
+    before = style.theme().name, style.density(), view.styleSheet()
+    if before[:2] == ("light", density):
         yield
         return
-    sheet = view.styleSheet()
 
-    def dress(name: str, sheet: str) -> None:
+    def dress(name: str, density: float, sheet: str) -> None:
         style.use(name)
-        view.setStyleSheet(sheet)
+        style.set_density(density)
+        view.setStyleSheet(sheet or style.sheet())
         view.restyle()
         view.draw("all")
 
     view.setUpdatesEnabled(False)
     try:
-        dress("light", style_of_light())
+        dress("light", density, "")
         yield
     finally:
-        dress(before, sheet)
+        dress(*before)
+        view.setStyleSheet(before[2])
         view.setUpdatesEnabled(True)
-
-
-def style_of_light() -> str:
-    """The sheet of the light look; `style.theme()` stays what it is."""
-    before = style.theme().name
-    style.use("light")
-    try:
-        return style.sheet()
-    finally:
-        style.use(before)
 
 
 def paint(view: View, painter: QPainter) -> None:
     """The pictures and words of a view, without what is to be clicked."""
     painter.fillRect(QRect(QPoint(0, 0), view.size()), Qt.GlobalColor.white)
-    for child in view.children():
-        if isinstance(child, QWidget) and child.isVisible() and not isinstance(child, CONTROLS):
-            child.render(painter, child.pos(), QRegion(), QWidget.RenderFlag.DrawChildren)
+    _paint_inside(view, view, painter)
+
+
+def _paint_inside(holder: QWidget, view: View, painter: QPainter) -> None:
+    for child in holder.children():
+        if not isinstance(child, QWidget) or not child.isVisible() or isinstance(child, CONTROLS):
+            continue
+        place = child.mapTo(view, QPoint(0, 0))
+        if isinstance(child, QGraphicsView):  # item by item, so that lines stay lines
+            with as_vectors(child):
+                child.render(painter, QRectF(QRect(place, child.size())), child.viewport().rect())
+        elif isinstance(child, QAbstractScrollArea | QLabel):
+            child.render(painter, place, QRegion(), QWidget.RenderFlag.DrawChildren)
+        else:
+            _paint_inside(child, view, painter)
+
+
+@contextmanager
+def as_vectors(canvas: QGraphicsView) -> Iterator[None]:
+    """Symbols as lines and areas, not as small pictures made for the screen."""
+    items = [item for item in canvas.scene().items() if hasattr(item, "setExportMode")]
+    for item in items:
+        item.setExportMode(True, {"antialias": True, "resolutionScale": 1.0})
+    try:
+        yield
+    finally:
+        for item in items:
+            item.setExportMode(False)
 
 
 def svg_of(view: View) -> bytes:
@@ -74,7 +100,7 @@ def svg_of(view: View) -> bytes:
     made.setResolution(view.logicalDpiX())
     made.setTitle(view.title.removeprefix("the "))
     made.setDescription("made with bifur")
-    with on_white(view):
+    with on_white(view, 1.0):
         painter = QPainter(made)
         try:
             paint(view, painter)
@@ -90,7 +116,7 @@ def image_of(view: View) -> QImage:
     image = QImage(size, QImage.Format.Format_RGB32)
     image.setDevicePixelRatio(SHARP)
     image.fill(Qt.GlobalColor.white)
-    with on_white(view):
+    with on_white(view, SHARP):
         painter = QPainter(image)
         try:
             paint(view, painter)

@@ -8,7 +8,7 @@ from pathlib import Path
 os.environ["PYQTGRAPH_QT_LIB"] = "PySide6"  # before pyqtgraph is imported, which would prefer another binding
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
-from PySide6.QtGui import QCloseEvent
+from PySide6.QtGui import QCloseEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractScrollArea,
     QAbstractSlider,
@@ -57,6 +57,7 @@ class Window(QMainWindow):
         self.model = Model(self.worker)
         self.first: first.FirstAtlas | None = None
         self.follower = Follower(self.model, self)
+        self._on_screen = False
         self._asked = False  # whether it was asked what to do with what is not saved
         self.dialog: QDialog | None = None
         self.keys: KeysBox | None = None
@@ -147,6 +148,22 @@ class Window(QMainWindow):
         self.statusBar().addWidget(self.readout, 1)
         self.statusBar().addPermanentWidget(self.progress)
         self.statusBar().addPermanentWidget(self.about, 1)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Lines are drawn for the screen that the window is on."""
+        super().showEvent(event)
+        handle = self.windowHandle()
+        if handle is not None and not self._on_screen:
+            self._on_screen = True
+            handle.screenChanged.connect(lambda _: self._look_at_screen())
+        self._look_at_screen()
+
+    def _look_at_screen(self) -> None:
+        if style.density() != self.devicePixelRatioF():
+            style.set_density(self.devicePixelRatioF())
+            for view in self.views.values():
+                view.restyle()
+                view.draw("all")
 
     def _change_look(self, event: str) -> None:
         if event == "theme":
@@ -279,6 +296,7 @@ class Window(QMainWindow):
         box.open()
 
     def _stay(self) -> None:
+        self._on_screen = False
         self._asked = False
 
 

@@ -213,14 +213,14 @@ def restyle_plot(plot: pg.PlotItem) -> None:
     """Axes, numbers and frame of a plot in the colours of the present look."""
     for side in ("left", "bottom", "top", "right"):
         axis = plot.getAxis(side)
-        axis.setPen(style.theme().ink)
+        axis.setPen(pen(style.theme().ink, 1.0))
         axis.setTextPen(style.theme().ink)
         axis.picture = None
 
 
 def pen(colour: str, width: float = 1.5, dashes: Sequence[float] | None = None) -> Any:
-    """A line whose width does not scale with the picture."""
-    made = pg.mkPen(colour, width=width)
+    """A line whose width does not scale with the picture; Qt gives it in pixels of the screen."""
+    made = pg.mkPen(colour, width=width * style.density())
     if dashes:
         made.setDashPattern(list(dashes))
     made.setCosmetic(True)
