@@ -7,8 +7,8 @@ from pathlib import Path
 
 os.environ["PYQTGRAPH_QT_LIB"] = "PySide6"  # before pyqtgraph is imported, which would prefer another binding
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QShowEvent
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractScrollArea,
     QAbstractSlider,
@@ -43,6 +43,7 @@ from bifur_gui.zooms import ZoomKeeper
 
 # the cross rests when it has not moved for this long, in milliseconds
 REST = 150
+LOW = 560  # a window lower than this has no room for two docks over each other
 
 
 class Window(QMainWindow):
@@ -85,7 +86,7 @@ class Window(QMainWindow):
             view.hovered.connect(lambda words: self._write(self.readout, words))
         self.model.subscribe(self._hear, self)
         self._dress()
-        self.resize(1280, 720)
+        self._first_size()
         self._share_out()
 
     def _arrange(self) -> None:
@@ -104,7 +105,7 @@ class Window(QMainWindow):
         self.middle.setChildrenCollapsible(False)
         self.middle.addWidget(self.plane)
         self.setCentralWidget(self.middle)
-        self.plane.setMinimumSize(320, 260)
+        self.plane.setMinimumSize(250, 180)
         self.docks: dict[str, QDockWidget] = {}
         for group in (self.upper, self.lower):
             first_of_group = None
@@ -122,9 +123,25 @@ class Window(QMainWindow):
         dock = QDockWidget(view.title.removeprefix("the ").capitalize(), self)
         dock.setObjectName(f"dock {view.name}")
         dock.setWidget(view)
-        view.setMinimumSize(280, 160)
+        view.setMinimumSize(230, 110)
         self.docks[view.name] = dock
         return dock
+
+    def _first_size(self) -> None:
+        """1280 x 720, or what the screen has; on a low one the lower views lie behind the upper ones."""
+        free = self.screen().availableSize() if self.screen() is not None else QSize(1280, 720)
+        # a virtual screen may be tiny, and is not looked at
+        small = 500 <= free.width() < 1280 or 300 <= free.height() < 720
+        self.resize(QSize(1280, 720).boundedTo(free) if small and not _is_virtual() else QSize(1280, 720))
+        if self.height() < LOW:
+            self.stack()
+
+    def stack(self) -> None:
+        """All docks as tabs of one place."""
+        above = self.docks[self.upper[0].name]
+        for view in self.lower:
+            self.tabifyDockWidget(above, self.docks[view.name])
+        above.raise_()
 
     def _share_out(self) -> None:
         """The sizes of the docks at first."""
@@ -331,6 +348,10 @@ class _Leave(QObject):
         if event.type() == QEvent.Type.Leave:
             self._window.readout.setText("")
         return False
+
+
+def _is_virtual() -> bool:
+    return QGuiApplication.platformName() in ("offscreen", "minimal")
 
 
 def tour_steps(window: Window) -> tuple[Step, ...]:
