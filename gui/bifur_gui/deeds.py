@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QGraphicsView
 
 from bifur_gui import commands, pictures, script
 from bifur_gui.acts import MENUS, Act
@@ -304,8 +304,13 @@ def seen_by(view: View) -> dict[str, Any]:
     return {**seen, **view.kept()}
 
 
-def name_controls(window: QWidget) -> None:
-    """Controls that show a symbol are called what their tip says."""
+def name_controls(window: Window) -> None:
+    """For those who hear the window: views by their titles, controls that show a symbol by their tips."""
+    for view in window.views.values():
+        words = view.title.removeprefix("the ")
+        for widget in (view, *view.findChildren(QGraphicsView)):
+            if not widget.accessibleName():
+                widget.setAccessibleName(words)
     for kind in pictures.CONTROLS:
         for widget in window.findChildren(kind):
             if not widget.accessibleName() and widget.toolTip():

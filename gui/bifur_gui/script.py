@@ -122,7 +122,7 @@ def _diagram(model: Model, _: Seen) -> list[str]:
     others = {name: value for name, value in model.point.items() if name != line.free}
     span = f"({_number(line.nodes[0])}, {_number(line.nodes[-1])})"
     ordinate = line.ordinates[line.ordinate]
-    drawn = "" if ordinate == NORM else repr(ordinate)
+    drawn = "" if ordinate == NORM else f"state={ordinate!r}"
     lines = [
         *_system(model),
         f"others = {_values(others)}",

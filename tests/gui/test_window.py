@@ -313,19 +313,18 @@ def test_an_error_that_nobody_caught_is_one_sentence(qtbot, window):
     assert sys.excepthook is before
 
 
-def test_pictures_and_keys(qtbot, window, tmp_path, monkeypatch):
-    target = tmp_path / "view"
-    monkeypatch.setattr(
-        "bifur_gui.window.QFileDialog.getSaveFileName", lambda *_, **__: (str(target), "PNG (*.png)")
-    )  # fmt: skip
+def test_pictures_and_keys(qtbot, window, tmp_path):
+    target = tmp_path / "view.png"
     press(qtbot, window, Qt.Key.Key_S)
-    saved = QImage(str(target) + ".png")
+    window.dialog.setDirectory(str(tmp_path))
+    window.dialog.selectFile(str(target))
+    window.dialog.accept()
+    saved = QImage(str(target))
     assert saved.width() >= 380
     assert saved.pixelColor(3, saved.height() // 2).lightness() > 240
-    target = tmp_path / "no such folder" / "view.png"
-    press(qtbot, window, Qt.Key.Key_S)
+    window.deeds.export(window.plane, tmp_path / "no such folder" / "view.png")
     assert "cannot write" in window.notice.label.text()
-    window.show_keys()
+    press(qtbot, window, Qt.Key.Key_Question)
     assert "move the cross" in window.keys.text()
     window.keys.close()
 
