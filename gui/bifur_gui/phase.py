@@ -32,7 +32,7 @@ LAYERS = {"basins": "Basins", "separatrices": "Separatrices", "cycles": "Limit c
 MOVING, RESTING = 0.06, 2.0
 TOO_SLOW = 0.3  # where the least picture takes longer there is none while the cross moves
 MOST, LEAST, PROBE = 512, 32, 10  # nodes along an axis
-FEW_STEPS, MANY_STEPS = 4000, 20_000
+FEW_STEPS, MANY_STEPS = 2000, 20_000
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,9 @@ class Phase:
             self._forget()
         elif event == "cross":
             self._resting = False
+            if self.cycles:  # they take too long to follow the cross
+                self.cycles = ()
+                self._model.publish("cycles")
 
     # ---- what the user chooses ------------------------------------------------------------
 
@@ -152,7 +155,7 @@ class Phase:
 
         model.ask("portrait", job, done, "the phase portrait")
         self._ask_basins()
-        if self.cycles or self._resting:
+        if self._resting:
             self._ask_cycles()
 
     def settle(self) -> None:
@@ -195,7 +198,8 @@ class Phase:
         if last is None and place.system.dimension > 2 and not self._resting:
             return
         key, before = self._asked
-        if key == place.key and nodes < 1.5 * before:
+        most = math.prod(place.most)
+        if key == place.key and (nodes < 1.5 * before and not (nodes == most and before < 0.95 * most)):
             return
         self._asked = place.key, nodes
         steps = MANY_STEPS if self._resting else FEW_STEPS
@@ -214,7 +218,8 @@ class Phase:
         if self._identities is None:
             self._identities = Identities(system)
         self.numbers = self._identities.of([one.state for one in answer.basins.attractors])
-        self._asked = answer.place.key, answer.basins.label.size
+        key, asked = self._asked
+        self._asked = answer.place.key, max(asked if key == answer.place.key else 0, answer.basins.label.size)
         self._model.publish("basins")
         if answer.place.key != place.key or self._resting:
             self._ask_basins()
@@ -224,7 +229,7 @@ class Phase:
     def _ask_cycles(self) -> None:
         """The limit cycles that separatrices and others go to."""
         place, model = self.place, self._model
-        if place is None or "cycles" not in self.shown or place.system.dimension != 2:
+        if place is None or not self._resting or "cycles" not in self.shown or place.system.dimension != 2:
             return
         system, point = place.system, dict(place.point)
         if point != model.point:
@@ -294,21 +299,21 @@ def _basins(place: Place, last: Answer | None, nodes: int, budget: float, steps:
     They do where an equilibrium changed its kind, so that a cycle may be there, whose basin is found node by node.
     """
 
-    def found(count: int) -> Basins:
+    def found(count: int, tries: int) -> Basins:
         return bifur.find_basins(
-            place.system, place.window, _shape(place.most, count), place.section, place.point, max_steps=steps
+            place.system, place.window, _shape(place.most, count), place.section, place.point, max_steps=tries
         )
 
     pace = 0.0
     if place.system.dimension == 2:
         kinds = tuple(e.kind for e in bifur.find_equilibria(place.system, place.point))
         if last is None or kinds != last.kinds or last.basins.counts.refined:
-            trial = found(PROBE * PROBE)
+            trial = found(PROBE * PROBE, FEW_STEPS)
             if trial.counts.refined or trial.counts.integrated >= trial.label.size:
                 pace = trial.stats["seconds"] / trial.label.size
     if pace:
-        nodes = min(nodes, max(int(budget / pace), PROBE * PROBE))
-    basins = found(nodes)
+        nodes, steps = min(nodes, max(int(budget / pace), PROBE * PROBE)), FEW_STEPS
+    basins = found(nodes, steps)
     kinds = tuple(e.kind for e in basins.equilibria)
     return Answer(place, basins, kinds, float(basins.stats["seconds"]) / basins.label.size)
 

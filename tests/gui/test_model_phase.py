@@ -8,7 +8,6 @@ import pytest
 import bifur
 from bifur_gui.identities import Identities
 from bifur_gui.model import Model
-from bifur_gui.phase import LEAST
 from bifur_gui.spectra import fit_spectrum, stable_disc
 from bifur_gui.timelines import span_of_states, span_of_time, state_lines
 
@@ -229,7 +228,7 @@ def test_a_run_back_leads_here(model):
     model.trajectories.start_at((0.5, -1.0))
     (past,) = model.trajectories.past
     assert past.t[-1] < 0
-    middle = len(past) // 2
+    middle = int(np.argmin(np.abs(past.t + 3.0)))  # later the flow forgets where it came from
     there = bifur.integrate(model.system, past.state[middle], None, model.point, times=[-past.t[middle]], rtol=1e-10)
     np.testing.assert_allclose(there.state[-1], (0.3, 1.0), atol=1e-5)
     model.trajectories.set_both(True)
@@ -408,7 +407,3 @@ def test_a_run_to_infinity_does_not_set_the_height():
     low, high = span_of_states([(np.arange(50.0), states)], [np.array([0.0])], [0])
     assert low < 0
     assert 1 < high < 10
-
-
-def test_the_least_picture_is_small():
-    assert LEAST * LEAST < 2000

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import bifur
 from bifur_gui import shapes, style
 from bifur_gui.model import Model
 
