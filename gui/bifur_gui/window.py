@@ -126,6 +126,7 @@ class Window(QMainWindow):
         dock = QDockWidget(view.title.removeprefix("the ").capitalize(), self)
         dock.setObjectName(f"dock {view.name}")
         dock.setWidget(view)
+        dock.visibilityChanged.connect(view.come_forward)
         view.setMinimumSize(230, 110)
         self.docks[view.name] = dock
         return dock
@@ -201,7 +202,7 @@ class Window(QMainWindow):
 
     def is_shown(self, name: str) -> bool:
         """Whether a view is seen, not behind another."""
-        return self.views[name].isVisible()
+        return self.views[name].seen
 
     def toggle_view(self, name: str) -> None:
         """Bring a view to the front; one that is seen is hidden."""

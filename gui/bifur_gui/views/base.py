@@ -54,6 +54,7 @@ class View(QWidget):
         self.body.setSpacing(2)
         self.body.addLayout(self.bar)
         self._missed = "plane"  # the most that happened while the view was hidden
+        self._front = True  # a dock behind another one counts as visible to Qt
         model.subscribe(self._hear, self)
 
     def _hear(self, event: str) -> None:
@@ -62,15 +63,28 @@ class View(QWidget):
             event = "all"
         elif event != "plane" and event not in self.hears:
             return
-        if self.isVisible():
+        if self.seen:
             self.draw(event)
         elif self._missed != "plane":
             self._missed = event if event == "plane" else "all"
 
+    @property
+    def seen(self) -> bool:
+        """Whether the view is shown, and not behind another one."""
+        return self.isVisible() and self._front
+
+    def come_forward(self, front: bool) -> None:
+        """It came before the others of its tabs, or went behind one."""
+        self._front = front
+        self._catch_up()
+
     def showEvent(self, event: QShowEvent) -> None:
         """What was missed while hidden is drawn now."""
         super().showEvent(event)
-        if self._missed:
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self._missed and self.seen:
             missed, self._missed = self._missed, ""
             self.draw(missed)
 

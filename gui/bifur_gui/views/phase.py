@@ -330,7 +330,7 @@ class PhaseView(View):
 
     def _ask(self) -> None:
         """What is to be seen in the window, worked out elsewhere."""
-        if self.model.plane is None or not self.isVisible():
+        if self.model.plane is None or not self.seen:
             return
         (x0, x1), (y0, y1) = self.box.viewRange()
         pixels = (max(self.box.width(), 1.0), max(self.box.height(), 1.0))
