@@ -15,7 +15,8 @@ What belongs together is a part of the model, with a file of its own, that publi
     parameters  a fixed parameter has another value than in the atlas, or has the atlas's again
     axis        the diagram runs along the other parameter       ordinate  another state on its vertical axis
     diagram     the diagram through the cross was traced         trajectories  were integrated, or cleared
-    validation  training runs were read                          notice        a sentence for the user, or none
+    validation  training runs were read, or others are shown     run           a trained cell is selected, or its runs came
+    jobs        a job was begun, went on, or ended               notice        a sentence for the user, or none
     theme       light or dark
 """
 
@@ -35,10 +36,13 @@ import bifur
 from bifur.atlas import quarantine
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, doubt_sentence
 from bifur_gui import builds
+from bifur_gui.dials import Dials
 from bifur_gui.entry import Entry, read_plane
 from bifur_gui.hub import Hub, Tasks
+from bifur_gui.jobs import Jobs
 from bifur_gui.maps import REGIONS, MapChoice, value_words, values_of, verdict_words
 from bifur_gui.slice import Slice
+from bifur_gui.trained import Trained
 from bifur_gui.trajectories import Trajectories
 
 if TYPE_CHECKING:
@@ -87,9 +91,11 @@ class Model(Hub):
         self.found: EquilibriumSet | None = None
         self._proved = False  # whether `found` went through the proof
         self._selected: NDArray[np.float64] | None = None
-        self.validation: Validation | None = None
         self.slice = Slice(self)
         self.trajectories = Trajectories(self)
+        self.trained = Trained(self)
+        self.dials = Dials(self)
+        self.jobs = Jobs(self)
 
     # ---- jobs ---------------------------------------------------------------------------
 
@@ -205,7 +211,7 @@ class Model(Hub):
         self.publish("tiles")
         self.publish("column")
         self._fetch(0)
-        self._ask_validations()
+        self.trained.read()
         before.close()
 
     def set_progress(self, words: str) -> None:
@@ -243,9 +249,10 @@ class Model(Hub):
         self._visit = object()
         same_system = before is not None and self.system is entry.system
         self.system = entry.system
-        self.overrides, self.found, self._selected, self.validation = {}, None, None, None
+        self.overrides, self.found, self._selected = {}, None, None
         self.slice.enter(same_system)
         self.trajectories.drop()
+        self.trained.drop()
         ny, nx = plane.shape
         if before is not None and before.free == plane.free and self._stood is not None:
             self.node = plane.nearest(*self._inside(*self._stood))
@@ -254,17 +261,13 @@ class Model(Hub):
         self._look()
         self.publish("plane")
         self._fetch(0)
-        self._ask_validations()
+        self.trained.read()
         self.settle()
 
-    def _ask_validations(self) -> None:
-        plane = self.plane
-        assert plane is not None
-        self.ask("validation", lambda: plane.validations, self._take_validations, "training runs", reads=True)
-
-    def _take_validations(self, runs: Sequence[Validation]) -> None:
-        self.validation = runs[-1] if runs else None
-        self.publish("validation")
+    @property
+    def validation(self) -> Validation | None:
+        """The training runs that are shown."""
+        return self.trained.validation
 
     def set_map(self, choice: MapChoice) -> None:
         """Show another map; one that cannot be read leaves the present one."""
