@@ -23,29 +23,27 @@ What belongs together is a part of the model, with a file of its own, that publi
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import bifur
-from bifur.atlas import quarantine
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, doubt_sentence
-from bifur_gui import builds
 from bifur_gui.dials import Dials
-from bifur_gui.entry import Entry, read_plane
+from bifur_gui.entry import Entry
 from bifur_gui.hub import Hub, Tasks
 from bifur_gui.jobs import Jobs
-from bifur_gui.maps import REGIONS, MapChoice, value_words, values_of, verdict_words
+from bifur_gui.maps import REGIONS, MapChoice, covers, value_words, verdict_words
+from bifur_gui.opening import Opening
 from bifur_gui.slice import Slice
 from bifur_gui.trained import Trained
 from bifur_gui.trajectories import Trajectories
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from bifur.atlas.reader import Atlas, Plane
@@ -53,6 +51,9 @@ if TYPE_CHECKING:
     from bifur.continuation.results import EquilibriumSet
     from bifur.systems.base import System
     from bifur_gui.columns import Columns, Strip
+
+
+Then = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,6 @@ class Model(Hub):
     def __init__(self, tasks: Tasks | None = None) -> None:
         super().__init__(tasks)
         self.atlas: Atlas | None = None
-        self._wanted = Path()  # the file that the user chose last
-        self.took = 0.0  # seconds that reading an unfinished build took
         self.progress = ""  # of the build of an unfinished atlas
         self.theme = "light"
         self.plane: Plane | None = None
@@ -82,7 +81,10 @@ class Model(Hub):
         self.node = (0, 0)
         self._stood: tuple[float, float] | None = None  # (x, y) of the cross, kept from plane to plane
         self.overrides: dict[str, float] = {}  # values of parameters that the nodes of the atlas do not have
-        self._sure: NDArray[Any] = np.zeros((0, 0))
+        self.planes: tuple[Plane, ...] = ()  # all of the atlas, with their regions in memory
+        self.sure: NDArray[Any] = np.zeros((0, 0))  # codes of completeness
+        self.doubtful: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)  # nodes whose count is not proved
+        self.missing: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)  # nodes for which the map shown is not computed
         self._doubt: NDArray[Any] = np.zeros((0, 0))
         self.choices: tuple[MapChoice, ...] = ()
         self.choice = REGIONS
@@ -91,6 +93,7 @@ class Model(Hub):
         self.found: EquilibriumSet | None = None
         self._proved = False  # whether `found` went through the proof
         self._selected: NDArray[np.float64] | None = None
+        self.opening = Opening(self)
         self.slice = Slice(self)
         self.trajectories = Trajectories(self)
         self.trained = Trained(self)
@@ -119,92 +122,30 @@ class Model(Hub):
 
     # ---- the file -----------------------------------------------------------------------
 
-    def open(self, path: str | Path) -> bool:
-        """Open another atlas; where that fails the present one stays and a sentence says why.
-
-        A file that was not written here is read in a trial process first, beside the window. An unfinished build, for
-        which its folder stands too, is read beside the window as well. Returns whether the atlas is shown already.
-        """
-        path = self._wanted = builds.atlas_of(path)
-        if builds.is_unfinished(path):
-            return self._open_unfinished(path)
-        if quarantine.is_known(path):
-            return self._open(path)
-        shown = False
-
-        def done(_: object) -> None:
-            nonlocal shown
-            shown = path == self._wanted and self._open(path)
-
-        self.say(f"{path}: not written here, so it is read in a trial process first")
-        failed = partial(self.fault, str(path))
-        self.tasks.submit("trial", lambda: quarantine.scan_apart(path), done, failed)
-        return shown
-
-    def _open_unfinished(self, path: Path) -> bool:
-        shown = False
-
-        def job() -> tuple[Atlas, float]:
-            began = time.monotonic()
-            return bifur.open_atlas(path), time.monotonic() - began
-
-        def done(answer: tuple[Atlas, float]) -> None:
-            nonlocal shown
-            atlas, self.took = answer
-            if path == self._wanted:
-                shown = self.show(atlas)
-            else:
-                atlas.close()
-
-        self.say(f"{path}: reading what is there of this unfinished build")
-        self.tasks.submit("trial", job, done, partial(self.fault, str(path)))
-        return shown
-
-    def _open(self, path: Path) -> bool:
-        try:
-            atlas = bifur.open_atlas(path)
-        except (ValueError, OSError) as error:
-            self.fault(str(path), error)
-            return False
-        return self.show(atlas)
+    def open(self, path: str | Path, then: Then | None = None) -> bool:
+        """Open another atlas, or an unfinished build; see `Opening.open`. Returns whether it is shown already."""
+        return self.opening.open(path, then)
 
     def show(self, atlas: Atlas) -> bool:
-        """Show an open atlas, which belongs to the model from now on."""
-        before = self.atlas
-        try:
-            name = self.plane.name if self.plane and self.plane.name in atlas else atlas.planes[0]
-            entry = read_plane(atlas, name, self.choice)
-        except (ValueError, OSError) as error:
-            atlas.close()
-            place = "" if str(error).startswith(str(atlas.path)) else f"{atlas.path}: "
-            self.say(f"{place}{error}")
-            return False
-        self.atlas = atlas
+        """Show an open atlas, which belongs to the model from now on. Returns whether it is shown already."""
+        return self.opening.show(atlas)
+
+    def take(self, atlas: Atlas, entry: Entry) -> None:
+        """Show another atlas, at a plane that was read of it; for `Opening`."""
+        before, self.atlas = self.atlas, atlas
         self.say("")
-        self._enter(entry)
-        if before is not None:
-            before.close()
-        return True
+        self.enter(entry)
+        self.opening.put_away(before)
 
-    def reader(self) -> Callable[[Atlas], Entry]:
-        """What reads the present plane, map and column from another atlas of the same spec, on any thread."""
-        assert self.plane is not None
-        name, choice, ix = self.plane.name, self.choice, self.node[1]
+    def go_on(self, atlas: Atlas, entry: Entry) -> bool:
+        """Show more of the build that is shown; what was chosen and computed stays. `entry` is what `reader` read.
 
-        def read(atlas: Atlas) -> Entry:
-            entry = read_plane(atlas, name, choice)
-            entry.columns.keep(entry.columns.load(entry.columns.strip(ix)))
-            return entry
-
-        return read
-
-    def go_on(self, atlas: Atlas, entry: Entry) -> None:
-        """Show more of the build that is shown; what was chosen and computed stays. `entry` is what `reader` read."""
+        Nothing is done where the user has chosen another plane or map since it was read; returns whether it is shown.
+        """
         before, plane = self.atlas, self.plane
-        assert before is not None
         assert plane is not None
-        if (entry.plane.name, entry.choice) != (plane.name, self.choice):  # the user chose another meanwhile
-            entry = read_plane(atlas, plane.name, self.choice)
+        if (entry.plane.name, entry.choice) != (plane.name, self.choice):
+            return False
         self.atlas = atlas
         self._set(entry)
         self._look()
@@ -212,7 +153,8 @@ class Model(Hub):
         self.publish("column")
         self._fetch(0)
         self.trained.read()
-        before.close()
+        self.opening.put_away(before)
+        return True
 
     def set_progress(self, words: str) -> None:
         """How far the build is; empty where there is none."""
@@ -227,23 +169,19 @@ class Model(Hub):
 
     # ---- the plane ----------------------------------------------------------------------
 
-    def choose_plane(self, name: str) -> None:
-        """Show another plane of the atlas; one that cannot be read leaves the present one."""
-        if self.atlas is None:
-            return
-        try:
-            entry = read_plane(self.atlas, name, self.choice)
-        except (ValueError, OSError) as error:
-            self.fault(name, error)
-            return
-        self._enter(entry)
+    def choose_plane(self, name: str, then: Then | None = None) -> None:
+        """Show another plane of the atlas, `then` do that; one that cannot be read leaves the present one."""
+        self.opening.choose_plane(name, then)
 
     def _set(self, entry: Entry) -> None:
         self.plane, self.choices, self.choice = entry.plane, entry.choices, entry.choice
-        self.values, self._sure, self._doubt = entry.values, entry.sure, entry.doubt
+        self.planes = entry.planes
+        self.values, self.missing = entry.values, entry.missing
+        self.sure, self.doubtful, self._doubt = entry.sure, entry.doubtful, entry.doubt
         self.columns = entry.columns
 
-    def _enter(self, entry: Entry) -> None:
+    def enter(self, entry: Entry) -> None:
+        """Show a plane that was read of the atlas; for `Opening`."""
         before, plane = self.plane, entry.plane
         self._set(entry)
         self._visit = object()
@@ -269,16 +207,13 @@ class Model(Hub):
         """The training runs that are shown."""
         return self.trained.validation
 
-    def set_map(self, choice: MapChoice) -> None:
-        """Show another map; one that cannot be read leaves the present one."""
-        if self.plane is None:
-            return
-        try:
-            values = values_of(self.plane, choice)
-        except (ValueError, OSError) as error:
-            self.fault(choice.words, error)
-            return
-        self.choice, self.values = choice, values
+    def set_map(self, choice: MapChoice, then: Then | None = None) -> None:
+        """Show another map, `then` do that; one that cannot be read leaves the present one."""
+        self.opening.choose_map(choice, then)
+
+    def take_map(self, choice: MapChoice, values: NDArray[Any], missing: NDArray[np.bool_]) -> None:
+        """Show a map that was read of the plane; for `Opening`."""
+        self.choice, self.values, self.missing = choice, values, missing
         self.publish("map")
 
     def set_theme(self, name: str) -> None:
@@ -457,16 +392,8 @@ class Model(Hub):
         return verdict_words(self.verdict, why)
 
     def _verdict_at(self, iy: int, ix: int) -> str:
-        code = int(self._sure[iy, ix])
+        code = int(self.sure[iy, ix])
         return COMPLETENESS[code] if code >= 0 else self.missing_words
-
-    @property
-    def missing(self) -> NDArray[np.bool_]:
-        """The nodes for which the map that is shown is not computed, (ny, nx)."""
-        missing = self._sure < 0
-        if self.choice.name == "curve_distance" and self.atlas is not None and not self.atlas.finished:
-            missing |= np.isnan(self.values)  # curves come when all tiles are there
-        return missing
 
     @property
     def missing_words(self) -> str:
@@ -500,7 +427,7 @@ class Model(Hub):
     def describe(self, x: float, y: float) -> str:
         """What the atlas has at the node nearest to (x, y), and what is not proved there; nothing outside the cells."""
         plane = self.plane
-        if plane is None or not (_covers(plane.x, plane.scales[0], x) and _covers(plane.y, plane.scales[1], y)):
+        if plane is None or not (covers(plane.x, plane.scales[0], x) and covers(plane.y, plane.scales[1], y)):
             return ""
         iy, ix = plane.nearest(x, y)
         place = ", ".join(
@@ -512,14 +439,3 @@ class Model(Hub):
         words = f"{place}:  {value_words(plane, self.choice, self.values[iy, ix])}"
         doubt = verdict_words(self._verdict_at(iy, ix), doubt_sentence(int(self._doubt[iy, ix])))
         return f"{words} – {doubt}" if doubt else words
-
-
-def _covers(nodes: NDArray[np.float64], scale: str, value: float) -> bool:
-    """Whether a value lies in a cell: those of the outer nodes reach beyond them, as in the picture."""
-    low, high = float(nodes[0]), float(nodes[-1])
-    if scale == "log":
-        if value <= 0:
-            return False
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    half = (high - low) / (len(nodes) - 1) / 2
-    return low - half <= value <= high + half

@@ -201,7 +201,7 @@ class PlaneView(View):
         model, plane = self.model, self.model.plane
         assert plane is not None
         assert model.atlas is not None
-        self._fill(self.planes, [(name, name) for name in model.atlas.planes], plane.name)
+        self._fill(self.planes, [(each.name, each.name) for each in model.planes], plane.name)
         for axis, name, scale in zip(self.axes, plane.free, plane.scales, strict=True):
             axis.log = scale == "log"
             axis.setLabel(style.axis_label(self.model.system, name))
@@ -215,11 +215,9 @@ class PlaneView(View):
         for item in self.curves:
             self.plot.removeItem(item)
         self.curves = [item for curve in plane.curves for item in self._curve_items(curve)]
-        self.region_colours = style.region_colours(model.atlas[name] for name in model.atlas.planes)
-        doubtful = plane.map("completeness")
-        doubtful = (doubtful >= 0) & (doubtful < COMPLETENESS.index("proved"))
-        self.hatch.set_cells(doubtful, self._rect())
-        self.has_doubt = bool(doubtful.any())
+        self.region_colours = style.region_colours(model.planes)
+        self.hatch.set_cells(model.doubtful, self._rect())
+        self.has_doubt = bool(model.doubtful.any())
 
     def _curve_items(self, curve: Any) -> list[Any]:
         assert self.model.plane is not None
