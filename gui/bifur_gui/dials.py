@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,9 @@ class Dial:
 
     def _step_of(self, value: float) -> int:
         if self.nodes:
-            return min(range(len(self.nodes)), key=lambda i: abs(self.nodes[i] - value))
+            above = bisect(self.nodes, value)
+            near = range(max(above - 1, 0), min(above + 1, len(self.nodes)))
+            return min(near, key=lambda i: abs(self.nodes[i] - value))
         return min(STEPS, max(0, round(STEPS * (value - self.low) / (self.high - self.low))))
 
     def value_at(self, step: int) -> float:

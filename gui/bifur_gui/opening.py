@@ -93,7 +93,7 @@ class Opening:
 
         def failed(error: Exception) -> None:
             if token is self._file:
-                if isinstance(error, ValueError) and not str(error).startswith(str(path)):
+                if isinstance(error, ValueError | OSError) and not str(error).startswith(str(path)):
                     error = ValueError(f"{path}: {error}")
                 model.fault(str(path), error)
 

@@ -14,6 +14,7 @@ from bifur.atlas.agreement import CLASSES, COLLAPSED, CONCLUSIVE, NON_TRIVIAL
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bifur.atlas.agreement import Share
     from bifur.atlas.validation import Validation
     from bifur_gui.model import Model
 
@@ -21,6 +22,8 @@ MOST_MODES = 64  # of a cell that are followed by the ODE where the file does no
 POINTS = 200
 # what a cell did, in the order in which it is drawn; `mixed` where its modes differ
 OUTCOMES = ("collapsed", "non-trivial", "mixed", "diverged", "inconclusive")
+Line = tuple["NDArray[np.float64]", "NDArray[np.float64]"]  # x, y
+NONE = "no networks were trained on this plane"
 MIXED, OTHERS = 2, {"diverged": 3, "inconclusive": 4}
 
 
@@ -62,78 +65,141 @@ class CellRuns:
     kept: bool
 
 
+@dataclass(frozen=True)
+class Summary:
+    """What a validation found: of each cell its outcome (an index into `OUTCOMES`), agreement and share that lives.
+
+    `confusion` (k, k) counts of the classes `labels` that occur, row predicted, column observed; `distances` the shares
+    by distance to the nearest curve; `words` the agreement of all.
+    """
+
+    outcomes: NDArray[np.int64]
+    agreement: NDArray[np.float64]
+    share: NDArray[np.float64]
+    labels: tuple[str, ...]
+    confusion: NDArray[np.int64]
+    distances: tuple[Share, ...]
+    words: str
+
+
+def summary_of(run: Validation) -> Summary:
+    """Sum a validation up."""
+    counts = run.confusion.counts
+    there = [i for i in range(len(CLASSES)) if counts[i].any() or counts[:, i].any()]
+    found = run.agreement
+    words = f"{float(found):.2%} as predicted ({found.agreed} of {found.judged})" if found.judged else str(found)
+    return Summary(
+        outcomes_of(run), run.cell_agreement, run.cell_share, tuple(CLASSES[i] for i in there),
+        counts[np.ix_(there, there)], run.by_distance, words,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One component of the runs of a cell: lines with gaps between the modes, (time, value).
+
+    `trained` by observed class, `ode`; `ends` where training ended, `expected` where it was to, `erred` those ends that
+    are not as predicted. Time 0 is drawn at `first`.
+    """
+
+    trained: dict[str, Line]
+    ode: Line
+    ends: Line
+    expected: Line
+    erred: Line
+    first: float
+
+
+def drawn(shown: CellRuns, component: int) -> Drawn:
+    """Lines and points to draw."""
+    times = np.concatenate([t for mode in shown.modes for t in (mode.time, mode.ode_time)] or [np.ones(1)])
+    times = times[np.isfinite(times) & (times > 0)]
+    first = float(times.min()) / 2 if times.size else 1.0
+
+    def joined(pieces: Sequence[Line]) -> Line:
+        gap = np.array([np.nan])
+        x = [part for time, _ in pieces for part in (np.maximum(time, first), gap)]
+        y = [part for _, value in pieces for part in (value, gap)]
+        return (np.concatenate(x), np.concatenate(y)) if pieces else (np.zeros(0), np.zeros(0))
+
+    def points(modes: Sequence[Mode], expected: bool = False) -> Line:
+        states = [(mode.expected if expected else mode.final)[component] for mode in modes]
+        return np.array([max(mode.time[-1], first) for mode in modes]), np.array(states)
+
+    classes = dict.fromkeys(mode.observed for mode in shown.modes)
+    return Drawn(
+        {name: joined([(m.time, m.trained[:, component]) for m in shown.modes if m.observed == name]) for name in classes},
+        joined([(m.ode_time, m.ode[:, component]) for m in shown.modes if len(m.ode_time)]),
+        points(shown.modes),
+        points(shown.modes, True),
+        points([m for m in shown.modes if m.agrees is False]),
+        first,
+    )
+
+
 class Trained:
     """The validations of the plane. Publishes `validation` when they are read or another is chosen, `run` for a cell.
 
-    `runs` are the validations, oldest first, `index` the one shown, `cell` the selected one, `shown` its runs as far
-    as they are computed, `component` the state that is drawn.
+    `runs` are the validations, oldest first, `index` the one shown, `summary` what it found, `cell` the selected one,
+    `shown` its runs as soon as they are computed, `component` the state that is drawn.
     """
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self.drop()
+
+    def drop(self) -> None:
+        """Another plane is entered."""
         self.runs: tuple[Validation, ...] = ()
-        self.index = -1
+        self.index, self.component = -1, 0
+        self.summary: Summary | None = None
         self.cell: int | None = None
-        self.component = 0
         self.shown: CellRuns | None = None
-        self.outcomes: NDArray[np.int64] = np.zeros(0, np.int64)
-        self.agreement: NDArray[np.float64] = np.zeros(0)
-        self.share: NDArray[np.float64] = np.zeros(0)
 
     @property
     def validation(self) -> Validation | None:
         """The one that is shown."""
         return self.runs[self.index] if self.runs else None
 
-    def drop(self) -> None:
-        """Another plane is entered."""
-        self.runs, self.index, self.cell, self.shown, self.component = (), -1, None, None, 0
-
     def read(self) -> None:
-        """Read the runs of the plane; the newest is shown, or the one that was chosen if it is still there."""
+        """Read the runs of the plane; a new one is shown, else the one that was."""
         plane = self._model.plane
-        if plane is not None:
-            self._model.ask("validation", lambda: _read(plane.validations), self._take, "training runs", reads=True)
+        kept, newest = self.validation, self.runs[-1].id if self.runs else ""
 
-    def _take(self, answer: tuple[Sequence[Validation], _Summary | None]) -> None:
-        runs, summary = answer
-        kept = self.validation
-        newest = bool(self.runs) and self.index == len(self.runs) - 1
-        self.runs = tuple(runs)
-        places = [i for i, run in enumerate(self.runs) if kept is not None and run.id == kept.id]
-        index = places[0] if places and not newest else len(self.runs) - 1
-        if kept is None or index != self.index or not places or not self.runs:
+        def job() -> tuple[tuple[Validation, ...], int, Summary | None]:
+            assert plane is not None
+            runs = tuple(plane.validations)
+            index = len(runs) - 1
+            if kept is not None and runs and runs[-1].id == newest:
+                index = next((i for i, run in enumerate(runs) if run.id == kept.id), index)
+            return runs, index, summary_of(runs[index]) if runs else None
+
+        if plane is not None:
+            self._model.ask("validation", job, self._take, "training runs", reads=True)
+
+    def _take(self, answer: tuple[tuple[Validation, ...], int, Summary | None]) -> None:
+        before = self.validation
+        self.runs, self.index, self.summary = answer
+        after = self.validation
+        if before is None or after is None or before.id != after.id:
             self.cell, self.shown = None, None
-        self.index = index
-        if summary is not None and index == len(self.runs) - 1:
-            self._summed(summary)
-        else:
-            self._sum()
         self._model.publish("validation")
 
     def choose(self, index: int) -> None:
         """Show another validation."""
-        if 0 <= index < len(self.runs) and index != self.index:
-            self.index, self.cell, self.shown = index, None, None
-            self._sum()
-            self._model.publish("validation")
+        if not 0 <= index < len(self.runs) or index == self.index:
+            return
+        runs = self.runs
+        job = lambda: (runs, index, summary_of(runs[index]))  # noqa: E731
+        self._model.ask("validation", job, self._take, "training runs", reads=True)
 
     def next(self) -> None:
         """Show the next validation, after the newest the oldest."""
         if len(self.runs) > 1:
             self.choose((self.index + 1) % len(self.runs))
         else:
-            self._model.say(
-                "there is one validation of this plane" if self.runs else "no networks were trained on this plane"
-            )
-
-    def _sum(self) -> None:
-        run = self.validation
-        if run is not None:
-            self._summed(_summary(run))
-
-    def _summed(self, summary: _Summary) -> None:
-        self.outcomes, self.agreement, self.share = summary
+            only = "there is one validation of this plane" if self.runs else NONE
+            self._model.say(only)
 
     # ---- one cell -------------------------------------------------------------------------
 
@@ -161,7 +227,7 @@ class Trained:
         """Select the next cell."""
         run = self.validation
         if run is None:
-            self._model.say("no networks were trained on this plane")
+            self._model.say(NONE)
             return
         self.select(0 if self.cell is None else (self.cell + by) % len(run.points))
 
@@ -185,17 +251,6 @@ class Trained:
             self._model.say("no trained cell is selected")
         else:
             self.set_component((self.component + 1) % len(self.shown.states))
-
-
-_Summary = tuple["NDArray[np.int64]", "NDArray[np.float64]", "NDArray[np.float64]"]
-
-
-def _read(runs: Sequence[Validation]) -> tuple[Sequence[Validation], _Summary | None]:
-    return runs, _summary(runs[-1]) if runs else None
-
-
-def _summary(run: Validation) -> _Summary:
-    return outcomes_of(run), run.cell_agreement, run.cell_share
 
 
 def outcomes_of(run: Validation) -> NDArray[np.int64]:
