@@ -40,8 +40,11 @@ from bifur_gui.model import Model
 from bifur_gui.screen import unreachable_screen
 from bifur_gui.views.base import View
 from bifur_gui.views.diagram import DiagramView
+from bifur_gui.views.jobs import JobsView
+from bifur_gui.views.parameters import ParametersView
 from bifur_gui.views.phase import PhaseView
 from bifur_gui.views.plane import PlaneView
+from bifur_gui.views.training import TrainingView
 from bifur_gui.worker import Worker
 
 # the cross rests when it has not moved for this long, in milliseconds
@@ -122,7 +125,10 @@ class Window(QMainWindow):
         self.model.subscribe(self._change_look, self)  # before the views, which draw in it
         self.plane, self.diagram, self.phase = PlaneView(self.model), DiagramView(self.model), PhaseView(self.model)
         self.upper: tuple[View, ...] = (self.diagram,)
-        self.lower: tuple[View, ...] = (self.phase,)
+        self.parameters, self.jobs = ParametersView(self.model), JobsView(self.model)
+        self.training = TrainingView(self.model)
+        self.lower: tuple[View, ...] = (self.phase, self.parameters, self.jobs, self.training)
+        self.model.jobs.seen = self.plane.seen
         self.views: dict[str, View] = {view.name: view for view in (self.plane, *self.upper, *self.lower)}
         self._arrange()
         self._make_status()
@@ -361,16 +367,15 @@ class Window(QMainWindow):
         if path is not None:
             self.model.open(path)
             return
-        self.first = first.FirstAtlas(self.model, self)
+        self.first = first.FirstAtlas(self.model)
         self.first.start()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stop what runs, then close the file."""
-        if self.first is not None:
-            self.first.stop()
         self.follower.stop()
         self._rest.stop()
         self.hide()
+        self.model.jobs.close()
         self.finished = self.worker.close()
         if self.finished:
             self.model.close()

@@ -91,7 +91,7 @@ class PlaneView(View):
     name = "plane"
     title = "the plane"
     key = "1"
-    hears = frozenset({"map", "tiles", "cross", "validation"})
+    hears = frozenset({"map", "tiles", "cross", "validation", "run"})
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
@@ -124,6 +124,7 @@ class PlaneView(View):
         self.body.addWidget(self.canvas, 1)
         self.body.addWidget(self.legend)
         self.box.pointed.connect(lambda x, y, _: self._point_at(x, y))
+        self.dots.picked.connect(self._pick)
         self.canvas.scene().sigMouseMoved.connect(self._hover)
         self.restyle()
 
@@ -187,6 +188,8 @@ class PlaneView(View):
             self._draw_map()
         if everything or event == "validation":
             self._show_training()
+        if event == "run":
+            self.dots.show_cell()
         if everything or event == "cross":
             self._draw_cross()
         if event == "plane":
@@ -339,12 +342,12 @@ class PlaneView(View):
             self.canvas.removeItem(self.scale)
 
     def _show_training(self) -> None:
-        run = self.model.validation
+        run = self.model.trained.summary
         self.training.setVisible(run is not None)
         shown = run is not None and self.training.isChecked()
         self.dots.setVisible(shown)
         if run is not None and shown:
-            self.dots.show_run(run, *self.axes)
+            self.dots.show_run(self.model.trained, *self.axes)
         self._write_legend()
 
     def _write_legend(self) -> None:
@@ -376,6 +379,19 @@ class PlaneView(View):
 
     def _point_at(self, x: float, y: float) -> None:
         self.model.move_to(*(axis.true(v) for axis, v in zip(self.axes, (x, y), strict=True)))
+
+    def _pick(self, cell: int) -> None:
+        """The runs of a trained cell, and the cross there."""
+        self.model.trained.select(cell)
+        self.model.trained.go_there()
+
+    def seen(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The part of the plane that is seen: low and high of x and of y."""
+        x, y = (
+            (axis.true(low), axis.true(high))
+            for axis, (low, high) in zip(self.axes, self.box.viewRange(), strict=True)
+        )
+        return x, y
 
     def _hover(self, position: Any) -> None:
         inside = self.box.sceneBoundingRect().contains(position)
