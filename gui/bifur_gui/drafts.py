@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 MAPS = {
     "relaxation_rate": "relaxation",
-    "curve_distance": "distance to curves",
+    "curve_distance": "curve distance",
     "leading_state": "leading state",
     "max_learning_rate": "learning rate",
-    "basin_share": "basin shares",
+    "basin_share": "basin share",
 }
 POINTS = "256"
 SPANS = {"sigma2": ("0", "2", "linear"), "rho": ("1e-05", "1", "log")}  # of the bundled systems

@@ -101,6 +101,8 @@ class Form(QWidget):
         made = QComboBox()
         made.setToolTip(tip)
         made.setAccessibleName(tip)
+        made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        made.setMinimumContentsLength(5)
         made.addItems(list(entries))
         self.fields[name] = made
         return made
@@ -167,17 +169,17 @@ class BuildForm(Form):
             self.row(
                 axis,
                 self.axes[axis],
-                self.line(f"{axis}.low", f"the lowest value along {axis}", 74),
+                self.line(f"{axis}.low", f"the lowest value along {axis}", 66),
                 QLabel("to"),
-                self.line(f"{axis}.high", f"the highest value along {axis}", 74),
+                self.line(f"{axis}.high", f"the highest value along {axis}", 66),
                 self.combo(f"{axis}.scale", f"the scale along {axis}", ("linear", "log")),
-                self.line(f"{axis}.points", f"nodes along {axis}", 56),
-                QLabel("nodes"),
+                self.line(f"{axis}.points", f"nodes along {axis}", 52),
             )
         self.row("fixed", self.line("fixed", "other parameters, as in rho=0.05 c=1; the rest have their defaults"))
         boxes = QWidget()
         inside = QGridLayout(boxes)
         inside.setContentsMargins(0, 0, 0, 0)
+        inside.setHorizontalSpacing(4)
         for i, (name, words) in enumerate(MAPS.items()):
             box = QCheckBox(words)
             self.fields[f"map.{name}"] = box

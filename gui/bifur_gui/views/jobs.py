@@ -130,7 +130,7 @@ class JobsView(View):
         split.setChildrenCollapsible(False)
         split.addWidget(self.tabs)
         split.addWidget(self.area)
-        split.setSizes([400, 250])
+        split.setSizes([420, 235])
         self.body.addWidget(split, 1)
         # heard while the view is hidden too, and before there is a plane
         self._listen = QTimer(self)
@@ -144,6 +144,7 @@ class JobsView(View):
         t = style.theme()
         self.setStyleSheet(
             f"QScrollArea, QWidget#rows, QWidget#form {{ background: {t.ground}; }}"
+            f"QLineEdit {{ background: {t.ground}; border: 1px solid {t.edge}; border-radius: 3px; padding: 2px 4px; }}"
             f"QFrame#card {{ background: {t.panel}; border: 1px solid {t.edge}; border-radius: 4px; }}"
             f"QProgressBar {{ background: {t.edge}; border: none; border-radius: 4px; }}"
             f"QProgressBar::chunk {{ background: {t.blue}; border-radius: 4px; }}"

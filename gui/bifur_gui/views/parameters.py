@@ -66,7 +66,7 @@ class Row:
         self.slider.setValue(dial.step)
         self.slider.blockSignals(False)
         if not (self.box.hasFocus() and self.box.isModified()):
-            self.box.setText(repr(dial.value) if abs(dial.value) < 1e16 else f"{dial.value:.17g}")
+            self.box.setText(f"{dial.value:.8g}")
             self.box.setCursorPosition(0)
             self.box.setModified(False)
         self.box.setToolTip(f"{dial.value!r}; the atlas has {dial.home!r} here")
@@ -100,7 +100,11 @@ class ParametersView(View):
 
     def restyle(self) -> None:
         """Set all colours."""
-        self.area.setStyleSheet(f"QScrollArea, QWidget#rows {{ background: {style.theme().ground}; }}")
+        t = style.theme()
+        self.area.setStyleSheet(
+            f"QScrollArea, QWidget#rows {{ background: {t.ground}; }}"
+            f"QLineEdit {{ background: {t.ground}; border: 1px solid {t.edge}; border-radius: 3px; padding: 2px 4px; }}"
+        )
 
     def acts(self) -> tuple[Act, ...]:
         """What can be done here."""
