@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bifur.atlas.reader import Atlas
-    from bifur_gui.model import Entry, Model
+    from bifur_gui.entry import Entry
+    from bifur_gui.model import Model
 
 # seconds between two looks, at least; and how many times as long as a look takes
 PAUSE, SHARE = 1.0, 10.0

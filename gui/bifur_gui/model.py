@@ -17,6 +17,8 @@ What belongs together is a part of the model, with a file of its own, that publi
     diagram     the diagram through the cross was traced         trajectories  were integrated, or cleared
     validation  training runs were read                          notice        a sentence for the user, or none
     theme       light or dark
+    live_plane  the plane was computed for other values of its fixed parameters, or that is given up
+    companion   the plane beside this one, or its map, is another
 """
 
 from __future__ import annotations
@@ -35,9 +37,12 @@ import bifur
 from bifur.atlas import quarantine
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, doubt_sentence
 from bifur_gui import builds
+from bifur_gui.companion import Companion
 from bifur_gui.entry import Entry, read_plane
 from bifur_gui.hub import Hub, Tasks
-from bifur_gui.maps import REGIONS, MapChoice, value_words, values_of, verdict_words
+from bifur_gui.live_plane import LivePlane
+from bifur_gui.maps import REGIONS, MapChoice, verdict_words
+from bifur_gui.picture import Picture, missing_of, with_map
 from bifur_gui.slice import Slice
 from bifur_gui.trajectories import Trajectories
 
@@ -83,6 +88,7 @@ class Model(Hub):
         self.choices: tuple[MapChoice, ...] = ()
         self.choice = REGIONS
         self.values: NDArray[Any] = np.zeros((0, 0))
+        self.of_atlas: Picture | None = None
         self.columns: Columns | None = None
         self.found: EquilibriumSet | None = None
         self._proved = False  # whether `found` went through the proof
@@ -90,6 +96,8 @@ class Model(Hub):
         self.validation: Validation | None = None
         self.slice = Slice(self)
         self.trajectories = Trajectories(self)
+        self.live_plane = LivePlane(self)
+        self.companion = Companion(self)
 
     # ---- jobs ---------------------------------------------------------------------------
 
@@ -215,7 +223,8 @@ class Model(Hub):
             self.publish("progress")
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
+        self.companion.close()
         if self.atlas is not None:
             self.atlas.close()
 
@@ -235,7 +244,7 @@ class Model(Hub):
     def _set(self, entry: Entry) -> None:
         self.plane, self.choices, self.choice = entry.plane, entry.choices, entry.choice
         self.values, self._sure, self._doubt = entry.values, entry.sure, entry.doubt
-        self.columns = entry.columns
+        self.columns, self.of_atlas = entry.columns, entry.picture
 
     def _enter(self, entry: Entry) -> None:
         before, plane = self.plane, entry.plane
@@ -267,16 +276,33 @@ class Model(Hub):
         self.publish("validation")
 
     def set_map(self, choice: MapChoice) -> None:
-        """Show another map; one that cannot be read leaves the present one."""
-        if self.plane is None:
+        """Show another map, read beside the window; one that cannot be read leaves the present one."""
+        plane, picture = self.plane, self.of_atlas
+        if plane is None or picture is None:
             return
-        try:
-            values = values_of(self.plane, choice)
-        except (ValueError, OSError) as error:
-            self.fault(choice.words, error)
-            return
-        self.choice, self.values = choice, values
-        self.publish("map")
+
+        def job() -> Picture | Exception:
+            try:
+                return with_map(picture, plane, choice)
+            except (ValueError, OSError) as error:
+                return error
+
+        def done(answer: Picture | Exception) -> None:
+            if plane is not self.plane:  # more of the build came meanwhile
+                self.set_map(choice)
+                return
+            if isinstance(answer, Exception):
+                self.fault(choice.words, answer)
+            else:
+                self.of_atlas, self.choice, self.values = answer, choice, answer.values
+            self.publish("map")
+
+        self.ask("map", job, done, choice.words)
+
+    @property
+    def picture(self) -> Picture | None:
+        """The map that is shown: the atlas's, or that of other fixed parameters once it is computed."""
+        return self.live_plane.picture or self.of_atlas
 
     def set_theme(self, name: str) -> None:
         """`light` or `dark`."""
@@ -460,10 +486,8 @@ class Model(Hub):
     @property
     def missing(self) -> NDArray[np.bool_]:
         """The nodes for which the map that is shown is not computed, (ny, nx)."""
-        missing = self._sure < 0
-        if self.choice.name == "curve_distance" and self.atlas is not None and not self.atlas.finished:
-            missing |= np.isnan(self.values)  # curves come when all tiles are there
-        return missing
+        finished = self.atlas is None or self.atlas.finished
+        return missing_of(self.choice, self.values, self._sure, finished)
 
     @property
     def missing_words(self) -> str:
@@ -495,28 +519,5 @@ class Model(Hub):
     # ---- words --------------------------------------------------------------------------
 
     def describe(self, x: float, y: float) -> str:
-        """What the atlas has at the node nearest to (x, y), and what is not proved there; nothing outside the cells."""
-        plane = self.plane
-        if plane is None or not (_covers(plane.x, plane.scales[0], x) and _covers(plane.y, plane.scales[1], y)):
-            return ""
-        iy, ix = plane.nearest(x, y)
-        place = ", ".join(
-            f"{self.system.label(name)} = {value:.4g}"
-            for name, value in zip(plane.free, (plane.x[ix], plane.y[iy]), strict=True)
-        )
-        if self.missing[iy, ix]:
-            return f"{place}:  {self.missing_words}"
-        words = f"{place}:  {value_words(plane, self.choice, self.values[iy, ix])}"
-        doubt = verdict_words(self._verdict_at(iy, ix), doubt_sentence(int(self._doubt[iy, ix])))
-        return f"{words} – {doubt}" if doubt else words
-
-
-def _covers(nodes: NDArray[np.float64], scale: str, value: float) -> bool:
-    """Whether a value lies in a cell: those of the outer nodes reach beyond them, as in the picture."""
-    low, high = float(nodes[0]), float(nodes[-1])
-    if scale == "log":
-        if value <= 0:
-            return False
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    half = (high - low) / (len(nodes) - 1) / 2
-    return low - half <= value <= high + half
+        """What the map that is shown has at the node nearest to (x, y), and what is not proved there."""
+        return "" if self.picture is None else self.picture.describe(x, y)
