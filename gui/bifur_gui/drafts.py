@@ -59,7 +59,7 @@ def draft_of(model: Model, name: str) -> Draft:
         return Draft((), {}, {}, "", tuple(MAPS)[:3], "")
     if not name and model.plane is not None:
         plane = model.plane
-        free = plane.free
+        free: tuple[str, ...] = plane.free
         axes = [
             {
                 "parameter": free[i], "low": f"{nodes[0]:.6g}", "high": f"{nodes[-1]:.6g}",

@@ -16,11 +16,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bifur.atlas.spec import Axis, AtlasSpec, PlaneSpec
+from bifur.atlas.spec import AtlasSpec, Axis, PlaneSpec
 from bifur.systems.registry import description
 from bifur_gui import builds
 
@@ -327,11 +328,15 @@ class Jobs:
             if job.state == "waiting":
                 job.state = "running"
                 try:
-                    job._process = self._runner(job.request, lambda event, job=job: self._heard.put((job, event)))
+                    job._process = self._runner(job.request, partial(self._hear, job))
                 except OSError as error:
                     self._end(job, "failed", f"no process could be started: {error}")
                     continue
                 return
+
+    def _hear(self, job: Job, event: Mapping[str, Any]) -> None:
+        """On any thread."""
+        self._heard.put((job, event))
 
     def poll(self) -> None:
         """Take in what was heard since."""

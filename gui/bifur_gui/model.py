@@ -15,9 +15,11 @@ What belongs together is a part of the model, with a file of its own, that publi
     parameters  a fixed parameter has another value than in the atlas, or has the atlas's again
     axis        the diagram runs along the other parameter       ordinate  another state on its vertical axis
     diagram     the diagram through the cross was traced         trajectories  were integrated, or cleared
-    validation  training runs were read, or others are shown     run           a trained cell is selected, or its runs came
+    validation  training runs were read, or others are shown     run           a trained cell, or its runs
     jobs        a job was begun, went on, or ended               notice        a sentence for the user, or none
     theme       light or dark
+    live_plane  the plane was computed for other values of its fixed parameters, or that is given up
+    companion   the plane beside this one, or its map, is another
 """
 
 from __future__ import annotations
@@ -31,12 +33,15 @@ import numpy as np
 
 import bifur
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, doubt_sentence
+from bifur_gui.companion import Companion
 from bifur_gui.dials import Dials
 from bifur_gui.entry import Entry
 from bifur_gui.hub import Hub, Tasks
 from bifur_gui.jobs import Jobs
-from bifur_gui.maps import REGIONS, MapChoice, covers, value_words, verdict_words
+from bifur_gui.live_plane import LivePlane
+from bifur_gui.maps import REGIONS, MapChoice, verdict_words
 from bifur_gui.opening import Opening
+from bifur_gui.picture import Picture, missing_of
 from bifur_gui.slice import Slice
 from bifur_gui.trained import Trained
 from bifur_gui.trajectories import Trajectories
@@ -81,14 +86,12 @@ class Model(Hub):
         self.node = (0, 0)
         self._stood: tuple[float, float] | None = None  # (x, y) of the cross, kept from plane to plane
         self.overrides: dict[str, float] = {}  # values of parameters that the nodes of the atlas do not have
-        self.planes: tuple[Plane, ...] = ()  # all of the atlas, with their regions in memory
-        self.sure: NDArray[Any] = np.zeros((0, 0))  # codes of completeness
-        self.doubtful: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)  # nodes whose count is not proved
-        self.missing: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)  # nodes for which the map shown is not computed
+        self._sure: NDArray[Any] = np.zeros((0, 0))
         self._doubt: NDArray[Any] = np.zeros((0, 0))
         self.choices: tuple[MapChoice, ...] = ()
         self.choice = REGIONS
         self.values: NDArray[Any] = np.zeros((0, 0))
+        self.of_atlas: Picture | None = None
         self.columns: Columns | None = None
         self.found: EquilibriumSet | None = None
         self._proved = False  # whether `found` went through the proof
@@ -99,6 +102,8 @@ class Model(Hub):
         self.trained = Trained(self)
         self.dials = Dials(self)
         self.jobs = Jobs(self)
+        self.live_plane = LivePlane(self)
+        self.companion = Companion(self)
 
     # ---- jobs ---------------------------------------------------------------------------
 
@@ -163,7 +168,8 @@ class Model(Hub):
             self.publish("progress")
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
+        self.companion.close()
         if self.atlas is not None:
             self.atlas.close()
 
@@ -175,10 +181,8 @@ class Model(Hub):
 
     def _set(self, entry: Entry) -> None:
         self.plane, self.choices, self.choice = entry.plane, entry.choices, entry.choice
-        self.planes = entry.planes
-        self.values, self.missing = entry.values, entry.missing
-        self.sure, self.doubtful, self._doubt = entry.sure, entry.doubtful, entry.doubt
-        self.columns = entry.columns
+        self.values, self._sure, self._doubt = entry.values, entry.sure, entry.doubt
+        self.columns, self.of_atlas = entry.columns, entry.picture
 
     def enter(self, entry: Entry) -> None:
         """Show a plane that was read of the atlas; for `Opening`."""
@@ -211,10 +215,15 @@ class Model(Hub):
         """Show another map, `then` do that; one that cannot be read leaves the present one."""
         self.opening.choose_map(choice, then)
 
-    def take_map(self, choice: MapChoice, values: NDArray[Any], missing: NDArray[np.bool_]) -> None:
+    def take_map(self, picture: Picture) -> None:
         """Show a map that was read of the plane; for `Opening`."""
-        self.choice, self.values, self.missing = choice, values, missing
+        self.of_atlas, self.choice, self.values = picture, picture.choice, picture.values
         self.publish("map")
+
+    @property
+    def picture(self) -> Picture | None:
+        """The map that is shown: the atlas's, or that of other fixed parameters once it is computed."""
+        return self.live_plane.picture or self.of_atlas
 
     def set_theme(self, name: str) -> None:
         """`light` or `dark`."""
@@ -392,8 +401,14 @@ class Model(Hub):
         return verdict_words(self.verdict, why)
 
     def _verdict_at(self, iy: int, ix: int) -> str:
-        code = int(self.sure[iy, ix])
+        code = int(self._sure[iy, ix])
         return COMPLETENESS[code] if code >= 0 else self.missing_words
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """The nodes for which the map that is shown is not computed, (ny, nx)."""
+        finished = self.atlas is None or self.atlas.finished
+        return missing_of(self.choice, self.values, self._sure, finished)
 
     @property
     def missing_words(self) -> str:
@@ -425,17 +440,5 @@ class Model(Hub):
     # ---- words --------------------------------------------------------------------------
 
     def describe(self, x: float, y: float) -> str:
-        """What the atlas has at the node nearest to (x, y), and what is not proved there; nothing outside the cells."""
-        plane = self.plane
-        if plane is None or not (covers(plane.x, plane.scales[0], x) and covers(plane.y, plane.scales[1], y)):
-            return ""
-        iy, ix = plane.nearest(x, y)
-        place = ", ".join(
-            f"{self.system.label(name)} = {value:.4g}"
-            for name, value in zip(plane.free, (plane.x[ix], plane.y[iy]), strict=True)
-        )
-        if self.missing[iy, ix]:
-            return f"{place}:  {self.missing_words}"
-        words = f"{place}:  {value_words(plane, self.choice, self.values[iy, ix])}"
-        doubt = verdict_words(self._verdict_at(iy, ix), doubt_sentence(int(self._doubt[iy, ix])))
-        return f"{words} – {doubt}" if doubt else words
+        """What the map that is shown has at the node nearest to (x, y), and what is not proved there."""
+        return "" if self.picture is None else self.picture.describe(x, y)

@@ -7,20 +7,20 @@ meanwhile, it is read again from that.
 from __future__ import annotations
 
 import time
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import bifur
 from bifur.atlas import quarantine
 from bifur_gui import builds
-from bifur_gui.entry import Entry, missing_of, read_plane
-from bifur_gui.maps import MapChoice, values_of
+from bifur_gui.entry import Entry, read_plane
+from bifur_gui.picture import Picture, with_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bifur.atlas.reader import Atlas
+    from bifur_gui.maps import MapChoice
     from bifur_gui.model import Model, Then
 
     Opened = tuple[Atlas, Entry, float]
@@ -150,29 +150,26 @@ class Opening:
     def choose_map(self, choice: MapChoice, then: Then | None = None) -> None:
         """Show another map of the plane."""
         model, token = self._model, object()
-        plane, atlas, sure = model.plane, model.atlas, model.sure
-        if plane is None or atlas is None:
+        plane, picture = model.plane, model.of_atlas
+        if plane is None or picture is None:
             return
         self._map = token
 
-        def job() -> tuple[Any, Any]:
-            values = values_of(plane, choice)
-            return values, missing_of(sure, values, choice, atlas.finished)
-
-        def done(answer: tuple[Any, Any]) -> None:
+        def done(answer: Picture) -> None:
             if token is not self._map:
                 return
             if plane is not model.plane:  # more of the build came meanwhile
                 self.choose_map(choice, then)
                 return
-            model.take_map(choice, *answer)
+            model.take_map(answer)
             if then is not None:
                 then()
 
         def failed(error: Exception) -> None:
             if token is self._map and plane is model.plane:
                 model.fault(choice.words, error)
+                model.publish("map")  # what was chosen in a list goes back
             elif token is self._map:
                 self.choose_map(choice, then)
 
-        model.tasks.submit("map", job, done, failed)
+        model.tasks.submit("map", lambda: with_map(picture, plane, choice), done, failed)

@@ -128,7 +128,10 @@ def drawn(shown: CellRuns, component: int) -> Drawn:
 
     classes = dict.fromkeys(mode.observed for mode in shown.modes)
     return Drawn(
-        {name: joined([(m.time, m.trained[:, component]) for m in shown.modes if m.observed == name]) for name in classes},
+        {
+            name: joined([(m.time, m.trained[:, component]) for m in shown.modes if m.observed == name])
+            for name in classes
+        },
         joined([(m.ode_time, m.ode[:, component]) for m in shown.modes if len(m.ode_time)]),
         points(shown.modes),
         points(shown.modes, True),
@@ -259,9 +262,7 @@ def outcomes_of(run: Validation) -> NDArray[np.int64]:
     Modes that were not settled are left out, unless all are; a cell in which one diverged has diverged.
     """
     cells, observed = run.runs["cell"], run.runs["observed"]
-    count = {
-        code: np.bincount(cells, (observed == code).sum(axis=1), len(run.points)) for code in range(len(CLASSES))
-    }
+    count = {code: np.bincount(cells, (observed == code).sum(axis=1), len(run.points)) for code in range(len(CLASSES))}
     dead, alive = count[COLLAPSED] > 0, count[NON_TRIVIAL] > 0
     found = np.full(len(run.points), OTHERS["inconclusive"], np.int64)
     found[dead], found[alive], found[dead & alive] = COLLAPSED, NON_TRIVIAL, MIXED

@@ -39,6 +39,7 @@ from bifur_gui.look import qt_palette
 from bifur_gui.model import Model
 from bifur_gui.screen import unreachable_screen
 from bifur_gui.views.base import View
+from bifur_gui.views.companion import CompanionView
 from bifur_gui.views.diagram import DiagramView
 from bifur_gui.views.jobs import JobsView
 from bifur_gui.views.parameters import ParametersView
@@ -124,12 +125,15 @@ class Window(QMainWindow):
         style.use(self.model.theme)
         self.model.subscribe(self._change_look, self)  # before the views, which draw in it
         self.plane, self.diagram, self.phase = PlaneView(self.model), DiagramView(self.model), PhaseView(self.model)
+        self.companion = CompanionView(self.model, self.plane)
         self.upper: tuple[View, ...] = (self.diagram,)
         self.parameters, self.jobs = ParametersView(self.model), JobsView(self.model)
         self.training = TrainingView(self.model)
         self.lower: tuple[View, ...] = (self.phase, self.parameters, self.jobs, self.training)
         self.model.jobs.seen = self.plane.seen
-        self.views: dict[str, View] = {view.name: view for view in (self.plane, *self.upper, *self.lower)}
+        self.views: dict[str, View] = {
+            view.name: view for view in (self.plane, self.companion, *self.upper, *self.lower)
+        }
         self._arrange()
         self._make_status()
         self._rest = QTimer(self)
@@ -162,6 +166,10 @@ class Window(QMainWindow):
         self.middle.addWidget(self.plane)
         self.setCentralWidget(self.middle)
         self.plane.setMinimumSize(320, 260)
+        self.middle.addWidget(self.companion)
+        self.companion.hide()
+        for signal_ in (self.plane.beside, self.companion.closed):
+            signal_.connect(partial(self.toggle_view, self.companion.name))
         self.docks: dict[str, QDockWidget] = {}
         for group in (self.upper, self.lower):
             first_of_group = None
@@ -295,6 +303,15 @@ class Window(QMainWindow):
         holder.setVisible(not shown)
         if not shown:
             holder.raise_()
+        if name == self.companion.name:
+            self._make_room(not shown)
+
+    def _make_room(self, second: bool) -> None:
+        """The docks give way to a second plane, and come back after it."""
+        firsts = [self.docks[group[0].name] for group in (self.upper, self.lower)]
+        self.resizeDocks(firsts, [self.width() * (40 if second else 52) // 100] * 2, Qt.Orientation.Horizontal)
+        if second:
+            self.middle.setSizes([1, 1])
 
     def toggle_theme(self) -> None:
         """Light or dark."""

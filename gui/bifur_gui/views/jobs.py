@@ -249,4 +249,3 @@ class JobsView(View):
                 form.restore(forms[form.title])
         if isinstance(kept.get("builds"), list):
             self.model.jobs.remember(kept["builds"])
-

@@ -13,6 +13,7 @@ from bifur_gui.views.base import View, quietly
 
 if TYPE_CHECKING:
     from bifur_gui.model import Model
+    from bifur_gui.views.base import Table
 
 LIVE = "live: not in the atlas"
 
@@ -136,7 +137,7 @@ class ParametersView(View):
         grid.setRowStretch(len(self.rows), 1)
         self.area.setWidget(inside)  # the old rows go
 
-    def tables(self) -> dict[str, dict[str, list[object]]]:
+    def tables(self) -> dict[str, Table]:
         """The parameters with their values here and in the atlas."""
         dials = [self.model.dials.of(name) for name in self.rows]
         return {

@@ -18,9 +18,11 @@ from bifur_gui.views.base import ValueAxis, View, make_plot, pen, restyle_plot
 if TYPE_CHECKING:
     from bifur_gui.model import Model
     from bifur_gui.trained import CellRuns, Summary, Trained
+    from bifur_gui.views.base import Table
 
 # outcome -> field of the theme
 COLOURS = {"collapsed": "orange", "non-trivial": "blue", "mixed": "green", "diverged": "ink", "inconclusive": "pale"}
+SHORT = {"collapsed": "coll.", "non-trivial": "non&#8209;tr.", "inconclusive": "inc.", "diverged": "div."}  # observed
 WIDTH = 12  # pixels about a dot in which it is pointed at
 
 
@@ -131,7 +133,7 @@ class TrainingView(View):
         split.addWidget(self._make_right())
         split.setStretchFactor(0, 4)
         split.setStretchFactor(1, 5)
-        split.setSizes([280, 350])
+        split.setSizes([300, 330])
         self.body.addWidget(split, 1)
         self.restyle()
 
@@ -141,6 +143,7 @@ class TrainingView(View):
         self.table.setTextFormat(Qt.TextFormat.RichText)
         self.table.setContentsMargins(8, 4, 0, 0)
         self.table.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self.table.setToolTip("eigenvalues by predicted class (rows) and observed class (columns)")
         self.table.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.distance = pg.GraphicsLayoutWidget()
         self.distance.setFrameShape(self.distance.Shape.NoFrame)
@@ -152,7 +155,7 @@ class TrainingView(View):
         self.shares = pg.ScatterPlotItem(size=8)
         for item in (self.bars, self.shares):
             self.by_distance.addItem(item)
-        self.by_distance.getAxis("bottom").setLabel("distance to the nearest curve (of the window)")
+        self.by_distance.getAxis("bottom").setLabel("distance to the nearest curve")
         self.by_distance.getAxis("left").setLabel("as predicted")
         left = QWidget()
         column = QVBoxLayout(left)
@@ -216,8 +219,8 @@ class TrainingView(View):
         trained = self.model.trained
         return (
             Act("training.validation", "Next validation of the plane", trained.next, "View"),
-            Act("training.next", "Next trained cell", trained.step, "View", "N"),
-            Act("training.previous", "Previous trained cell", lambda: trained.step(-1), "View", "Shift+N"),
+            Act("training.next", "Next trained cell", trained.step, "View", "J"),
+            Act("training.previous", "Previous trained cell", lambda: trained.step(-1), "View", "Shift+J"),
             Act("training.there", "Cross to the trained cell", trained.go_there, "View"),
             Act("training.state", "Next state of the training runs", trained.next_component, "View"),
         )
@@ -246,8 +249,8 @@ class TrainingView(View):
     def _matrix(self, found: Summary) -> str:
         """The confusion matrix, what agrees in bold."""
         grey = style.theme().grey
-        head = "".join(f"<td align='right'>&nbsp;{name.replace('-', '&#8209;')}</td>" for name in found.labels)
-        rows = [f"<tr><td><i style='color:{grey}'>predicted ↓ observed →</i></td>{head}</tr>"]
+        head = "".join(f"<td align='right'>&nbsp;{SHORT.get(name, name)}</td>" for name in found.labels)
+        rows = [f"<tr><td><i style='color:{grey}'>predicted ↓</i></td>{head}</tr>"]
         for i, (name, row) in enumerate(zip(found.labels, found.confusion.tolist(), strict=True)):
             cells = "".join(
                 f"<td align='right'>{f'<b>{count}</b>' if i == k else count if count else '·'}</td>"
@@ -282,7 +285,7 @@ class TrainingView(View):
         if shown is None:
             for item in (*self.lines.values(), self.ode, self.ends, self.expected, self.erred):
                 item.setData([], [])
-            told = "being computed" if trained.cell is not None else "click on a dot in the plane, or N"
+            told = "being computed" if trained.cell is not None else "click on a dot in the plane, or J"
             self.about.setText(told if run is not None else "")
             return
         if [self.states.itemText(i) for i in range(self.states.count())] != list(shown.states):
@@ -358,10 +361,10 @@ class TrainingView(View):
         name = self.model.system.label(shown.states[self.model.trained.component])
         self.hovered.emit(f"time {time:.4g}, {name} = {place.y():.4g}")
 
-    def tables(self) -> dict[str, dict[str, list[Any]]]:
+    def tables(self) -> dict[str, Table]:
         """The runs of the cell, and the confusion matrix."""
         trained = self.model.trained
-        found: dict[str, dict[str, list[Any]]] = {}
+        found: dict[str, Table] = {}
         if trained.summary is not None:
             sums = trained.summary
             found["confusion"] = {"predicted": list(sums.labels)} | {
