@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 os.environ["PYQTGRAPH_QT_LIB"] = "PySide6"  # before pyqtgraph is imported, which would prefer another binding
@@ -35,9 +36,13 @@ from bifur_gui.model import Model
 from bifur_gui.notice import Notice
 from bifur_gui.tour import Step, Tour
 from bifur_gui.views.base import View
+from bifur_gui.views.companion import CompanionView
 from bifur_gui.views.diagram import DiagramView
+from bifur_gui.views.jobs import JobsView
+from bifur_gui.views.parameters import ParametersView
 from bifur_gui.views.phase import PhaseView
 from bifur_gui.views.plane import PlaneView
+from bifur_gui.views.training import TrainingView
 from bifur_gui.worker import Worker
 from bifur_gui.zooms import ZoomKeeper
 
@@ -67,9 +72,15 @@ class Window(QMainWindow):
         style.use(self.model.theme)
         self.model.subscribe(self._change_look, self)  # before the views, which draw in it
         self.plane, self.diagram, self.phase = PlaneView(self.model), DiagramView(self.model), PhaseView(self.model)
+        self.companion = CompanionView(self.model, self.plane)
         self.upper: tuple[View, ...] = (self.diagram,)
-        self.lower: tuple[View, ...] = (self.phase,)  # type: ignore[assignment]
-        self.views: dict[str, View] = {view.name: view for view in (self.plane, *self.upper, *self.lower)}
+        self.parameters, self.jobs = ParametersView(self.model), JobsView(self.model)
+        self.training = TrainingView(self.model)
+        self.lower: tuple[View, ...] = (self.phase, self.parameters, self.jobs, self.training)
+        self.model.jobs.seen = self.plane.seen
+        self.views: dict[str, View] = {
+            view.name: view for view in (self.plane, self.companion, *self.upper, *self.lower)
+        }
         self._arrange()
         self._make_status()
         self._rest = QTimer(self)
@@ -106,6 +117,10 @@ class Window(QMainWindow):
         self.middle.addWidget(self.plane)
         self.setCentralWidget(self.middle)
         self.plane.setMinimumSize(250, 180)
+        self.middle.addWidget(self.companion)
+        self.companion.hide()
+        for signal_ in (self.plane.beside, self.companion.closed):
+            signal_.connect(partial(self.toggle_view, self.companion.name))
         self.docks: dict[str, QDockWidget] = {}
         for group in (self.upper, self.lower):
             first_of_group = None
@@ -207,6 +222,15 @@ class Window(QMainWindow):
         holder.setVisible(not shown)
         if not shown:
             holder.raise_()
+        if name == self.companion.name:
+            self._make_room(not shown)
+
+    def _make_room(self, second: bool) -> None:
+        """The docks give way to a second plane, and come back after it."""
+        firsts = [self.docks[group[0].name] for group in (self.upper, self.lower)]
+        self.resizeDocks(firsts, [self.width() * (40 if second else 52) // 100] * 2, Qt.Orientation.Horizontal)
+        if second:
+            self.middle.setSizes([1, 1])
 
     def toggle_theme(self) -> None:
         """Light or dark."""
@@ -274,7 +298,7 @@ class Window(QMainWindow):
 
     def _open_first(self) -> None:
         if self.first is None and self.model.plane is None:
-            self.first = first.FirstAtlas(self.model, self)
+            self.first = first.FirstAtlas(self.model)
             self.first.start()
 
     # ---- the end ----------------------------------------------------------------------------
@@ -288,11 +312,10 @@ class Window(QMainWindow):
             event.ignore()
             return
         self.keeper.keep()
-        if self.first is not None:
-            self.first.stop()
         self.follower.stop()
         self._rest.stop()
         self.hide()
+        self.model.jobs.close()
         self.finished = self.worker.close()
         if self.finished:
             self.model.close()

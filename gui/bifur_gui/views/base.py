@@ -75,9 +75,16 @@ class View(QWidget):
             self.draw(missed)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The bar may have less room than it needs."""
+        """The bar may have less room than it needs. An error that left here would harm PySide's own counts."""
         super().resizeEvent(event)
-        self.fit_bar()
+        try:
+            self.fit_bar()
+            self.resized()
+        except Exception as error:
+            self.model.fault(self.title, error)
+
+    def resized(self) -> None:
+        """The view has another size."""
 
     def fit_bar(self) -> None:
         """The legend in the bar gives way where there is no room for all; the heading's tip says it whole."""
