@@ -247,6 +247,13 @@ class Window(QMainWindow):
         if self.model.atlas is not None:
             self.model.open(self.model.atlas.path)
 
+    def hold(self, dialog: QDialog) -> None:
+        """Keep a dialog as long as it is shown; the one before it goes."""
+        before, self.dialog = self.dialog, dialog
+        if before is not None:
+            before.close()
+            before.deleteLater()
+
     def start_tour(self) -> None:
         """Five callouts beside the views."""
         self.tour.start()
@@ -323,7 +330,8 @@ class Window(QMainWindow):
 
     def _ask_to_close(self, unsaved: list[str]) -> None:
         """A box that stops nothing; closing the window once more closes it."""
-        box = self.dialog = QMessageBox(self)
+        box = QMessageBox(self)
+        self.hold(box)
         box.setWindowTitle("Not saved")
         box.setTextFormat(Qt.TextFormat.PlainText)
         box.setText("\n".join(["If the window is closed now, this is lost:", "", *unsaved[:12]]))

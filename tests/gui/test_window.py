@@ -521,6 +521,15 @@ def test_ticks_of_a_log_axis_are_true_values(qapp):
                 assert float(text) == pytest.approx(10.0**value, rel=1e-3)
 
 
+def test_a_log_axis_has_no_ticks_where_numbers_end(qapp):
+    axis = ValueAxis("left")
+    axis.log = True
+    for place in (-5.0, 0.0, 2.5):
+        for width in 10.0 ** -np.arange(1, 19):
+            levels = axis.tickValues(place, place + width, 400.0)
+            assert sum(len(ticks) for _, ticks in levels) < 60
+
+
 def test_without_a_file_a_small_atlas_is_built_and_kept(qtbot, tmp_path, monkeypatch):
     monkeypatch.setattr(first, "user_cache_dir", lambda name: str(tmp_path))
     monkeypatch.setattr(first, "packaged", lambda: None)

@@ -210,6 +210,8 @@ class ValueAxis(pg.AxisItem):
     def _even(low: float, high: float, room: float) -> list[float]:
         """Evenly spaced true values within less than half a decade."""
         raw = (10**high - 10**low) / max(room, 2)
+        if not raw > 10**low * 1e-15:  # zoomed in beyond what numbers can tell apart
+            return []
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(power * k for k in (1, 2, 5, 10) if power * k >= raw)
         ticks = np.arange(math.ceil(10**low / step), math.floor(10**high / step) + 1) * step
