@@ -13,11 +13,14 @@ import time
 import h5py
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import bifur
 from bifur.atlas import disk, driver, layout, parts, schema, tile
 from bifur.atlas.build import build_atlas
+from bifur.cli import main
 from tests.atlas import builds, synthetic
+from tests.atlas.unfinished import Unfinished
 
 SMALL = ((layout, "WIDTH", 8), (layout, "HEIGHT", 16), (schema, "TILE", 8))
 
@@ -464,6 +467,37 @@ def test_an_unfinished_build_is_read_from_another_process(tmp_path, monkeypatch)
     assert told("status").endswith("finished\n")
     with pytest.raises(ValueError, match="no unfinished build"):
         bifur.build_status(path)
+
+
+def test_a_build_is_named_by_its_folder_too(tmp_path):
+    """Python and every command that reads: the folder means the atlas that it will be, and the atlas where both are."""
+    path = tmp_path / "atlas.h5"
+    with pytest.MonkeyPatch.context() as patch:
+        Unfinished(path, patch, builds.SMALLER)
+        folder, runner = parts.folder_of(path), CliRunner()
+
+        def told(*words, code=0):
+            done = runner.invoke(main, [str(word) for word in words], catch_exceptions=False)
+            assert done.exit_code == code, done.output
+            return done.output
+
+        assert [entry.name for entry in tmp_path.iterdir()] == [folder.name]
+        for command in ("info", "status", "plot"):
+            assert told(command, folder) == told(command, path) == told(command, f"{folder}/")
+        assert (tmp_path / "atlas.png").stat().st_size > 10_000
+        (tmp_path / "atlas.png").unlink()
+        with bifur.open_atlas(folder) as atlas:
+            assert atlas.path == path
+            assert not atlas.finished
+        assert bifur.build_status(folder).path == path
+        bifur.pack_atlas(folder, partial=True).close()
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == ["atlas.h5", folder.name]
+        assert told("info", folder) == told("info", path)
+    for word, said in ((tmp_path, "is a directory"), (tmp_path / "other.h5.parts", "no such file")):
+        assert said in told("info", word, code=2)
+    (tmp_path / "other.h5.parts").mkdir()
+    with pytest.raises(ValueError, match=r"other\.h5\.parts: this is a folder"):
+        bifur.open_atlas(tmp_path / "other.h5.parts")
 
 
 def test_a_build_that_has_only_begun(tmp_path, small, monkeypatch):
