@@ -396,7 +396,7 @@ STRIPES = 8
 @pytest.mark.long
 @pytest.mark.parametrize("stripe", range(STRIPES))
 def test_every_write_may_fail(tmp_path, small, stripe):
-    """Every one of a build of 4 tiles, packing included, once with each error; in stripes, to be run one by one."""
+    """Every one of a build of 4 tiles, packing included, with both errors in turn; in stripes, to be run one by one."""
     path = tmp_path / "atlas.h5"
     builds.build(path, builds.TINY, threads=1)
     whole = builds.arrays(path)
@@ -407,12 +407,10 @@ def test_every_write_may_fail(tmp_path, small, stripe):
         last = 2 * total  # how many there are depends on the threads: to the last one
     done = 0
     for k in range(first, last + 1):
-        if not all(refused_at(path, whole, k, code, builds.TINY) for code in (errno.ENOSPC, errno.EIO)):
+        if not refused_at(path, whole, k, (errno.ENOSPC, errno.EIO)[k % 2], builds.TINY):
             break
         done += 1
-    print(
-        f"writes {first} to {first + done - 1} of about {total} failed, with both errors: the build went on afterwards"
-    )
+    print(f"writes {first} to {first + done - 1} of about {total} failed: the build went on afterwards")
     assert first + done - 1 > 0.9 * last if stripe < STRIPES - 1 else first + done - 1 > 0.9 * total
 
 
