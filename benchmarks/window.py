@@ -37,7 +37,7 @@ def moves(app: QApplication, window: Window, plane: str, choice: int) -> tuple[l
     model.choose_plane(plane)
     model.set_map(model.choices[choice])
     rest(app, window)
-    model.start_at((0.5, -1.0)[: model.system.dimension])
+    model.trajectories.start_at((0.5, -1.0)[: model.system.dimension])
     rest(app, window)
     ny, nx = model.plane.shape
     setting, painting = [], []

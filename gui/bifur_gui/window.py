@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,9 +14,10 @@ from types import TracebackType
 os.environ["PYQTGRAPH_QT_LIB"] = "PySide6"  # before pyqtgraph is imported, which would prefer another binding
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QPalette
+from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
 from PySide6.QtWidgets import (
     QApplication,
+    QDockWidget,
     QFileDialog,
     QFrame,
     QHBoxLayout,
@@ -26,15 +26,19 @@ from PySide6.QtWidgets import (
     QMessageBox,
     QSizePolicy,
     QSplitter,
+    QTabWidget,
+    QToolBar,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from bifur_gui import builds, first, style
+from bifur_gui.acts import MENUS, Act
 from bifur_gui.follow import Follower
+from bifur_gui.look import qt_palette
 from bifur_gui.model import Model
-from bifur_gui.views.base import View, quietly
+from bifur_gui.screen import unreachable_screen
+from bifur_gui.views.base import View
 from bifur_gui.views.diagram import DiagramView
 from bifur_gui.views.phase import PhaseView
 from bifur_gui.views.plane import PlaneView
@@ -58,7 +62,7 @@ KEYS = (
 
 
 class Notice(QFrame):
-    """One quiet bar with a sentence, hidden while there is none."""
+    """A sentence, in a bar that is hidden while there is none."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -75,14 +79,13 @@ class Notice(QFrame):
         row.setContentsMargins(10, 3, 6, 3)
         row.addWidget(self.label, 1)
         row.addWidget(button)
-        self.hide()
         self._model = model
         model.subscribe(self._hear, self)
 
     def _hear(self, event: str) -> None:
         if event == "notice":
             self.label.setText(self._model.notice)
-            self.setVisible(bool(self._model.notice))
+            self.parentWidget().setVisible(bool(self._model.notice))  # the bar of the window that holds it
 
 
 class OpenDialog(QFileDialog):
@@ -105,7 +108,7 @@ class OpenDialog(QFileDialog):
 
 
 class Window(QMainWindow):
-    """The plane at the left, diagram and portrait at the right, a status line below."""
+    """The plane in the middle, the other views in docks at its right, a status line below."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,15 +118,73 @@ class Window(QMainWindow):
         self.follower = Follower(self.model, self)
         self.finished = True  # whether no job was left running when the window closed
         self.setWindowTitle("bifur")
-        self.setStyleSheet(style.SHEET)
+        style.use(self.model.theme)
+        self.model.subscribe(self._change_look, self)  # before the views, which draw in it
         self.plane, self.diagram, self.phase = PlaneView(self.model), DiagramView(self.model), PhaseView(self.model)
-        self.views: tuple[View, ...] = (self.plane, self.diagram, self.phase)
+        self.upper: tuple[View, ...] = (self.diagram,)
+        self.lower: tuple[View, ...] = (self.phase,)
+        self.views: dict[str, View] = {view.name: view for view in (self.plane, *self.upper, *self.lower)}
         self._arrange()
-        self._make_actions()
+        self._make_status()
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST)
         self._rest.timeout.connect(self.model.settle)
+        self.actions_by_name: dict[str, QAction] = {}
+        self._make_actions()
+        for view in self.views.values():
+            view.hovered.connect(lambda words: self._write(self.readout, words))
+        self.model.subscribe(self._hear, self)
+        self._dress()
+        self.resize(1280, 720)
+        self._share_out()
+
+    def _arrange(self) -> None:
+        self.setDockNestingEnabled(True)
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self.notice = Notice(self.model)
+        bar = self.notice_bar = QToolBar("notice")
+        bar.setObjectName("notice bar")
+        bar.setMovable(False)
+        bar.toggleViewAction().setVisible(False)
+        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        bar.addWidget(self.notice)
+        self.addToolBar(bar)
+        bar.hide()
+        self.middle = QSplitter(Qt.Orientation.Horizontal)
+        self.middle.setChildrenCollapsible(False)
+        self.middle.addWidget(self.plane)
+        self.setCentralWidget(self.middle)
+        self.plane.setMinimumSize(320, 260)
+        self.docks: dict[str, QDockWidget] = {}
+        for group in (self.upper, self.lower):
+            first_of_group = None
+            for view in group:
+                dock = self._dock(view)
+                if first_of_group is None:
+                    self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock, Qt.Orientation.Vertical)
+                    first_of_group = dock
+                else:
+                    self.tabifyDockWidget(first_of_group, dock)
+            if first_of_group is not None:
+                first_of_group.raise_()
+
+    def _dock(self, view: View) -> QDockWidget:
+        dock = QDockWidget(view.title.removeprefix("the ").capitalize(), self)
+        dock.setObjectName(f"dock {view.name}")
+        dock.setWidget(view)
+        view.setMinimumSize(280, 160)
+        self.docks[view.name] = dock
+        return dock
+
+    def _share_out(self) -> None:
+        """The sizes of the docks at first."""
+        wide, high = self.width(), self.height()
+        firsts = [self.docks[group[0].name] for group in (self.upper, self.lower)]
+        self.resizeDocks(firsts, [wide * 52 // 100] * 2, Qt.Orientation.Horizontal)
+        self.resizeDocks(firsts, [high * 47 // 100, high * 53 // 100], Qt.Orientation.Vertical)
+
+    def _make_status(self) -> None:
         self.readout, self.progress, self.about = QLabel(), QLabel(), QLabel()
         self.progress.setTextFormat(Qt.TextFormat.PlainText)
         self.progress.hide()
@@ -138,69 +199,104 @@ class Window(QMainWindow):
         self.statusBar().addWidget(self.readout, 1)
         self.statusBar().addPermanentWidget(self.progress)
         self.statusBar().addPermanentWidget(self.about, 1)
-        self.plane.hovered.connect(lambda words: self._write(self.readout, words))
-        self.model.subscribe(self._hear, self)
-        self.resize(1280, 720)
 
-    def _arrange(self) -> None:
-        self.right = QSplitter(Qt.Orientation.Vertical)
-        self.right.addWidget(self.diagram)
-        self.right.addWidget(self.phase)
-        self.right.setSizes([330, 350])
-        self.split = QSplitter(Qt.Orientation.Horizontal)
-        self.split.addWidget(self.plane)
-        self.split.addWidget(self.right)
-        self.split.setSizes([610, 670])
-        for splitter in (self.split, self.right):
-            splitter.setChildrenCollapsible(False)
-            splitter.setHandleWidth(3)
-        for view, size in zip(self.views, ((380, 300), (420, 200), (420, 200)), strict=True):
-            view.setMinimumSize(*size)
-        whole = QWidget()
-        column = QVBoxLayout(whole)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        self.notice = Notice(self.model)
-        column.addWidget(self.notice)
-        column.addWidget(self.split, 1)
-        self.setCentralWidget(whole)
+    def _change_look(self, event: str) -> None:
+        if event == "theme":
+            style.use(self.model.theme)
+            self._dress()
+
+    def _dress(self) -> None:
+        """The present look, for Qt's widgets too."""
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        app.setPalette(qt_palette())
+        self.setStyleSheet(style.sheet())
 
     # ---- keys and menus -----------------------------------------------------------------
 
+    def acts(self) -> tuple[Act, ...]:
+        """What the window itself can do."""
+        model = self.model
+        shows = tuple(
+            Act(f"view.{view.name}", view.title.removeprefix("the ").capitalize(), partial(self.toggle_view, view.name),
+                "View", view.key, partial(self.is_shown, view.name))
+            for view in self.views.values()
+        )  # fmt: skip
+        moves = tuple(
+            Act(f"cross.{name.lower()}{suffix}", f"Cross {name.lower()}{words}", partial(model.step, n * dx, n * dy),
+                "", f"{shift}{name}")
+            for name, (dx, dy) in STEPS.items()
+            for n, suffix, words, shift in ((1, "", "", ""), (10, "-ten", " by ten", "Shift+"))
+        )  # fmt: skip
+        return (
+            Act("file.open", "Open…", self.ask_for_file, "File", "Ctrl+O"),
+            Act("file.again", "Read again", self.read_again, "File", "F5"),
+            Act("file.picture", "Save picture…", self.ask_for_picture, "File", "S"),
+            Act("file.quit", "Quit", self.close, "File", "Ctrl+Q"),
+            Act("view.whole", "Show every picture whole", self.reset, "View", "Home"),
+            Act("view.dark", "Dark", self.toggle_theme, "View", "Ctrl+D", lambda: model.theme == "dark"),
+            *shows,
+            Act("help.keys", "Keys", self.show_keys, "Help", "?"),
+            *moves,
+        )
+
     def _make_actions(self) -> None:
+        """An action for every act; a menu lists those of its name."""
         bar = self.menuBar()
-        file, view, help_ = bar.addMenu("&File"), bar.addMenu("&View"), bar.addMenu("&Help")
-        self._action("Open…", "Ctrl+O", self.ask_for_file, file)
-        self._action("Read again", "F5", self.read_again, file)
-        self._action("Save picture…", "S", self.ask_for_picture, file)
-        self._action("Quit", "Ctrl+Q", self.close, file)
-        self._action("Show whole", "Home", self.reset, view)
-        self._action("Forget trajectories", "Esc", self.model.clear_trajectories, view)
-        names = ("Plane", "Diagram", "Phase portrait")
-        for key, (name, shown) in enumerate(zip(names, self.views, strict=True), start=1):
-            action = self._action(name, str(key), quietly(lambda: None), view)
-            action.setCheckable(True)
-            action.setChecked(True)
-            action.toggled.connect(partial(self._show_view, shown))
-        self._action("Keys", "?", self.show_keys, help_)
-        for name, (dx, dy) in STEPS.items():
-            self._action(name, name, partial(self.model.step, dx, dy))
-            self._action(f"{name} ten", f"Shift+{name}", partial(self.model.step, 10 * dx, 10 * dy))
+        self.menus = {name: bar.addMenu(f"&{name}") for name in MENUS}
+        for act in (*self.acts(), *(act for view in self.views.values() for act in view.acts())):
+            action = QAction(act.words, self)
+            action.setObjectName(act.name)
+            if act.key:
+                action.setShortcut(QKeySequence(act.key))
+            if act.on is not None:
+                action.setCheckable(True)
+                action.setChecked(act.on())
+            action.triggered.connect(partial(self._act, act))
+            self.actions_by_name[act.name] = action
+            self.addAction(action)  # its key works whatever is shown
+            if act.menu:
+                self.menus[act.menu].addAction(action)
+        for name, menu in self.menus.items():
+            menu.aboutToShow.connect(self._check_actions)
+            menu.menuAction().setVisible(not menu.isEmpty())
+            menu.setObjectName(name)
+        self._on = {act.name: act.on for act in self._all_acts() if act.on is not None}
 
-    def _action(self, words: str, key: str, call: Callable[[], object], menu: QWidget | None = None) -> QAction:
-        action = QAction(words, self)
-        action.setShortcut(QKeySequence(key))
-        action.triggered.connect(quietly(call))  # type: ignore[arg-type]
-        (menu or self).addAction(action)
-        return action
+    def _all_acts(self) -> tuple[Act, ...]:
+        return (*self.acts(), *(act for view in self.views.values() for act in view.acts()))
 
-    def _show_view(self, view: View, on: bool) -> None:
-        view.setVisible(on)
-        self.right.setVisible(self.diagram.isVisibleTo(self.right) or self.phase.isVisibleTo(self.right))
+    def _act(self, act: Act, _checked: bool = False) -> None:
+        try:
+            act.call()
+        except Exception as error:
+            self.model.fault(act.words.rstrip("…"), error)
+        self._check_actions()
+
+    def _check_actions(self) -> None:
+        """Ticks as things are."""
+        for name, on in self._on.items():
+            self.actions_by_name[name].setChecked(on())
+
+    def is_shown(self, name: str) -> bool:
+        """Whether a view is seen, not behind another."""
+        return self.views[name].isVisible()
+
+    def toggle_view(self, name: str) -> None:
+        """Bring a view to the front; one that is seen is hidden."""
+        holder: QWidget = self.docks.get(name, self.views[name])
+        shown = self.is_shown(name)
+        holder.setVisible(not shown)
+        if not shown:
+            holder.raise_()
+
+    def toggle_theme(self) -> None:
+        """Light or dark."""
+        self.model.set_theme("light" if self.model.theme == "dark" else "dark")
 
     def reset(self) -> None:
         """Show every picture whole."""
-        for view in self.views:
+        for view in self.views.values():
             view.reset()
 
     def show_keys(self) -> None:
@@ -226,7 +322,7 @@ class Window(QMainWindow):
 
     def ask_for_picture(self) -> None:
         """Save the view under the pointer, or the whole window."""
-        pointed: QWidget = next((view for view in self.views if view.underMouse()), self)
+        pointed: QWidget = next((view for view in self.views.values() if view.underMouse()), self)
         picture = pointed.grab()
         name, _ = QFileDialog.getSaveFileName(self, "Save the picture", str(Path.cwd() / "bifur.png"), "PNG (*.png)")
         if name and not picture.save(name if Path(name).suffix else f"{name}.png", "PNG"):
@@ -327,7 +423,6 @@ def main(path: str | Path | None = None) -> int:
     app = QApplication.instance() or QApplication(["bifur"])
     assert isinstance(app, QApplication)
     app.setStyle("Fusion")
-    app.setPalette(light())
     window = make_window(path)
     window.show()
     with _last_resort(window):
@@ -357,43 +452,3 @@ def _last_resort(window: Window) -> Iterator[None]:
     finally:
         sys.excepthook = hooks[0]
         signal.signal(signal.SIGINT, hooks[1])
-
-
-def light() -> QPalette:
-    """Dark on light, whatever the desktop's colours are: the pictures are drawn for white."""
-    palette = QPalette(Qt.GlobalColor.white, Qt.GlobalColor.white)
-    roles = QPalette.ColorRole
-    colours = {
-        roles.Window: "#F4F4F4", roles.Base: "#FFFFFF", roles.Button: "#F0F0F0", roles.AlternateBase: "#F7F7F7",
-        roles.WindowText: style.INK, roles.Text: style.INK, roles.ButtonText: style.INK,
-        roles.ToolTipBase: "#FFFFFF", roles.ToolTipText: style.INK, roles.PlaceholderText: style.GREY,
-        roles.Highlight: style.BLUE, roles.HighlightedText: "#FFFFFF", roles.Light: "#FFFFFF",
-        roles.Midlight: "#E8E8E8", roles.Mid: "#C8C8C8", roles.Dark: "#A0A0A0", roles.Shadow: "#808080",
-    }  # fmt: skip
-    for role, colour in colours.items():
-        palette.setColor(role, colour)
-    palette.setColor(QPalette.ColorGroup.Disabled, roles.ButtonText, style.GREY)
-    palette.setColor(QPalette.ColorGroup.Disabled, roles.Text, style.GREY)
-    return palette
-
-
-def unreachable_screen() -> str:
-    """A sentence where Qt would abort the process because no screen answers; else nothing."""
-    if (
-        sys.platform != "linux"
-        or os.environ.get("QT_QPA_PLATFORM", "xcb") != "xcb"
-        or os.environ.get("WAYLAND_DISPLAY")
-    ):
-        return ""
-    display = os.environ.get("DISPLAY")
-    if not display:
-        return "the window needs a screen, and DISPLAY is not set; for a picture use `bifur plot`"
-    try:
-        xcb = ctypes.CDLL("libxcb.so.1")
-    except OSError:
-        return "the window needs the system library libxcb1; on Debian or Ubuntu: apt-get install libxcb1"
-    xcb.xcb_connect.restype = ctypes.c_void_p
-    connection = ctypes.c_void_p(xcb.xcb_connect(display.encode(), None))
-    failed = xcb.xcb_connection_has_error(connection)
-    # the connection stays: some servers start anew when their last client leaves, and then refuse Qt
-    return f"the window needs a screen, and none answers at DISPLAY = {display}" if failed else ""
