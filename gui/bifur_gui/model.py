@@ -36,6 +36,7 @@ from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, doubt_sentence
 from bifur_gui.companion import Companion
 from bifur_gui.dials import Dials
 from bifur_gui.entry import Entry
+from bifur_gui.history import History
 from bifur_gui.hub import Hub, Tasks
 from bifur_gui.jobs import Jobs
 from bifur_gui.live_plane import LivePlane
@@ -104,6 +105,7 @@ class Model(Hub):
         self.jobs = Jobs(self)
         self.live_plane = LivePlane(self)
         self.companion = Companion(self)
+        self.history = History(self)
 
     # ---- jobs ---------------------------------------------------------------------------
 
@@ -176,7 +178,7 @@ class Model(Hub):
     # ---- the plane ----------------------------------------------------------------------
 
     def choose_plane(self, name: str, then: Then | None = None) -> None:
-        """Show another plane of the atlas, `then` do that; one that cannot be read leaves the present one."""
+        """Show another plane of the atlas, `then` do more; one that cannot be read leaves the present one."""
         self.opening.choose_plane(name, then)
 
     def _set(self, entry: Entry) -> None:
@@ -212,7 +214,7 @@ class Model(Hub):
         return self.trained.validation
 
     def set_map(self, choice: MapChoice, then: Then | None = None) -> None:
-        """Show another map, `then` do that; one that cannot be read leaves the present one."""
+        """Show another map, `then` do more; one that cannot be read leaves the present one."""
         self.opening.choose_map(choice, then)
 
     def take_map(self, picture: Picture) -> None:
@@ -303,6 +305,14 @@ class Model(Hub):
         atlas = {**self.system.parameters, **plane.fixed}
         atlas |= zip(plane.free, (float(plane.x[node[1]]), float(plane.y[node[0]])), strict=True)
         overrides = {name: value for name, value in wanted.items() if value != atlas[name]}
+        self.stand_at(node, overrides)
+
+    def stand_at(self, node: tuple[int, int], overrides: Mapping[str, float]) -> None:
+        """Put the cross back to where it stood, on a node or off it; a node that there is not is drawn inside."""
+        if self.plane is None:
+            return
+        ny, nx = self.plane.shape
+        node, overrides = (min(max(node[0], 0), ny - 1), min(max(node[1], 0), nx - 1)), dict(overrides)
         if (node, overrides) != (self.node, self.overrides):
             off = self.off_plane
             self.node, self.overrides = node, overrides

@@ -42,6 +42,10 @@ class Opening:
         A file that was not written here is read in a trial process first. An unfinished build stands for its folder
         too. Returns whether the atlas is shown already.
         """
+        sentence = refusal(Path(path))
+        if sentence:
+            self._model.say(sentence)
+            return False
         path = builds.atlas_of(path)
         kind, known = "trial", True
         if builds.is_unfinished(path):
@@ -121,7 +125,7 @@ class Opening:
     # ---- planes and maps of the atlas -------------------------------------------------------
 
     def choose_plane(self, name: str, then: Then | None = None) -> None:
-        """Show another plane of the atlas."""
+        """Show another plane of the atlas, `then`, also where that fails, do more."""
         model, token = self._model, object()
         atlas, choice = model.atlas, model.choice
         if atlas is None:
@@ -142,13 +146,15 @@ class Opening:
         def failed(error: Exception) -> None:
             if token is self._plane and atlas is model.atlas:
                 model.fault(name, error)
+                if then is not None:
+                    then()
             elif token is self._plane:
                 self.choose_plane(name, then)
 
         model.tasks.submit("plane", lambda: read_plane(atlas, name, choice), done, failed)
 
     def choose_map(self, choice: MapChoice, then: Then | None = None) -> None:
-        """Show another map of the plane."""
+        """Show another map of the plane, `then`, also where that fails, do more."""
         model, token = self._model, object()
         plane, picture = model.plane, model.of_atlas
         if plane is None or picture is None:
@@ -169,7 +175,21 @@ class Opening:
             if token is self._map and plane is model.plane:
                 model.fault(choice.words, error)
                 model.publish("map")  # what was chosen in a list goes back
+                if then is not None:
+                    then()
             elif token is self._map:
                 self.choose_map(choice, then)
 
         model.tasks.submit("map", lambda: with_map(picture, plane, choice), done, failed)
+
+
+def refusal(path: Path) -> str:
+    """Why a file that is known not to be an atlas is not opened, and what to do with it; empty for others."""
+    if path.suffix == ".py":
+        return (
+            f"{path}: a system file is a program, which the window does not run: name it in a spec "
+            f'(system = "{path.name}"), then `bifur build SPEC.toml atlas.h5`, and open the atlas'
+        )
+    if path.suffix == ".toml":
+        return f"{path}: an atlas is built from a spec first, by `bifur build {path.name} atlas.h5`"
+    return ""
