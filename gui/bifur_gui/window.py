@@ -302,8 +302,9 @@ class Window(QMainWindow):
 
     def _make_room(self, second: bool) -> None:
         """The docks give way to a second plane, and come back after it."""
+        self.plane.show_title(second)
         firsts = [self.docks[group[0].name] for group in (self.upper, self.lower)]
-        self.resizeDocks(firsts, [self.width() * (40 if second else 52) // 100] * 2, Qt.Orientation.Horizontal)
+        self.resizeDocks(firsts, [self.width() * (44 if second else 52) // 100] * 2, Qt.Orientation.Horizontal)
         if second:
             self.middle.setSizes([1, 1])
 

@@ -83,7 +83,8 @@ class CurveLayer:
         self.label.setText(f"{head}\n" + rest.replace(", ", "\n"))
         (left, right), (low, high) = box.viewRange()
         x, y = found.place
-        self.label.setAnchor((1.0 if x > (left + right) / 2 else 0.0, 0.0 if y > (low + high) / 2 else 1.0))
+        # beside the ring, on the side where there is more room
+        self.label.setAnchor((1.1 if x > (left + right) / 2 else -0.1, -0.15 if y > (low + high) / 2 else 1.15))
         self.label.setPos(x, y)
         return words
 

@@ -189,7 +189,7 @@ class MapView(View):
         if picture.shades.missing:
             entries.append(style.swatch(style.theme().missing, picture.missing_words))
         self.entries = [*entries, *self.layer.legend]
-        if picture.doubtful.any():
+        if picture.doubtful:
             self.entries.append("▨&nbsp;count&nbsp;not&nbsp;proved")
         self.write_legend()
         self.write_badge()
@@ -351,8 +351,9 @@ class MapView(View):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Legend and badge take another width."""
         super().resizeEvent(event)
-        self.write_legend()
-        self.write_badge()
+        if self._drawn is not None:
+            self.write_legend()
+            self.write_badge()
 
     # ---- the mouse --------------------------------------------------------------------------
 
@@ -378,7 +379,7 @@ class MapView(View):
         place = self.box.mapSceneToView(position)
         curve = "" if self._dragging else self.layer.point_at(place, self.box)
         words = picture.describe(*(axis.true(v) for axis, v in zip(self.axes, (place.x(), place.y()), strict=True)))
-        self.hovered.emit(";  ".join(filter(None, (curve or words, self.more_words(place)))))
+        self.hovered.emit(";  ".join(filter(None, (words, curve, self.more_words(place)))))
 
     def more_words(self, place: Any) -> str:
         """What else lies under the pointer."""
