@@ -162,8 +162,8 @@ class Window(QMainWindow):
         self.plane.setMinimumSize(320, 260)
         self.middle.addWidget(self.companion)
         self.companion.hide()
-        for signal_ in (self.plane.beside, self.companion.closed):
-            signal_.connect(partial(self.toggle_view, self.companion.name))
+        for wish in (self.plane.beside, self.companion.closed):
+            wish.connect(lambda: self.actions_by_name[f"view.{self.companion.name}"].trigger())
         self.docks: dict[str, QDockWidget] = {}
         for group in (self.upper, self.lower):
             first_of_group = None

@@ -31,6 +31,7 @@ class CurveLayer:
         self.label = pg.TextItem()
         for item, above in ((self.ring, 40), (self.label, 45)):
             item.setZValue(z + above)
+            item.setEnabled(False)
             item.hide()
             plot.addItem(item, ignoreBounds=True)
 
@@ -49,6 +50,7 @@ class CurveLayer:
                 )
             )
         for item in (*self.lines, *self.points):
+            item.setEnabled(False)  # clicks go to the box behind
             item.setZValue(self._z)
             self._plot.addItem(item, ignoreBounds=True)
         self.leave()

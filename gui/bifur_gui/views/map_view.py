@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QLabel, QSizePolicy
 
@@ -98,6 +98,7 @@ class MapView(View):
         # a halo under the line: it is seen on all colours
         self.lines = [pg.InfiniteLine(angle=angle) for _ in range(2) for angle in (90, 0)]
         self.centre = pg.ScatterPlotItem(size=13, symbol="o")
+        self.centre.setEnabled(False)  # clicks go to the box behind
         for z, item in ((0, self.image), (10, self.hatch), *((30, line) for line in self.lines), (40, self.centre)):
             item.setZValue(z)
             self.plot.addItem(item, ignoreBounds=True)
@@ -384,6 +385,12 @@ class MapView(View):
     def more_words(self, place: Any) -> str:
         """What else lies under the pointer."""
         return ""
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Nothing is pointed at any more."""
+        super().leaveEvent(event)
+        self.layer.leave()
+        self.hovered.emit("")
 
     # ---- export -----------------------------------------------------------------------------
 
