@@ -184,7 +184,8 @@ def test_a_second_plane_has_the_cross_and_the_zoom_of_the_first(qtbot, window):
     assert second.picture.name == "l2"
     for widget in (first, second):
         assert widget.width() >= 280
-    assert second.box.viewRange() == pytest.approx(first.box.viewRange())
+    assert np.array(second.box.viewRange()) == pytest.approx(np.array(first.box.viewRange()))
+    assert first.box.viewRange()[1][0] < -5  # the first one's, though the second plane is smaller
     model.move_to(0.9, 0.02)
     assert second.centre.getData()[0][0] == pytest.approx(model.cross[0])
     # zoom in either
@@ -341,4 +342,3 @@ def test_a_plane_without_a_file_takes_every_act(qtbot, monkeypatch):
     QApplication.processEvents()
     assert window.model.plane is None
     assert window.model.notice.endswith(".")
-    assert window.companion.heading.text() == "reading"

@@ -105,8 +105,11 @@ class CompanionView(MapView):
 
     def reset(self) -> None:
         """The whole plane, or what the first one shows."""
-        super().reset()
-        self._follow(self._first, self)
+        if self.model.companion.zoom_linked:
+            self.box.setLimits(maxXRange=None, maxYRange=None)  # those of the first plane are enough
+            self._follow(self._first, self)
+        else:
+            super().reset()
 
     def _follow(self, leader: MapView, other: MapView) -> None:
         """The other plane shows what this one does."""
