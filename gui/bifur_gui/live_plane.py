@@ -77,9 +77,10 @@ class LivePlane:
     @property
     def words(self) -> str:
         """For which values the map that is shown holds; empty where these are those of the cross and of the atlas."""
-        model, off = self._model, self._model.off_plane
-        if model.plane is None or not (off or self.picture):
+        model = self._model
+        if model.plane is None or not (model.off_plane or self.picture):
             return ""
+        off = model.off_plane
         picture = self.picture
         if picture is not None and picture.live == off:
             ny, nx = picture.shape

@@ -120,8 +120,8 @@ class Window(QMainWindow):
         self.plane.setMinimumSize(250, 180)
         self.middle.addWidget(self.companion)
         self.companion.hide()
-        for signal_ in (self.plane.beside, self.companion.closed):
-            signal_.connect(partial(self.toggle_view, self.companion.name))
+        for wish in (self.plane.beside, self.companion.closed):
+            wish.connect(lambda: self.actions_by_name[f"view.{self.companion.name}"].trigger())
         self.docks: dict[str, QDockWidget] = {}
         for group in (self.upper, self.lower):
             first_of_group = None
@@ -228,8 +228,9 @@ class Window(QMainWindow):
 
     def _make_room(self, second: bool) -> None:
         """The docks give way to a second plane, and come back after it."""
+        self.plane.show_title(second)
         firsts = [self.docks[group[0].name] for group in (self.upper, self.lower)]
-        self.resizeDocks(firsts, [self.width() * (40 if second else 52) // 100] * 2, Qt.Orientation.Horizontal)
+        self.resizeDocks(firsts, [self.width() * (44 if second else 52) // 100] * 2, Qt.Orientation.Horizontal)
         if second:
             self.middle.setSizes([1, 1])
 

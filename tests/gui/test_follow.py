@@ -51,7 +51,7 @@ def shown(qtbot, path):
 
 def grey(window):
     """The cells of the map that are drawn as missing."""
-    return (window.plane.image.image == GREY).all(axis=-1)
+    return (window.plane.painted() == GREY).all(axis=-1)
 
 
 def missing():
@@ -72,7 +72,7 @@ def test_what_is_there_is_shown(qtbot, begun, monkeypatch):
     assert window.follower.active
     for choice in model.choices:
         model.set_map(choice)
-        QApplication.processEvents()
+        rest(qtbot, window)
         late = choice.name == "curve_distance"  # curves come when all tiles are there
         np.testing.assert_array_equal(grey(window), missing() | late, err_msg=choice.name)
         assert sum("not&nbsp;computed&nbsp;yet" in entry for entry in window.plane.entries) == 1
@@ -93,6 +93,7 @@ def test_it_follows_to_the_end_and_all_else_stays(qtbot, begun, quick):
     window = shown(qtbot, begun.path)
     model = window.model
     model.set_map(next(choice for choice in model.choices if choice.name == "leading_state"))
+    rest(qtbot, window)
     model.slice.set_ordinate(1)
     model.move_to(0.5, 0.5)
     model.trajectories.start_at((0.6, 0.1))

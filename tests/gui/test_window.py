@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 import bifur
 from bifur.atlas.plane import COMPLETENESS, DOUBTS
 from bifur_gui import first
+from bifur_gui.cells import Cells
 from bifur_gui.running import _last_resort
 from bifur_gui.views.base import ValueAxis
 from bifur_gui.window import make_window
@@ -203,12 +204,13 @@ def test_a_click_in_the_portrait_starts_a_trajectory(qtbot, window, plane):
 
 def test_maps_in_colour(qtbot, window):
     plane = window.plane
-    colours = {tuple(c) for c in plane.image.image.reshape(-1, 3).tolist()}
+    colours = {tuple(c) for c in plane.painted().reshape(-1, 3).tolist()}
     assert len(colours) == len({region.signature for region in window.model.plane.regions}) == 3
     for i, choice in enumerate(window.model.choices):
         plane.maps.activated.emit(i)
+        rest(qtbot, window)
         assert window.model.choice == choice
-        assert plane.image.image.shape == (32, 24, 3)
+        assert plane.image.image.shape == (32, 24)
         assert (plane.scale.scene() is None) == choice.flat
         QApplication.processEvents()
     assert [choice.words for choice in window.model.choices][-1] == "p_g of the leading sink"
@@ -408,10 +410,11 @@ def test_exactly_the_unproved_cells_are_hatched(qtbot, doubtful_path):
     away[window.model.node[0]] = away[:, window.model.node[1]] = False
     for choice in window.model.choices:
         window.model.set_map(choice)
-        QApplication.processEvents()
+        rest(qtbot, window)
         change = hatched_pixels(window.plane)
         share = share_of_cells(np.abs(change) > 15, (32, 24))
-        assert share[unproved].min() > 0.18, choice  # a dark line and a pale one in eight
+        # a dark line and a pale one in eight; on the ends of the scale of values only one of the two is seen
+        assert share[unproved].min() > (0.18 if choice.flat else 0.1), choice
         assert share[away & ~unproved].max() < 0.2, choice  # a row and a column of pixels of the next cells
         if choice.name == "relaxation_rate":  # on dark colours the pale lines are what is seen
             there = unproved & np.isfinite(window.model.values)
@@ -428,7 +431,7 @@ def test_single_cells_and_rows_of_a_fine_plane_are_seen(qtbot, window):
     view = window.plane
     cells = np.zeros((400, 400), dtype=bool)
     cells[0] = cells[300, 240] = True
-    view.hatch.set_cells(cells, view._rect())
+    view.hatch.set_cells(Cells(cells), view._rect())
     QApplication.processEvents()
     changed = hatched_pixels(view) != 0
     height, width = changed.shape
@@ -465,7 +468,8 @@ def test_the_reason_under_the_pointer_and_at_the_cross(qtbot, folds_path):
         qtbot.mouseMove(view.canvas.viewport(), at(view, plane.x[ix], plane.y[iy]))
         place = f"σ² = {plane.x[ix]:.4g}, ρ = {plane.y[iy]:.4g}"
         qtbot.waitUntil(lambda place=place: window.readout.text().startswith(place))
-        assert window.readout.text().endswith(f"not proved: {sentence}") == bool(sentence)
+        of_node = window.readout.text().split(";  ")[0]  # a fold curve may pass there
+        assert of_node.endswith(f"not proved: {sentence}") == bool(sentence)
         window.model.move_to_node(iy, ix)
         assert window.about.text().endswith(f" – not proved: {sentence}") == bool(sentence)
         rest(qtbot, window)
@@ -492,8 +496,9 @@ def test_a_long_reason_fits_into_the_status_line(qtbot, doubtful_path):
 def test_the_reasons_as_a_map(qtbot, doubtful_path):
     window = shown(qtbot, doubtful_path)
     window.model.set_map(next(choice for choice in window.model.choices if choice.name == "doubt"))
+    rest(qtbot, window)
     doubt = window.model.plane.map("doubt")
-    colours = {code: {tuple(c) for c in window.plane.image.image[doubt == code].tolist()} for code in np.unique(doubt)}
+    colours = {code: {tuple(c) for c in window.plane.painted()[doubt == code].tolist()} for code in np.unique(doubt)}
     assert all(len(found) == 1 for found in colours.values())
     assert len(set.union(*colours.values())) == len(colours) == 7
     legend = window.plane.legend.text()

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QFileDialog, QToolButton
+from PySide6.QtWidgets import QFileDialog, QSizePolicy, QToolButton
 
 from bifur_gui.acts import Act
 from bifur_gui.views.map_view import MapView
@@ -51,6 +50,7 @@ class CompanionView(MapView):
         self.bar.addWidget(self.shut)
         self.body.insertWidget(1, self.heading)
         self.heading.setContentsMargins(12, 0, 8, 0)
+        self.heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setMinimumSize(280, 260)
         self.zoomed.connect(lambda: self._follow(self, first))
         first.zoomed.connect(lambda: self._follow(first, self))
@@ -61,10 +61,6 @@ class CompanionView(MapView):
         if not self.model.companion.is_open:
             self.model.companion.open()
         super().showEvent(event)
-
-    def hideEvent(self, event: QHideEvent) -> None:
-        """Nothing is drawn while it is hidden; the plane is kept."""
-        super().hideEvent(event)
 
     def refresh(self, event: str) -> None:
         """Draw what has changed."""
@@ -91,7 +87,7 @@ class CompanionView(MapView):
         else:
             words += "; other parameters: no cross"
         self.heading.setText(words)
-        self.heading.setWordWrap(True)
+        self.heading.setToolTip(words)
 
     @property
     def picture(self) -> Picture | None:
@@ -109,8 +105,11 @@ class CompanionView(MapView):
 
     def reset(self) -> None:
         """The whole plane, or what the first one shows."""
-        super().reset()
-        self._follow(self._first, self)
+        if self.model.companion.zoom_linked:
+            self.box.setLimits(maxXRange=None, maxYRange=None)  # those of the first plane are enough
+            self._follow(self._first, self)
+        else:
+            super().reset()
 
     def _follow(self, leader: MapView, other: MapView) -> None:
         """The other plane shows what this one does."""

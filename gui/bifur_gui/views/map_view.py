@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QLabel, QSizePolicy
 
@@ -98,6 +98,7 @@ class MapView(View):
         # a halo under the line: it is seen on all colours
         self.lines = [pg.InfiniteLine(angle=angle) for _ in range(2) for angle in (90, 0)]
         self.centre = pg.ScatterPlotItem(size=13, symbol="o")
+        self.centre.setEnabled(False)  # clicks go to the box behind
         for z, item in ((0, self.image), (10, self.hatch), *((30, line) for line in self.lines), (40, self.centre)):
             item.setZValue(z)
             self.plot.addItem(item, ignoreBounds=True)
@@ -189,7 +190,7 @@ class MapView(View):
         if picture.shades.missing:
             entries.append(style.swatch(style.theme().missing, picture.missing_words))
         self.entries = [*entries, *self.layer.legend]
-        if picture.doubtful.any():
+        if picture.doubtful:
             self.entries.append("▨&nbsp;count&nbsp;not&nbsp;proved")
         self.write_legend()
         self.write_badge()
@@ -351,8 +352,9 @@ class MapView(View):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Legend and badge take another width."""
         super().resizeEvent(event)
-        self.write_legend()
-        self.write_badge()
+        if self._drawn is not None:
+            self.write_legend()
+            self.write_badge()
 
     # ---- the mouse --------------------------------------------------------------------------
 
@@ -378,11 +380,17 @@ class MapView(View):
         place = self.box.mapSceneToView(position)
         curve = "" if self._dragging else self.layer.point_at(place, self.box)
         words = picture.describe(*(axis.true(v) for axis, v in zip(self.axes, (place.x(), place.y()), strict=True)))
-        self.hovered.emit(";  ".join(filter(None, (curve or words, self.more_words(place)))))
+        self.hovered.emit(";  ".join(filter(None, (words, curve, self.more_words(place)))))
 
     def more_words(self, place: Any) -> str:
         """What else lies under the pointer."""
         return ""
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Nothing is pointed at any more."""
+        super().leaveEvent(event)
+        self.layer.leave()
+        self.hovered.emit("")
 
     # ---- export -----------------------------------------------------------------------------
 
