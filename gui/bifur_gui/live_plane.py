@@ -71,7 +71,7 @@ class LivePlane:
     def _hear(self, event: str) -> None:
         if event == "plane":
             self._drop()
-        elif event in ("parameters", "map", "cross"):
+        elif event in ("parameters", "map", "cross", "tiles"):
             self._look()
 
     @property

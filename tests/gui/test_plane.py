@@ -36,7 +36,7 @@ def pixel(view, x, y):
 
 
 def trigger(window, name):
-    window.actions_by_name[name].trigger()
+    window.deeds.actions[name].trigger()
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_every_name_stands_in_its_region(qtbot, window):
     trigger(window, "plane.names")
     settled(qtbot, window)
     assert view.labels == []
-    assert not window.actions_by_name["plane.names"].isChecked()
+    assert not window.deeds.actions["plane.names"].isChecked()
     trigger(window, "plane.names")
     settled(qtbot, window)
     assert len(view.labels) == len(picture.regions)
@@ -180,7 +180,7 @@ def test_a_second_plane_has_the_cross_and_the_zoom_of_the_first(qtbot, window):
     qtbot.mouseClick(first.second, LEFT)
     settled(qtbot, window)
     assert second.isVisible()
-    assert window.actions_by_name["view.companion"].isChecked()
+    assert window.deeds.actions["view.companion"].isChecked()
     assert second.picture.name == "l2"
     for widget in (first, second):
         assert widget.width() >= 280
