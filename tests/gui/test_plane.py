@@ -94,6 +94,8 @@ def test_a_curve_is_named_under_the_pointer_and_followed_by_a_click(qtbot, windo
     assert "fold (LP) at σ² = " in window.readout.text()
     assert window.readout.text().startswith(f"{model.system.label('sigma2')} = ")  # the value under the pointer too
     assert view.layer.label.toPlainText().startswith("fold (LP)\nσ² = ")
+    box = view.layer.label.mapRectToScene(view.layer.label.boundingRect())
+    assert view.box.mapRectToScene(view.box.boundingRect()).contains(box)
     widths = [line.opts["pen"].widthF() for line in view.curves]
     assert widths.index(max(widths)) == 0
     assert sorted(widths)[-2] < max(widths)

@@ -84,6 +84,7 @@ class MapView(View):
         self.scale = ColourBar()
         self.box.pointed.connect(self._pointed)
         self.box.sigRangeChanged.connect(self._moved)
+        self.box.sigResized.connect(lambda _: self.names_timer.start())
         self.canvas.scene().sigMouseMoved.connect(self._hover)
 
     def _moved(self, *_: Any) -> None:
@@ -284,6 +285,7 @@ class MapView(View):
             self.badge.fill, self.badge.border = pg.mkBrush(t.ground), pen(t.vermillion, 1.2)
             self.badge.setHtml(f"<span style='color:{t.ink}'>{escape(words)}</span>")
             self.badge.setTextWidth(max(self.box.width() - 14, 60))
+            self.badge.updateTransform(force=True)
 
     def show_names(self, on: bool) -> None:
         """Write the names of the regions on the map, or do not."""
