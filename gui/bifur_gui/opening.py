@@ -160,6 +160,7 @@ class Opening:
         if plane is None or picture is None:
             return
         self._map = token
+        model.choice = choice
 
         def done(answer: Picture) -> None:
             if token is not self._map:
@@ -173,6 +174,7 @@ class Opening:
 
         def failed(error: Exception) -> None:
             if token is self._map and plane is model.plane:
+                model.choice = picture.choice
                 model.fault(choice.words, error)
                 model.publish("map")  # what was chosen in a list goes back
                 if then is not None:

@@ -146,7 +146,7 @@ def file_of(kept: Mapping[str, Any]) -> Path | None:
 
 
 def apply(model: Model, kept: Mapping[str, Any], then: Callable[[], object] = lambda: None) -> None:
-    """Show what a session tells, in the file that is open, `then` do more; what does not fit any more is passed over."""
+    """Show what a session tells in the open file, `then` do more; what does not fit any more is passed over."""
     if model.atlas is None or model.plane is None:
         return
 

@@ -121,7 +121,7 @@ class Window(QMainWindow):
         self.middle.addWidget(self.companion)
         self.companion.hide()
         for wish in (self.plane.beside, self.companion.closed):
-            wish.connect(lambda: self.actions_by_name[f"view.{self.companion.name}"].trigger())
+            wish.connect(lambda: self.deeds.actions[f"view.{self.companion.name}"].trigger())
         self.docks: dict[str, QDockWidget] = {}
         for group in (self.upper, self.lower):
             first_of_group = None
@@ -232,7 +232,7 @@ class Window(QMainWindow):
         firsts = [self.docks[group[0].name] for group in (self.upper, self.lower)]
         self.resizeDocks(firsts, [self.width() * (44 if second else 52) // 100] * 2, Qt.Orientation.Horizontal)
         if second:
-            self.middle.setSizes([1, 1])
+            QTimer.singleShot(0, self, lambda: self.middle.setSizes([self.middle.width() // 2] * 2))  # after the docks
 
     def toggle_theme(self) -> None:
         """Light or dark."""

@@ -36,7 +36,7 @@ def pixel(view, x, y):
 
 
 def trigger(window, name):
-    window.actions_by_name[name].trigger()
+    window.deeds.actions[name].trigger()
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_every_name_stands_in_its_region(qtbot, window):
     trigger(window, "plane.names")
     settled(qtbot, window)
     assert view.labels == []
-    assert not window.actions_by_name["plane.names"].isChecked()
+    assert not window.deeds.actions["plane.names"].isChecked()
     trigger(window, "plane.names")
     settled(qtbot, window)
     assert len(view.labels) == len(picture.regions)
@@ -94,6 +94,8 @@ def test_a_curve_is_named_under_the_pointer_and_followed_by_a_click(qtbot, windo
     assert "fold (LP) at σ² = " in window.readout.text()
     assert window.readout.text().startswith(f"{model.system.label('sigma2')} = ")  # the value under the pointer too
     assert view.layer.label.toPlainText().startswith("fold (LP)\nσ² = ")
+    box = view.layer.label.mapRectToScene(view.layer.label.boundingRect())
+    assert view.box.mapRectToScene(view.box.boundingRect()).contains(box)
     widths = [line.opts["pen"].widthF() for line in view.curves]
     assert widths.index(max(widths)) == 0
     assert sorted(widths)[-2] < max(widths)
@@ -180,7 +182,7 @@ def test_a_second_plane_has_the_cross_and_the_zoom_of_the_first(qtbot, window):
     qtbot.mouseClick(first.second, LEFT)
     settled(qtbot, window)
     assert second.isVisible()
-    assert window.actions_by_name["view.companion"].isChecked()
+    assert window.deeds.actions["view.companion"].isChecked()
     assert second.picture.name == "l2"
     for widget in (first, second):
         assert widget.width() >= 280

@@ -71,7 +71,7 @@ class CompanionView(MapView):
             before = self._drawn
             self.draw_picture()
             if before is None or before.window != self.picture.window or event == "plane":
-                self.reset()
+                self._show_whole()
         self.draw_cross()
         self._write_heading()
 
@@ -104,6 +104,12 @@ class CompanionView(MapView):
         return self.model.companion.planes
 
     def reset(self) -> None:
+        """The whole plane; where zooms are shared, the whole first one."""
+        if self.isVisible() and self.model.companion.zoom_linked:
+            self._first.reset()
+        self._show_whole()
+
+    def _show_whole(self) -> None:
         """The whole plane, or what the first one shows."""
         if self.model.companion.zoom_linked:
             self.box.setLimits(maxXRange=None, maxYRange=None)  # those of the first plane are enough
@@ -141,7 +147,7 @@ class CompanionView(MapView):
 
     def acts(self) -> tuple[Act, ...]:
         """Another file; showing and hiding is an act of the window."""
-        return (Act("companion.open", "Open a second plane from a file…", self.ask_for_file, "Plane", "Ctrl+Shift+O"),)
+        return (Act("companion.open", "Open a second plane from a file…", self.ask_for_file, "Plane", "Ctrl+B"),)
 
     def ask_for_file(self) -> None:
         """Choose the file of the second plane."""

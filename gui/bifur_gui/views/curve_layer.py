@@ -88,6 +88,7 @@ class CurveLayer:
         # beside the ring, on the side where there is more room
         self.label.setAnchor((1.1 if x > (left + right) / 2 else -0.1, -0.15 if y > (low + high) / 2 else 1.15))
         self.label.setPos(x, y)
+        self.label.updateTransform(force=True)  # it did not follow the zoom while it was hidden
         return words
 
     def _mark(self, found: Pick) -> None:

@@ -50,8 +50,10 @@ class Hatch(pg.GraphicsObject):
         seen = whole.intersected(screen).toAlignedRect()
         if seen.width() < 1 or seen.height() < 1:
             return
-        columns = np.arange(seen.left(), seen.left() + seen.width())
-        rows = np.arange(seen.top(), seen.top() + seen.height())[::-1]  # upwards, as the picture's axis
+        columns = np.arange(seen.left(), seen.left() + seen.width(), dtype=np.float64)
+        rows = np.arange(seen.top(), seen.top() + seen.height(), dtype=np.float64)[
+            ::-1
+        ]  # upwards, as the picture's axis
         under = self._cells.under(
             columns + 0.5 - whole.left(), whole.bottom() - rows - 0.5, (whole.width(), whole.height()), LEAST * ratio
         )

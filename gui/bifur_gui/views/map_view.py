@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QLabel, QSizePolicy
 
 from bifur_gui import style
+from bifur_gui.map_tables import tables_of
 from bifur_gui.maps import code_words
 from bifur_gui.region_names import Name, Placed, Sight, place_names
 from bifur_gui.shades import COLOURS, FIRST, MISSING, NOTHING
@@ -84,6 +84,7 @@ class MapView(View):
         self.scale = ColourBar()
         self.box.pointed.connect(self._pointed)
         self.box.sigRangeChanged.connect(self._moved)
+        self.box.sigResized.connect(lambda _: self.names_timer.start())
         self.canvas.scene().sigMouseMoved.connect(self._hover)
 
     def _moved(self, *_: Any) -> None:
@@ -284,6 +285,7 @@ class MapView(View):
             self.badge.fill, self.badge.border = pg.mkBrush(t.ground), pen(t.vermillion, 1.2)
             self.badge.setHtml(f"<span style='color:{t.ink}'>{escape(words)}</span>")
             self.badge.setTextWidth(max(self.box.width() - 14, 60))
+            self.badge.updateTransform(force=True)
 
     def show_names(self, on: bool) -> None:
         """Write the names of the regions on the map, or do not."""
@@ -396,38 +398,4 @@ class MapView(View):
 
     def tables(self) -> dict[str, Table]:
         """The map with a row for each node, the curves with one for each point, the special points."""
-        picture = self.picture
-        if picture is None:
-            return {}
-        x, y = np.meshgrid(picture.x, picture.y)
-        values = picture.values
-        if picture.choice.name == "region":
-            labels = np.array([*(region.label for region in picture.regions), ""])
-            values = labels[picture.region]
-        name = picture.choice.words.replace(" ", "_")
-        found: dict[str, Table] = {
-            "map": {picture.free[0]: x.ravel(), picture.free[1]: y.ravel(), name: np.asarray(values).ravel()}
-        }
-        picks = self.layer.picks
-        if picks is not None and picks.curves:
-            found["curves"] = _curve_table(picture, picks.curves)
-        if picks is not None and picks.points:
-            points: Mapping[str, Any] = {
-                "kind": [point.kind for point in picks.points],
-                **{key: [point.parameters[key] for point in picks.points] for key in picture.system.parameters},
-                **{key: [float(p.state[i]) for p in picks.points] for i, key in enumerate(picture.system.states)},
-            }
-            found["points"] = points
-        return found
-
-
-def _curve_table(picture: Picture, curves: Any) -> Table:
-    parameters = np.concatenate([curve.all_parameters for curve in curves])
-    states = np.concatenate([curve.state for curve in curves])
-    return {
-        "curve": np.repeat(np.arange(len(curves)), [len(curve) for curve in curves]),
-        "kind": [curve.kind for curve in curves for _ in range(len(curve))],
-        **{name: parameters[:, i] for i, name in enumerate(picture.system.parameters)},
-        **{name: states[:, i] for i, name in enumerate(picture.system.states)},
-        "normal_form": np.concatenate([curve.normal_form for curve in curves]),
-    }
+        return {} if self.picture is None else tables_of(self.picture, self.layer.picks)
