@@ -164,7 +164,10 @@ class Companion:
         def failed(error: Exception) -> None:
             if asked is self._asked:
                 self._busy = False
-                self._model.fault(self.title if path is None else str(path), error)
+                place = self.title if path is None else str(path)
+                if isinstance(error, ValueError) and not str(error).startswith(place):
+                    error = ValueError(f"{place}: {error}")
+                self._model.fault(place, error)
                 self._model.publish("companion")
 
         self._model.tasks.submit("companion", job, done, failed)

@@ -71,7 +71,7 @@ class LivePlane:
     def _hear(self, event: str) -> None:
         if event == "plane":
             self._drop()
-        elif event in ("parameters", "map", "cross"):
+        elif event in ("parameters", "map", "cross", "tiles"):
             self._look()
 
     @property
@@ -157,10 +157,12 @@ class LivePlane:
                 model.publish("live_plane")
                 return
             self._failed = None
-            self._seconds[wanted.choice.name in SHARE_MAPS] = answer.seconds / side**2
+            kind = wanted.choice.name in SHARE_MAPS
+            cold = kind not in self._seconds  # kernels were loaded in that time
+            self._seconds[kind] = answer.seconds / side**2
             self._computed = answer
             self._show(answer.base)
-            finer = self._side(wanted, FINE)
+            finer = max(self._side(wanted, FINE), SIDES[SIDES.index(side) + 1] if cold else 0)
             if side < finer:
                 self._ask(wanted, finer)
 

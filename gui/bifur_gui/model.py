@@ -100,12 +100,12 @@ class Model(Hub):
         self.opening = Opening(self)
         self.slice = Slice(self)
         self.trajectories = Trajectories(self)
-        self.history = History(self)
         self.trained = Trained(self)
         self.dials = Dials(self)
         self.jobs = Jobs(self)
         self.live_plane = LivePlane(self)
         self.companion = Companion(self)
+        self.history = History(self)
 
     # ---- jobs ---------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class Model(Hub):
     # ---- the plane ----------------------------------------------------------------------
 
     def choose_plane(self, name: str, then: Then | None = None) -> None:
-        """Show another plane of the atlas, `then` do that; one that cannot be read leaves the present one."""
+        """Show another plane of the atlas, `then` do more; one that cannot be read leaves the present one."""
         self.opening.choose_plane(name, then)
 
     def _set(self, entry: Entry) -> None:
@@ -214,12 +214,15 @@ class Model(Hub):
         return self.trained.validation
 
     def set_map(self, choice: MapChoice, then: Then | None = None) -> None:
-        """Show another map, `then` do that; one that cannot be read leaves the present one."""
+        """Show another map, `then` do more; one that cannot be read leaves the present one.
+
+        `choice` is what the user chose, at once; `picture` follows, and with it the event.
+        """
         self.opening.choose_map(choice, then)
 
     def take_map(self, picture: Picture) -> None:
         """Show a map that was read of the plane; for `Opening`."""
-        self.of_atlas, self.choice, self.values = picture, picture.choice, picture.values
+        self.of_atlas, self.values = picture, picture.values
         self.publish("map")
 
     @property
@@ -417,8 +420,9 @@ class Model(Hub):
     @property
     def missing(self) -> NDArray[np.bool_]:
         """The nodes for which the map that is shown is not computed, (ny, nx)."""
-        finished = self.atlas is None or self.atlas.finished
-        return missing_of(self.choice, self.values, self._sure, finished)
+        shown = self.of_atlas
+        assert shown is not None
+        return missing_of(shown.choice, shown.values, shown.sure, shown.finished)
 
     @property
     def missing_words(self) -> str:

@@ -125,7 +125,7 @@ class Opening:
     # ---- planes and maps of the atlas -------------------------------------------------------
 
     def choose_plane(self, name: str, then: Then | None = None) -> None:
-        """Show another plane of the atlas."""
+        """Show another plane of the atlas, `then`, also where that fails, do more."""
         model, token = self._model, object()
         atlas, choice = model.atlas, model.choice
         if atlas is None:
@@ -146,18 +146,21 @@ class Opening:
         def failed(error: Exception) -> None:
             if token is self._plane and atlas is model.atlas:
                 model.fault(name, error)
+                if then is not None:
+                    then()
             elif token is self._plane:
                 self.choose_plane(name, then)
 
         model.tasks.submit("plane", lambda: read_plane(atlas, name, choice), done, failed)
 
     def choose_map(self, choice: MapChoice, then: Then | None = None) -> None:
-        """Show another map of the plane."""
+        """Show another map of the plane, `then`, also where that fails, do more."""
         model, token = self._model, object()
         plane, picture = model.plane, model.of_atlas
         if plane is None or picture is None:
             return
         self._map = token
+        model.choice = choice
 
         def done(answer: Picture) -> None:
             if token is not self._map:
@@ -171,8 +174,11 @@ class Opening:
 
         def failed(error: Exception) -> None:
             if token is self._map and plane is model.plane:
+                model.choice = picture.choice
                 model.fault(choice.words, error)
                 model.publish("map")  # what was chosen in a list goes back
+                if then is not None:
+                    then()
             elif token is self._map:
                 self.choose_map(choice, then)
 

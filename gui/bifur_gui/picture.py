@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bifur.atlas.plane import COMPLETENESS, NOT_COMPUTED, doubt_sentence
+from bifur_gui.cells import Cells
 from bifur_gui.maps import MapChoice, choices_of, value_words, values_of, verdict_words
 from bifur_gui.shades import Shades, shades_of, signatures_of
 
@@ -63,9 +64,9 @@ class Picture:
         return len(self.y), len(self.x)
 
     @cached_property
-    def doubtful(self) -> NDArray[np.bool_]:
+    def doubtful(self) -> Cells:
         """The nodes whose count is not proved."""
-        return (self.sure >= 0) & (self.sure < COMPLETENESS.index("proved"))
+        return Cells((self.sure >= 0) & (self.sure < COMPLETENESS.index("proved")))
 
     @property
     def missing_words(self) -> str:

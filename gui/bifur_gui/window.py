@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 
 os.environ["PYQTGRAPH_QT_LIB"] = "PySide6"  # before pyqtgraph is imported, which would prefer another binding
@@ -76,7 +75,9 @@ class Window(QMainWindow):
         self.upper: tuple[View, ...] = (self.diagram,)
         self.parameters, self.jobs = ParametersView(self.model), JobsView(self.model)
         self.training = TrainingView(self.model)
-        self.lower: tuple[View, ...] = (self.phase, self.parameters, self.jobs, self.training)
+        self.lower: tuple[View, ...] = (  # type: ignore[assignment]
+            self.phase, self.parameters, self.jobs, self.training,
+        )  # fmt: skip
         self.model.jobs.seen = self.plane.seen
         self.views: dict[str, View] = {
             view.name: view for view in (self.plane, self.companion, *self.upper, *self.lower)
@@ -119,8 +120,8 @@ class Window(QMainWindow):
         self.plane.setMinimumSize(250, 180)
         self.middle.addWidget(self.companion)
         self.companion.hide()
-        for signal_ in (self.plane.beside, self.companion.closed):
-            signal_.connect(partial(self.toggle_view, self.companion.name))
+        for wish in (self.plane.beside, self.companion.closed):
+            wish.connect(lambda: self.deeds.actions[f"view.{self.companion.name}"].trigger())
         self.docks: dict[str, QDockWidget] = {}
         for group in (self.upper, self.lower):
             first_of_group = None
@@ -227,10 +228,11 @@ class Window(QMainWindow):
 
     def _make_room(self, second: bool) -> None:
         """The docks give way to a second plane, and come back after it."""
+        self.plane.show_title(second)
         firsts = [self.docks[group[0].name] for group in (self.upper, self.lower)]
-        self.resizeDocks(firsts, [self.width() * (40 if second else 52) // 100] * 2, Qt.Orientation.Horizontal)
+        self.resizeDocks(firsts, [self.width() * (44 if second else 52) // 100] * 2, Qt.Orientation.Horizontal)
         if second:
-            self.middle.setSizes([1, 1])
+            QTimer.singleShot(0, self, lambda: self.middle.setSizes([self.middle.width() // 2] * 2))  # after the docks
 
     def toggle_theme(self) -> None:
         """Light or dark."""

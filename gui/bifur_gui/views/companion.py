@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QFileDialog, QToolButton
+from PySide6.QtWidgets import QFileDialog, QSizePolicy, QToolButton
 
 from bifur_gui.acts import Act
 from bifur_gui.views.map_view import MapView
@@ -51,6 +50,7 @@ class CompanionView(MapView):
         self.bar.addWidget(self.shut)
         self.body.insertWidget(1, self.heading)
         self.heading.setContentsMargins(12, 0, 8, 0)
+        self.heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setMinimumSize(280, 260)
         self.zoomed.connect(lambda: self._follow(self, first))
         first.zoomed.connect(lambda: self._follow(first, self))
@@ -62,10 +62,6 @@ class CompanionView(MapView):
             self.model.companion.open()
         super().showEvent(event)
 
-    def hideEvent(self, event: QHideEvent) -> None:
-        """Nothing is drawn while it is hidden; the plane is kept."""
-        super().hideEvent(event)
-
     def refresh(self, event: str) -> None:
         """Draw what has changed."""
         if self.picture is None:
@@ -75,7 +71,7 @@ class CompanionView(MapView):
             before = self._drawn
             self.draw_picture()
             if before is None or before.window != self.picture.window or event == "plane":
-                self.reset()
+                self._show_whole()
         self.draw_cross()
         self._write_heading()
 
@@ -91,7 +87,7 @@ class CompanionView(MapView):
         else:
             words += "; other parameters: no cross"
         self.heading.setText(words)
-        self.heading.setWordWrap(True)
+        self.heading.setToolTip(words)
 
     @property
     def picture(self) -> Picture | None:
@@ -108,9 +104,18 @@ class CompanionView(MapView):
         return self.model.companion.planes
 
     def reset(self) -> None:
+        """The whole plane; where zooms are shared, the whole first one."""
+        if self.isVisible() and self.model.companion.zoom_linked:
+            self._first.reset()
+        self._show_whole()
+
+    def _show_whole(self) -> None:
         """The whole plane, or what the first one shows."""
-        super().reset()
-        self._follow(self._first, self)
+        if self.model.companion.zoom_linked:
+            self.box.setLimits(maxXRange=None, maxYRange=None)  # those of the first plane are enough
+            self._follow(self._first, self)
+        else:
+            super().reset()
 
     def _follow(self, leader: MapView, other: MapView) -> None:
         """The other plane shows what this one does."""
@@ -142,7 +147,7 @@ class CompanionView(MapView):
 
     def acts(self) -> tuple[Act, ...]:
         """Another file; showing and hiding is an act of the window."""
-        return (Act("companion.open", "Open a second plane from a file…", self.ask_for_file, "Plane", "Ctrl+Shift+O"),)
+        return (Act("companion.open", "Open a second plane from a file…", self.ask_for_file, "Plane", "Ctrl+B"),)
 
     def ask_for_file(self) -> None:
         """Choose the file of the second plane."""

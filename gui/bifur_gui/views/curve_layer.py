@@ -31,6 +31,7 @@ class CurveLayer:
         self.label = pg.TextItem()
         for item, above in ((self.ring, 40), (self.label, 45)):
             item.setZValue(z + above)
+            item.setEnabled(False)
             item.hide()
             plot.addItem(item, ignoreBounds=True)
 
@@ -49,6 +50,7 @@ class CurveLayer:
                 )
             )
         for item in (*self.lines, *self.points):
+            item.setEnabled(False)  # clicks go to the box behind
             item.setZValue(self._z)
             self._plot.addItem(item, ignoreBounds=True)
         self.leave()
@@ -83,8 +85,10 @@ class CurveLayer:
         self.label.setText(f"{head}\n" + rest.replace(", ", "\n"))
         (left, right), (low, high) = box.viewRange()
         x, y = found.place
-        self.label.setAnchor((1.0 if x > (left + right) / 2 else 0.0, 0.0 if y > (low + high) / 2 else 1.0))
+        # beside the ring, on the side where there is more room
+        self.label.setAnchor((1.1 if x > (left + right) / 2 else -0.1, -0.15 if y > (low + high) / 2 else 1.15))
         self.label.setPos(x, y)
+        self.label.updateTransform(force=True)  # it did not follow the zoom while it was hidden
         return words
 
     def _mark(self, found: Pick) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QPainter, QPainterPath, QTransform
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QImage, QPainter
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from bifur_gui.cells import Cells
 
 # pixels; a hatched cell is drawn at least as large, so that lines of the hatch, one in eight pixels, cross it
-LEAST = 8.0
+LEAST, PERIOD = 8.0, 8
+MOST = 8192  # pixels along a side of the screen
+_SHADE, _PALE, _DARK = 0x32323232, 0xD2FFFFFF, 0xE6141414  # ARGB
 
 
 class Hatch(pg.GraphicsObject):
@@ -25,46 +26,40 @@ class Hatch(pg.GraphicsObject):
     def __init__(self) -> None:
         super().__init__()
         self.setCacheMode(self.CacheMode.DeviceCoordinateCache)  # the cross moves over it
-        self._rect, self._cell = QRectF(), (0.0, 0.0)
-        self._stretches: list[QRectF] = []
+        self._rect = QRectF()
+        self._cells: Cells | None = None
 
-    def set_cells(self, cells: NDArray[np.bool_], rect: QRectF) -> None:
-        """Hatch the true cells of an image that fills `rect`."""
+    def set_cells(self, cells: Cells, rect: QRectF) -> None:
+        """Hatch the marked cells of an image that fills `rect`."""
         self.prepareGeometryChange()
-        ny, nx = cells.shape
-        width, height = rect.width() / nx, rect.height() / ny
-        self._rect, self._cell, self._stretches = rect, (width, height), []
-        padded = np.zeros((ny, nx + 2), dtype=np.int8)
-        padded[:, 1:-1] = cells
-        turn = np.diff(padded, axis=1)
-        firsts, lasts = np.nonzero(turn == 1), np.nonzero(turn == -1)
-        for row, first, last in zip(firsts[0].tolist(), firsts[1].tolist(), lasts[1].tolist(), strict=True):
-            left, top = rect.left() + first * width, rect.top() + row * height
-            self._stretches.append(QRectF(left, top, (last - first) * width, height))
+        self._rect, self._cells = rect, cells if cells else None
         self.update()
 
     def boundingRect(self) -> QRectF:
         """The picture, where anything of it is hatched."""
-        return self._rect if self._stretches else QRectF()
-
-    def _path(self, pixel: tuple[float, float]) -> QPainterPath:
-        """The cells; those too small to be seen grow about their middle, but not out of the picture."""
-        px, py = (max(0.0, LEAST * size - cell) / 2 for size, cell in zip(pixel, self._cell, strict=True))
-        path = QPainterPath()
-        path.setFillRule(Qt.FillRule.WindingFill)  # cells that grew may overlap
-        for stretch in self._stretches:
-            grown = stretch.adjusted(-px, -py, px, py)
-            over = max(0.0, grown.right() - self._rect.right()), max(0.0, grown.bottom() - self._rect.bottom())
-            under = max(0.0, self._rect.left() - grown.left()), max(0.0, self._rect.top() - grown.top())
-            path.addRect(grown.translated(under[0] - over[0], under[1] - over[1]))
-        return path
+        return self._rect if self._cells is not None else QRectF()
 
     def paint(self, painter: QPainter, *_: Any) -> None:
-        """Fill; the brush is freed from the picture's scale."""
-        back = painter.worldTransform().inverted()[0]
-        path = self._path((abs(back.m11()), abs(back.m22())))
-        painter.fillPath(path, QColor(50, 50, 50, 50))
-        for colour, shift in ((QColor(255, 255, 255, 200), 1), (QColor(20, 20, 20, 220), 0)):
-            brush = QBrush(colour, Qt.BrushStyle.BDiagPattern)
-            brush.setTransform(QTransform.fromTranslate(shift, 0) * back)
-            painter.fillPath(path, brush)
+        """One picture of the lines, pixel for pixel of the screen."""
+        if self._cells is None:
+            return
+        transform = painter.deviceTransform()
+        whole = transform.mapRect(self._rect)
+        device, ratio = painter.device(), painter.device().devicePixelRatioF()
+        screen = QRectF(0, 0, min(device.width() * ratio, MOST), min(device.height() * ratio, MOST))
+        seen = whole.intersected(screen).toAlignedRect()
+        if seen.width() < 1 or seen.height() < 1:
+            return
+        columns = np.arange(seen.left(), seen.left() + seen.width(), dtype=np.float64)
+        rows = np.arange(seen.top(), seen.top() + seen.height(), dtype=np.float64)[
+            ::-1
+        ]  # upwards, as the picture's axis
+        under = self._cells.under(
+            columns + 0.5 - whole.left(), whole.bottom() - rows - 0.5, (whole.width(), whole.height()), LEAST * ratio
+        )
+        stripe = (columns + rows[:, None]) // max(round(ratio), 1) % PERIOD
+        colours = np.where(stripe == 0, _DARK, np.where(stripe == 1, _PALE, _SHADE))
+        pixels = np.where(under, colours, 0).astype(np.uint32)
+        image = QImage(pixels.data, seen.width(), seen.height(), 4 * seen.width(), QImage.Format.Format_ARGB32)
+        target = transform.inverted()[0].mapRect(QRectF(seen))
+        painter.drawImage(target, image)

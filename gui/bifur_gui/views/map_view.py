@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QFontMetricsF
 from PySide6.QtWidgets import QComboBox, QLabel, QSizePolicy
 
 from bifur_gui import style
+from bifur_gui.map_tables import tables_of
 from bifur_gui.maps import code_words
 from bifur_gui.region_names import Name, Placed, Sight, place_names
 from bifur_gui.shades import COLOURS, FIRST, MISSING, NOTHING
@@ -84,6 +84,7 @@ class MapView(View):
         self.scale = ColourBar()
         self.box.pointed.connect(self._pointed)
         self.box.sigRangeChanged.connect(self._moved)
+        self.box.sigResized.connect(lambda _: self.names_timer.start())
         self.canvas.scene().sigMouseMoved.connect(self._hover)
 
     def _moved(self, *_: Any) -> None:
@@ -98,6 +99,7 @@ class MapView(View):
         # a halo under the line: it is seen on all colours
         self.lines = [pg.InfiniteLine(angle=angle) for _ in range(2) for angle in (90, 0)]
         self.centre = pg.ScatterPlotItem(size=13, symbol="o")
+        self.centre.setEnabled(False)  # clicks go to the box behind
         for z, item in ((0, self.image), (10, self.hatch), *((30, line) for line in self.lines), (40, self.centre)):
             item.setZValue(z)
             self.plot.addItem(item, ignoreBounds=True)
@@ -189,7 +191,7 @@ class MapView(View):
         if picture.shades.missing:
             entries.append(style.swatch(style.theme().missing, picture.missing_words))
         self.entries = [*entries, *self.layer.legend]
-        if picture.doubtful.any():
+        if picture.doubtful:
             self.entries.append("▨&nbsp;count&nbsp;not&nbsp;proved")
         self.write_legend()
         self.write_badge()
@@ -283,6 +285,7 @@ class MapView(View):
             self.badge.fill, self.badge.border = pg.mkBrush(t.ground), pen(t.vermillion, 1.2)
             self.badge.setHtml(f"<span style='color:{t.ink}'>{escape(words)}</span>")
             self.badge.setTextWidth(max(self.box.width() - 14, 60))
+            self.badge.updateTransform(force=True)
 
     def show_names(self, on: bool) -> None:
         """Write the names of the regions on the map, or do not."""
@@ -350,8 +353,9 @@ class MapView(View):
 
     def resized(self) -> None:
         """Legend and badge take another width."""
-        self.write_legend()
-        self.write_badge()
+        if self._drawn is not None:
+            self.write_legend()
+            self.write_badge()
 
     # ---- the mouse --------------------------------------------------------------------------
 
@@ -377,48 +381,20 @@ class MapView(View):
         place = self.box.mapSceneToView(position)
         curve = "" if self._dragging else self.layer.point_at(place, self.box)
         words = picture.describe(*(axis.true(v) for axis, v in zip(self.axes, (place.x(), place.y()), strict=True)))
-        self.hovered.emit(";  ".join(filter(None, (curve or words, self.more_words(place)))))
+        self.hovered.emit(";  ".join(filter(None, (words, curve, self.more_words(place)))))
 
     def more_words(self, place: Any) -> str:
         """What else lies under the pointer."""
         return ""
 
+    def leaveEvent(self, event: QEvent) -> None:
+        """Nothing is pointed at any more."""
+        super().leaveEvent(event)
+        self.layer.leave()
+        self.hovered.emit("")
+
     # ---- export -----------------------------------------------------------------------------
 
     def tables(self) -> dict[str, Table]:
         """The map with a row for each node, the curves with one for each point, the special points."""
-        picture = self.picture
-        if picture is None:
-            return {}
-        x, y = np.meshgrid(picture.x, picture.y)
-        values = picture.values
-        if picture.choice.name == "region":
-            labels = np.array([*(region.label for region in picture.regions), ""])
-            values = labels[picture.region]
-        name = picture.choice.words.replace(" ", "_")
-        found: dict[str, Table] = {
-            "map": {picture.free[0]: x.ravel(), picture.free[1]: y.ravel(), name: np.asarray(values).ravel()}
-        }
-        picks = self.layer.picks
-        if picks is not None and picks.curves:
-            found["curves"] = _curve_table(picture, picks.curves)
-        if picks is not None and picks.points:
-            points: Mapping[str, Any] = {
-                "kind": [point.kind for point in picks.points],
-                **{key: [point.parameters[key] for point in picks.points] for key in picture.system.parameters},
-                **{key: [float(p.state[i]) for p in picks.points] for i, key in enumerate(picture.system.states)},
-            }
-            found["points"] = points
-        return found
-
-
-def _curve_table(picture: Picture, curves: Any) -> Table:
-    parameters = np.concatenate([curve.all_parameters for curve in curves])
-    states = np.concatenate([curve.state for curve in curves])
-    return {
-        "curve": np.repeat(np.arange(len(curves)), [len(curve) for curve in curves]),
-        "kind": [curve.kind for curve in curves for _ in range(len(curve))],
-        **{name: parameters[:, i] for i, name in enumerate(picture.system.parameters)},
-        **{name: states[:, i] for i, name in enumerate(picture.system.states)},
-        "normal_form": np.concatenate([curve.normal_form for curve in curves]),
-    }
+        return {} if self.picture is None else tables_of(self.picture, self.layer.picks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Signal
@@ -49,12 +50,21 @@ class PlaneView(MapView):
         self.dots.setZValue(20)
         self.dots.picked.connect(self._pick_cell)
         self.plot.addItem(self.dots, ignoreBounds=True)
+        self.heading.setContentsMargins(12, 0, 8, 0)
+        self.body.insertWidget(1, self.heading)
+        self.show_title(False)
         self.restyle()
+
+    def show_title(self, on: bool) -> None:
+        """Name the plane over its picture, where there are two of them."""
+        self.heading.setVisible(on)
 
     def refresh(self, event: str) -> None:
         """Draw what has changed."""
         if event in ("plane", "all", "tiles", "map", "live_plane"):
             self.draw_picture()
+            if self.picture is not None:
+                self.heading.setText(f"<b>{escape(self.picture.title)}</b>")
         if event in ("plane", "all", "validation"):
             self._show_training()
         if event == "run":
