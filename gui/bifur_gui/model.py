@@ -16,6 +16,7 @@ What belongs together is a part of the model, with a file of its own, that publi
     axis        the diagram runs along the other parameter       ordinate  another state on its vertical axis
     diagram     the diagram through the cross was traced         trajectories  were integrated, or cleared
     validation  training runs were read                          notice        a sentence for the user, or none
+    picked      another special point to go on from, or none     continued     curves were continued, or forgotten
     theme       light or dark
 """
 
@@ -35,6 +36,7 @@ import bifur
 from bifur.atlas import quarantine
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, doubt_sentence
 from bifur_gui import builds
+from bifur_gui.continued import Continuation
 from bifur_gui.entry import Entry, read_plane
 from bifur_gui.hub import Hub, Tasks
 from bifur_gui.maps import REGIONS, MapChoice, value_words, values_of, verdict_words
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
     from bifur.atlas.reader import Atlas, Plane
     from bifur.atlas.validation import Validation
-    from bifur.continuation.results import EquilibriumSet
+    from bifur.continuation.results import EquilibriumSet, SpecialPoint
     from bifur.systems.base import System
     from bifur_gui.columns import Columns, Strip
 
@@ -90,6 +92,7 @@ class Model(Hub):
         self.validation: Validation | None = None
         self.slice = Slice(self)
         self.trajectories = Trajectories(self)
+        self.continuation = Continuation(self)
 
     # ---- jobs ---------------------------------------------------------------------------
 
@@ -246,6 +249,7 @@ class Model(Hub):
         self.overrides, self.found, self._selected, self.validation = {}, None, None, None
         self.slice.enter(same_system)
         self.trajectories.drop()
+        self.continuation.enter(plane, self.system)
         ny, nx = plane.shape
         if before is not None and before.free == plane.free and self._stood is not None:
             self.node = plane.nearest(*self._inside(*self._stood))
@@ -435,6 +439,15 @@ class Model(Hub):
             return
         self._selected = None if state is None else np.asarray(state, dtype=np.float64)
         self.publish("selected")
+
+    @property
+    def picked(self) -> SpecialPoint | None:
+        """The special point that is picked, to go on from."""
+        return self.continuation.picked
+
+    def pick(self, point: SpecialPoint | None) -> None:
+        """Pick a special point, in all views; None picks none."""
+        self.continuation.pick(point)
 
     @property
     def verdict(self) -> str:
