@@ -204,7 +204,8 @@ class Continuation:
             model.say(NOTHING)
             return
         if point is not None:
-            start: Any = point
+            # a point of gradient descent is a plain equilibrium of the flow
+            start: Any = point if isinstance(point, bifur.SpecialPoint) else point.state
             at, state = dict(point.parameters), point.state
         else:
             assert mark is not None

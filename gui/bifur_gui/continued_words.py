@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bifur.continuation.results import Branch, Curve, Diagram, SpecialPoint, Stop
+from bifur.continuation.results import Curve, Diagram, SpecialPoint, Stop
 from bifur.dynamics.critical_curve import CriticalCurve
 
 if TYPE_CHECKING:
@@ -126,6 +126,6 @@ def _ends(ends: Sequence[tuple[Any, str]]) -> str:
     return "; ".join(told)
 
 
-def branch_words(branch: Branch) -> str:
-    """The two ends of a branch."""
-    return "; ".join(dict.fromkeys(str(stop) for stop in branch.stop_reason))
+def full_form(normal_form: Mapping[str, float | str]) -> str:
+    """A normal form in every digit."""
+    return ", ".join(f"{name} = {value!r}" if isinstance(value, float) else f"{name} = {value}" for name, value in normal_form.items())

@@ -42,6 +42,7 @@ from bifur_gui.views.base import View
 from bifur_gui.views.diagram import DiagramView
 from bifur_gui.views.phase import PhaseView
 from bifur_gui.views.plane import PlaneView
+from bifur_gui.views.table import TableView
 from bifur_gui.worker import Worker
 
 # the cross rests when it has not moved for this long, in milliseconds
@@ -121,7 +122,8 @@ class Window(QMainWindow):
         style.use(self.model.theme)
         self.model.subscribe(self._change_look, self)  # before the views, which draw in it
         self.plane, self.diagram, self.phase = PlaneView(self.model), DiagramView(self.model), PhaseView(self.model)
-        self.upper: tuple[View, ...] = (self.diagram,)
+        self.table = TableView(self.model)
+        self.upper: tuple[View, ...] = (self.diagram, self.table)
         self.lower: tuple[View, ...] = (self.phase,)
         self.views: dict[str, View] = {view.name: view for view in (self.plane, *self.upper, *self.lower)}
         self._arrange()

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QLabel, QSizePolicy
 from bifur.atlas.plane import COMPLETENESS, doubt_name
 from bifur_gui import style
 from bifur_gui.views.base import Pointer, ValueAxis, View, make_plot, pen, restyle_plot
+from bifur_gui.views.overlay import Overlay
 from bifur_gui.views.training import TrainingDots
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class PlaneView(View):
         self.body.addWidget(self.legend)
         self.box.pointed.connect(lambda x, y, _: self._point_at(x, y))
         self.canvas.scene().sigMouseMoved.connect(self._hover)
+        self.overlay = Overlay(self)
         self.restyle()
 
     def _make_controls(self) -> None:
