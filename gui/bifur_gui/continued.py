@@ -284,9 +284,7 @@ class Continuation:
             low, high = max(low, least), min(high, most)
         return low, high
 
-    def _ask(
-        self, title: str, at: Mapping[str, float], state: NDArray[np.float64], job: Callable[[], Found]
-    ) -> None:
+    def _ask(self, title: str, at: Mapping[str, float], state: NDArray[np.float64], job: Callable[[], Found]) -> None:
         """Continue beside the window, and say how it ended."""
         model = self._model
 

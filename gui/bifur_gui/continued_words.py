@@ -90,7 +90,9 @@ def ending(title: str, found: Diagram | Curve | CriticalCurve) -> str:
     """What was found and why it ends, in one sentence."""
     points = found.special_points
     kinds = [one.kind for one in points]
-    named = ", ".join(f"{kinds.count(k)} {kind_name(k)}{'' if kinds.count(k) == 1 else 's'}" for k in dict.fromkeys(kinds))
+    named = ", ".join(
+        f"{kinds.count(k)} {kind_name(k)}{'' if kinds.count(k) == 1 else 's'}" for k in dict.fromkeys(kinds)
+    )
     if isinstance(found, Diagram):
         count = sum(len(branch) for branch in found.branches)
         n = len(found.branches)
@@ -104,8 +106,7 @@ def ending(title: str, found: Diagram | Curve | CriticalCurve) -> str:
     else:
         many = f"{len(found)} points"
         ends = [
-            (stop, pairs(found.system, _named(found, i)))
-            for stop, i in zip(found.stop_reason, (0, -1), strict=True)
+            (stop, pairs(found.system, _named(found, i))) for stop, i in zip(found.stop_reason, (0, -1), strict=True)
         ]
     return f"{title}: {many}, {named or 'no special points'}; {_ends(ends)}"
 
@@ -128,4 +129,7 @@ def _ends(ends: Sequence[tuple[Any, str]]) -> str:
 
 def full_form(normal_form: Mapping[str, float | str]) -> str:
     """A normal form in every digit."""
-    return ", ".join(f"{name} = {value!r}" if isinstance(value, float) else f"{name} = {value}" for name, value in normal_form.items())
+    return ", ".join(
+        f"{name} = {value!r}" if isinstance(value, float) else f"{name} = {value}"
+        for name, value in normal_form.items()
+    )

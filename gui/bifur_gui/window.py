@@ -14,7 +14,7 @@ from types import TracebackType
 os.environ["PYQTGRAPH_QT_LIB"] = "PySide6"  # before pyqtgraph is imported, which would prefer another binding
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
+from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -86,7 +86,17 @@ class Notice(QFrame):
     def _hear(self, event: str) -> None:
         if event == "notice":
             self.label.setText(self._model.notice)
+            self._fit()
             self.parentWidget().setVisible(bool(self._model.notice))  # the bar of the window that holds it
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """As high as the sentence needs."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        high = self.label.heightForWidth(max(self.label.width(), 200))
+        self.label.setFixedHeight(max(high, self.label.fontMetrics().lineSpacing()))
 
 
 class OpenDialog(QFileDialog):
@@ -175,6 +185,7 @@ class Window(QMainWindow):
         dock = QDockWidget(view.title.removeprefix("the ").capitalize(), self)
         dock.setObjectName(f"dock {view.name}")
         dock.setWidget(view)
+        dock.visibilityChanged.connect(view.catch_up)  # also where one comes from behind another
         view.setMinimumSize(280, 160)
         self.docks[view.name] = dock
         return dock
@@ -282,7 +293,7 @@ class Window(QMainWindow):
 
     def is_shown(self, name: str) -> bool:
         """Whether a view is seen, not behind another."""
-        return self.views[name].isVisible()
+        return self.views[name].seen
 
     def toggle_view(self, name: str) -> None:
         """Bring a view to the front; one that is seen is hidden."""

@@ -10,6 +10,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject
 from PySide6.QtWidgets import QComboBox, QFileDialog, QLabel, QToolButton
 
+import bifur
 from bifur_gui import continued_words as words
 from bifur_gui import style
 from bifur_gui.acts import Act
@@ -75,7 +76,7 @@ class DiagramView(View):
         for z, item in enumerate(items):
             item.setZValue(z)
             self.plot.addItem(item, ignoreBounds=True)
-        self.labels = Labels(self.plot, lambda: (self.stable, self.unstable))
+        self.labels = Labels(self.plot, lambda: (self.stable, self.unstable, *self.loci))
         self._zoomed = self._dragged = False
         self._surface: SurfaceView | None = None
         self._beyond: tuple[float, float] | None = None
@@ -215,7 +216,9 @@ class DiagramView(View):
 
     def _draw_loci(self) -> None:
         """Curves of special points, as they are seen along the other free parameter."""
-        line, curves = self.model.slice, self.model.continuation.curves_here()
+        line = self.model.slice
+        # those of gradient descent are no bifurcations of the flow, which is what is drawn here
+        curves = [curve for curve in self.model.continuation.curves_here() if isinstance(curve, bifur.Curve)]
         while len(self.loci) > len(curves):
             self.plot.removeItem(self.loci.pop())
         while len(self.loci) < len(curves):
@@ -269,7 +272,8 @@ class DiagramView(View):
 
     def _codimension_two(self) -> list[Any]:
         """The special points of the continued curves."""
-        return [point for curve in self.model.continuation.curves_here() for point in curve.special_points]
+        curves = self.model.continuation.curves_here()
+        return [point for curve in curves if isinstance(curve, bifur.Curve) for point in curve.special_points]
 
     @property
     def _pixel(self) -> tuple[float, float]:
@@ -375,9 +379,7 @@ class DiagramView(View):
             return words.point(point, model.plane.free)
         hit = self._branch_under(x, y)
         if hit is not None:
-            told = words.branch_point(
-                model.system, hit.branch, line.free, hit.parameter, hit.state, hit.n_unstable
-            )
+            told = words.branch_point(model.system, hit.branch, line.free, hit.parameter, hit.state, hit.n_unstable)
             traced = line.traced is not None
             return told if traced and hit.diagram == 0 else f"continued, {told}"
         name = line.ordinates[line.ordinate]
