@@ -79,10 +79,7 @@ def point(found: SpecialPoint, names: Sequence[str]) -> str:
 
 def branch_point(system: System, index: int, free: str, value: float, state: NDArray[np.float64], unstable: int) -> str:
     """A point of a branch: which one, where, and how stable it is."""
-    if unstable == 0:
-        stability = "stable"
-    else:
-        stability = f"unstable in {unstable} direction{'' if unstable == 1 else 's'}"
+    stability = f"unstable in {unstable} direction{'' if unstable == 1 else 's'}" if unstable else "stable"
     return f"branch {index + 1}: {pairs(system, {free: value})}; {states(system, state)}; {stability}"
 
 
@@ -98,7 +95,7 @@ def ending(title: str, found: Diagram | Curve | CriticalCurve) -> str:
         n = len(found.branches)
         many = f"{n} branch{'' if n == 1 else 'es'}, {count} points"
         label = found.system.label(found.free)
-        ends = [
+        ends: list[tuple[Any, str]] = [
             (stop, f"{label} = {number(float(branch.parameter[i]))}")
             for branch in found.branches
             for stop, i in zip(branch.stop_reason, (0, -1), strict=True)

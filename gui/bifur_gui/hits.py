@@ -72,7 +72,7 @@ def _between(frame: Frame, one: float, other: float, t: float) -> float:
 
 
 def _nearest(places: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[int, float, float]:
-    """(segment, share of it, distance) of the nearest point of a polyline; points that are not drawn are passed over."""
+    """(segment, share of it, distance) of the nearest point of a polyline; what is not drawn is passed over."""
     if len(places) == 1:
         return 0, 0.0, float(_or_inf(np.linalg.norm(places - target, axis=1))[0])
     step = np.diff(places, axis=0)

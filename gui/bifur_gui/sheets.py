@@ -37,8 +37,10 @@ class Sheets:
 
 @dataclass(frozen=True)
 class Mesh:
-    """A surface in the box: `points` (m, 3), `triangles` (f, 3) indices into them, `stable` (f,), `light` (f,) from 0.6 to 1 by
-    how a triangle is turned to a lamp at the left above."""
+    """A surface in the box: `points` (m, 3), `triangles` (f, 3) indices into them, `stable` (f,).
+
+    `light` (f,) goes from 0.6 to 1 by how a triangle is turned to a lamp at the left above.
+    """
 
     points: NDArray[np.float64]
     triangles: NDArray[np.int64]
@@ -156,7 +158,7 @@ def meshes(sheets: Sheets, box: Box, ordinate: int) -> list[Mesh]:
     for height, stable in zip(heights, sheets.stable, strict=True):
         points = box.place(x, y, height).reshape(-1, 3)
         there = np.isfinite(points).all(axis=1)
-        whole = [there[t].all(axis=1) for t in cuts]
+        whole = [np.all(there[t], axis=1) for t in cuts]
         full = whole[0] & whole[1]
         kept = [cuts[0][whole[0]], cuts[1][whole[1]], cuts[2][whole[2] & ~full], cuts[3][whole[3] & ~full]]
         triangles = np.concatenate(kept)

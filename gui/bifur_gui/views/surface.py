@@ -43,7 +43,7 @@ def why_not() -> str:
     finally:
         surface.destroy()
     version = context.format().version()
-    if tuple(version) < (2, 0):  # type: ignore[operator]
+    if tuple(version) < (2, 0):
         return f"the surface {_DASH}of version 2.0 at least; here it is {version[0]}.{version[1]}"
     return ""
 
@@ -102,7 +102,7 @@ class Captions(QWidget):
 def _make_canvas(gl: Any) -> Any:
     """The canvas, whose captions move with the camera."""
 
-    class Canvas(gl.GLViewWidget):  # type: ignore[misc]
+    class Canvas(gl.GLViewWidget):
         captions: Captions | None = None
 
         def paintGL(self, *arguments: Any, **more: Any) -> None:
