@@ -46,7 +46,8 @@ NOTHING = "click a branch or a special point in the diagram first: nothing is se
 class Continued:
     """One result of continuation by hand: what it is in words, where it started, and what was found.
 
-    `found` is a Diagram (one parameter), a Curve or a CriticalCurve (two); `saved` says whether it was exported.
+    `found` is a Diagram (one parameter), a Curve or a CriticalCurve (two); `saved` says whether it was exported,
+    `origin` the special point that it started from, if it did.
     """
 
     title: str
@@ -54,6 +55,7 @@ class Continued:
     state: NDArray[np.float64]
     found: Found
     saved: bool = False
+    origin: Any = None
 
     @property
     def free(self) -> tuple[str, ...]:
@@ -72,8 +74,12 @@ class Continued:
 
     @property
     def special_points(self) -> tuple[Any, ...]:
-        """The special points on it."""
-        return tuple(self.found.special_points)
+        """The special points on it; a fold from which a branch starts is none that its trace passes."""
+        found = tuple(self.found.special_points)
+        origin = self.origin
+        if self.diagram is None or origin is None or any(_near(origin, point) for point in found):
+            return found
+        return (origin, *found)
 
 
 class Continuation:
@@ -142,7 +148,7 @@ class Continuation:
         """The special points that belong in the diagram as it is: traced, and continued."""
         line = self._model.slice
         found = () if line.traced is None else line.traced.special_points
-        more = [point for diagram in self.diagrams_on_line() for point in diagram.special_points]
+        more = [point for run in self.runs if self._is_on_line(run) for point in run.special_points]
         return (*found, *more)
 
     # ---- what belongs where -------------------------------------------------------------
@@ -163,9 +169,11 @@ class Continuation:
 
     def diagrams_on_line(self) -> tuple[Diagram, ...]:
         """Continued branches that belong in the diagram as it is."""
-        free = self._model.slice.free
-        found = (run.diagram for run in self.runs)
-        return tuple(d for d in found if d is not None and d.free == free and self.on_line(d.parameters))
+        return tuple(run.diagram for run in self.runs if run.diagram is not None and self._is_on_line(run))
+
+    def _is_on_line(self, run: Continued) -> bool:
+        diagram = run.diagram
+        return diagram is not None and diagram.free == self._model.slice.free and self.on_line(diagram.parameters)
 
     def curves_here(self) -> tuple[Curve | CriticalCurve, ...]:
         """Continued curves over both parameters of the plane, at the fixed values that hold now."""
@@ -286,13 +294,13 @@ class Continuation:
 
     def _ask(self, title: str, at: Mapping[str, float], state: NDArray[np.float64], job: Callable[[], Found]) -> None:
         """Continue beside the window, and say how it ended."""
-        model = self._model
+        model, origin = self._model, self.picked
 
         def done(found: Found) -> None:
-            run = Continued(title, dict(at), state, found)
+            run = Continued(title, dict(at), state, found, origin=origin)
             self.runs = (*(other for other in self.runs if not _same(run, other)), run)
             model.publish("continued")
-            model.say(words.ending(run.title, found))
+            model.say(words.ending(run.title, found, run.special_points))
 
         model.say(f"continuing: {title}")
         model.ask("continue", job, done, title)
@@ -336,6 +344,15 @@ class Continuation:
 def _same(one: Continued, other: Continued) -> bool:
     """Whether both started from the same point along the same parameters."""
     return (one.title, one.start) == (other.title, other.start) and np.array_equal(one.state, other.state)
+
+
+def _near(one: Any, other: Any) -> bool:
+    """Whether two special points are one."""
+    return bool(
+        one.kind == other.kind
+        and np.allclose(one.state, other.state, rtol=1e-6, atol=1e-9)
+        and all(math.isclose(one.parameters[k], v, rel_tol=1e-6, abs_tol=1e-12) for k, v in other.parameters.items())
+    )
 
 
 def _free_name(folder: Path, stem: str) -> Path:

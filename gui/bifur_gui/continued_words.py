@@ -83,9 +83,8 @@ def branch_point(system: System, index: int, free: str, value: float, state: NDA
     return f"branch {index + 1}: {pairs(system, {free: value})}; {states(system, state)}; {stability}"
 
 
-def ending(title: str, found: Diagram | Curve | CriticalCurve) -> str:
+def ending(title: str, found: Diagram | Curve | CriticalCurve, points: Sequence[Any]) -> str:
     """What was found and why it ends, in one sentence."""
-    points = found.special_points
     kinds = [one.kind for one in points]
     named = ", ".join(
         f"{kinds.count(k)} {kind_name(k)}{'' if kinds.count(k) == 1 else 's'}" for k in dict.fromkeys(kinds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -60,7 +61,7 @@ def test_branches_from_an_equilibrium_are_those_of_the_closed_form(model):
     (run,) = model.continuation.runs
     (branch,) = run.diagram.branches
     a, rho, p = 1 + model.cross[0], branch.parameter, branch.state[:, 0]
-    np.testing.assert_allclose(a * p**2 - p + rho, 0, atol=1e-12)
+    np.testing.assert_allclose(a * p**2 - p + rho, 0, atol=1e-10)
     assert (p > 1 / (2 * a)).any()
     assert (p < 1 / (2 * a)).any()  # round the fold
     (fold,) = run.special_points
@@ -181,19 +182,29 @@ def test_what_was_exported_goes_without_a_word(model, tmp_path):
     assert "left the view" not in model.notice
 
 
-def test_curves_for_other_fixed_values_are_not_shown(atlas_path):
-    """phinet-weighted would need another atlas: a system with a fixed parameter stands in."""
+def test_curves_for_other_fixed_values_are_not_shown(atlas_path, tmp_path):
+    spec = """
+format = 1
+[[plane]]
+name = "weighted"
+system = "phinet-weighted"
+x = {parameter = "sigma2", span = [0, 2], points = 4}
+y = {parameter = "rho", span = [1e-3, 1], points = 6, scale = "log"}
+"""
+    bifur.build_atlas(spec, tmp_path / "weighted.h5").close()
     model = Model()
-    model.open(atlas_path)
+    assert model.open(tmp_path / "weighted.h5"), model.notice
+    model.settle()
+    model.continuation.pick_next()
+    model.continuation.continue_two()
+    model.continuation.continue_one()
     hand = model.continuation
-    point = model.point
-    assert hand.in_plane(point)
-    name = next(iter(point))
-    assert hand.in_plane({**point, name: point[name] + 1})  # a free one may differ
-    model.point.copy()
-    assert hand.on_line(point)
-    other = model.slice.other
-    assert not hand.on_line({**point, other: point[other] + 0.1})
+    assert (len(hand.curves_here()), len(hand.diagrams_here())) == (1, 1)
+    model.set_parameters({"mu": model.point["mu"] + 0.25})
+    assert (len(hand.curves_here()), len(hand.diagrams_here()), len(hand.diagrams_on_line())) == (0, 0, 0)
+    assert len(hand.runs) == 2  # still in the table
+    model.go_home()
+    assert (len(hand.curves_here()), len(hand.diagrams_here()), len(hand.diagrams_on_line())) == (1, 1, 1)
     model.close()
 
 
@@ -226,7 +237,7 @@ def test_the_nearest_point_of_the_branches_is_that_of_a_fine_search(log):
         fine = np.inf
         for branch in diagram.branches:
             places = frame.place(branch.parameter, branch.state)
-            for one, other in zip(places[:-1], places[1:], strict=True):
+            for one, other in itertools.pairwise(places):
                 t = np.linspace(0, 1, 60)[:, None]
                 way = (1 - t) * one + t * other - np.array([x / 0.01, y / 0.005])
                 fine = min(fine, np.linalg.norm(way, axis=1).min())

@@ -76,6 +76,8 @@ class DiagramView(View):
         for z, item in enumerate(items):
             item.setZValue(z)
             self.plot.addItem(item, ignoreBounds=True)
+        for scatter in (self.chosen, self.marks, self.ring, self.points):
+            scatter.setEnabled(False)  # a click on a point is one on the plot
         self.labels = Labels(self.plot, lambda: (self.stable, self.unstable, *self.loci))
         self._zoomed = self._dragged = False
         self._surface: SurfaceView | None = None

@@ -67,7 +67,8 @@ class Overlay:
             values = {name: curve.parameters[:, i] for i, name in enumerate(curve.free)}
             colour = style.special(curve.kind)[2]
             lines += [(self._drawn(values), pen(t.halo, 6.0)), (self._drawn(values), pen(colour, 2.8))]
-        found = [point for run in (*hand.diagrams_here(), *hand.curves_here()) for point in run.special_points]
+        here = (*hand.diagrams_here(), *hand.curves_here())
+        found = [point for run in hand.runs if any(run.found is one for one in here) for point in run.special_points]
         entries = []
         for point in found:
             _, symbol, colour = style.special(point.kind)
