@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MENUS = ("File", "Plane", "Diagram", "Portrait", "Compute", "View", "Help")
+MENUS = ("File", "Edit", "Plane", "Diagram", "Portrait", "Compute", "View", "Help")
 
 
 @dataclass(frozen=True)
@@ -13,8 +13,8 @@ class Act:
     """One thing to do.
 
     `name` is for sessions and tests ("diagram.turn"), `words` for people, `menu` one of `MENUS`. `key` as Qt writes it
-    ("Ctrl+O"). `on` says whether a thing that can be on or off is on; `can` whether it can be done now. Where `can`
-    says no, the act says why in the notice when it is called.
+    ("Ctrl+O"), `more` others that do the same. `on` says whether a thing that can be on or off is on. An act that
+    cannot be done now says why in the notice when it is called.
     """
 
     name: str
@@ -23,3 +23,4 @@ class Act:
     menu: str
     key: str = ""
     on: Callable[[], bool] | None = None
+    more: tuple[str, ...] = ()

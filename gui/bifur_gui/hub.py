@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 Callback = Callable[[str], None]
@@ -41,6 +41,7 @@ class Hub:
         self.tasks: Tasks = tasks or Inline()
         self._subscribers: list[tuple[object, Callback]] = []
         self.notice = ""
+        self._unsaved: list[Callable[[], Sequence[str]]] = []
 
     def subscribe(self, callback: Callback, owner: object = None) -> None:
         """Call `callback(event)` at every change; `owner` gives the name for a failure of it."""
@@ -71,3 +72,17 @@ class Hub:
             traceback.print_exception(error)
         ours = isinstance(error, ValueError | ImportError)
         self.say(str(error) if ours else f"{what}: {type(error).__name__}: {error}")
+
+    def count_unsaved(self, tell: Callable[[], Sequence[str]]) -> None:
+        """`tell` names, in short sentences, what would be lost if the window were closed now."""
+        self._unsaved.append(tell)
+
+    def unsaved(self) -> list[str]:
+        """What would be lost if the window were closed now; one who cannot tell is passed over."""
+        found: list[str] = []
+        for tell in self._unsaved:
+            try:
+                found += tell()
+            except Exception as error:
+                self.fault("what is not saved", error)
+        return found

@@ -23,27 +23,26 @@ What belongs together is a part of the model, with a file of its own, that publi
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import bifur
-from bifur.atlas import quarantine
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, doubt_sentence
-from bifur_gui import builds
 from bifur_gui.continued import Continuation
 from bifur_gui.entry import Entry, read_plane
+from bifur_gui.history import History
 from bifur_gui.hub import Hub, Tasks
-from bifur_gui.maps import REGIONS, MapChoice, value_words, values_of, verdict_words
+from bifur_gui.maps import REGIONS, MapChoice, covers, value_words, values_of, verdict_words
+from bifur_gui.opening import Opening
 from bifur_gui.slice import Slice
 from bifur_gui.trajectories import Trajectories
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from bifur.atlas.reader import Atlas, Plane
@@ -71,8 +70,6 @@ class Model(Hub):
     def __init__(self, tasks: Tasks | None = None) -> None:
         super().__init__(tasks)
         self.atlas: Atlas | None = None
-        self._wanted = Path()  # the file that the user chose last
-        self.took = 0.0  # seconds that reading an unfinished build took
         self.progress = ""  # of the build of an unfinished atlas
         self.theme = "light"
         self.plane: Plane | None = None
@@ -90,9 +87,11 @@ class Model(Hub):
         self._proved = False  # whether `found` went through the proof
         self._selected: NDArray[np.float64] | None = None
         self.validation: Validation | None = None
+        self.opening = Opening(self)
         self.slice = Slice(self)
         self.trajectories = Trajectories(self)
         self.continuation = Continuation(self)
+        self.history = History(self)
 
     # ---- jobs ---------------------------------------------------------------------------
 
@@ -117,56 +116,11 @@ class Model(Hub):
     # ---- the file -----------------------------------------------------------------------
 
     def open(self, path: str | Path) -> bool:
-        """Open another atlas; where that fails the present one stays and a sentence says why.
-
-        A file that was not written here is read in a trial process first, beside the window. An unfinished build, for
-        which its folder stands too, is read beside the window as well. Returns whether the atlas is shown already.
-        """
-        path = self._wanted = builds.atlas_of(path)
-        if builds.is_unfinished(path):
-            return self._open_unfinished(path)
-        if quarantine.is_known(path):
-            return self._open(path)
-        shown = False
-
-        def done(_: object) -> None:
-            nonlocal shown
-            shown = path == self._wanted and self._open(path)
-
-        self.say(f"{path}: not written here, so it is read in a trial process first")
-        failed = partial(self.fault, str(path))
-        self.tasks.submit("trial", lambda: quarantine.scan_apart(path), done, failed)
-        return shown
-
-    def _open_unfinished(self, path: Path) -> bool:
-        shown = False
-
-        def job() -> tuple[Atlas, float]:
-            began = time.monotonic()
-            return bifur.open_atlas(path), time.monotonic() - began
-
-        def done(answer: tuple[Atlas, float]) -> None:
-            nonlocal shown
-            atlas, self.took = answer
-            if path == self._wanted:
-                shown = self.show(atlas)
-            else:
-                atlas.close()
-
-        self.say(f"{path}: reading what is there of this unfinished build")
-        self.tasks.submit("trial", job, done, partial(self.fault, str(path)))
-        return shown
-
-    def _open(self, path: Path) -> bool:
-        try:
-            atlas = bifur.open_atlas(path)
-        except (ValueError, OSError) as error:
-            self.fault(str(path), error)
-            return False
-        return self.show(atlas)
+        """Open another atlas, or an unfinished build; see `Opening.open`. Returns whether it is shown already."""
+        return self.opening.open(path)
 
     def show(self, atlas: Atlas) -> bool:
-        """Show an open atlas, which belongs to the model from now on."""
+        """Show an open atlas, which belongs to the model from now on; where that fails a sentence says why."""
         before = self.atlas
         try:
             name = self.plane.name if self.plane and self.plane.name in atlas else atlas.planes[0]
@@ -182,18 +136,6 @@ class Model(Hub):
         if before is not None:
             before.close()
         return True
-
-    def reader(self) -> Callable[[Atlas], Entry]:
-        """What reads the present plane, map and column from another atlas of the same spec, on any thread."""
-        assert self.plane is not None
-        name, choice, ix = self.plane.name, self.choice, self.node[1]
-
-        def read(atlas: Atlas) -> Entry:
-            entry = read_plane(atlas, name, choice)
-            entry.columns.keep(entry.columns.load(entry.columns.strip(ix)))
-            return entry
-
-        return read
 
     def go_on(self, atlas: Atlas, entry: Entry) -> None:
         """Show more of the build that is shown; what was chosen and computed stays. `entry` is what `reader` read."""
@@ -360,6 +302,14 @@ class Model(Hub):
         atlas = {**self.system.parameters, **plane.fixed}
         atlas |= zip(plane.free, (float(plane.x[node[1]]), float(plane.y[node[0]])), strict=True)
         overrides = {name: value for name, value in wanted.items() if value != atlas[name]}
+        self.stand_at(node, overrides)
+
+    def stand_at(self, node: tuple[int, int], overrides: Mapping[str, float]) -> None:
+        """Put the cross back to where it stood, on a node or off it; a node that there is not is drawn inside."""
+        if self.plane is None:
+            return
+        ny, nx = self.plane.shape
+        node, overrides = (min(max(node[0], 0), ny - 1), min(max(node[1], 0), nx - 1)), dict(overrides)
         if (node, overrides) != (self.node, self.overrides):
             off = self.off_plane
             self.node, self.overrides = node, overrides
@@ -510,7 +460,7 @@ class Model(Hub):
     def describe(self, x: float, y: float) -> str:
         """What the atlas has at the node nearest to (x, y), and what is not proved there; nothing outside the cells."""
         plane = self.plane
-        if plane is None or not (_covers(plane.x, plane.scales[0], x) and _covers(plane.y, plane.scales[1], y)):
+        if plane is None or not (covers(plane.x, plane.scales[0], x) and covers(plane.y, plane.scales[1], y)):
             return ""
         iy, ix = plane.nearest(x, y)
         place = ", ".join(
@@ -522,14 +472,3 @@ class Model(Hub):
         words = f"{place}:  {value_words(plane, self.choice, self.values[iy, ix])}"
         doubt = verdict_words(self._verdict_at(iy, ix), doubt_sentence(int(self._doubt[iy, ix])))
         return f"{words} – {doubt}" if doubt else words
-
-
-def _covers(nodes: NDArray[np.float64], scale: str, value: float) -> bool:
-    """Whether a value lies in a cell: those of the outer nodes reach beyond them, as in the picture."""
-    low, high = float(nodes[0]), float(nodes[-1])
-    if scale == "log":
-        if value <= 0:
-            return False
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    half = (high - low) / (len(nodes) - 1) / 2
-    return low - half <= value <= high + half

@@ -55,6 +55,18 @@ DARK = Theme(
 )  # fmt: skip
 THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
 _present = LIGHT
+_density = 1.0
+
+
+def density() -> float:
+    """Pixels of the screen for one of the layout: 2 on a screen with 200 %. Lines of pictures are as many wider."""
+    return _density
+
+
+def set_density(ratio: float) -> None:
+    """Take another; what is drawn already asks for it anew in `View.restyle`."""
+    global _density
+    _density = ratio
 
 
 def theme() -> Theme:
@@ -113,6 +125,13 @@ QStatusBar::item {{ border: none; }}
 QToolTip {{ background: {t.ground}; color: {t.ink}; border: 1px solid {t.edge}; }}
 QFrame#notice {{ background: {notice[0]}; border: none; border-bottom: 1px solid {notice[1]}; }}
 QFrame#notice QToolButton {{ border: none; padding: 2px 6px; }}
+QFrame#palette, QFrame#tour {{ background: {t.panel}; border: 1px solid {t.grey}; border-radius: 6px; }}
+QFrame#palette QListWidget {{ background: {t.panel}; border: none; }}
+QFrame#palette QLineEdit {{ padding: 4px; font-size: 11pt; }}
+QFrame#tour QLabel, QFrame#palette QLabel {{ background: transparent; }}
+QGraphicsView {{ border: 1px solid {t.ground}; }}
+QGraphicsView:focus {{ border: 1px solid {t.blue}; }}
+QToolButton:focus {{ border: 1px solid {t.blue}; border-radius: 3px; }}
 """
 
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 os.environ["PYQTGRAPH_QT_LIB"] = "PySide6"  # before pyqtgraph is imported, which would prefer another binding
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
+    QAbstractScrollArea,
+    QAbstractSlider,
     QApplication,
+    QDialog,
     QDockWidget,
-    QFileDialog,
-    QFrame,
-    QHBoxLayout,
     QLabel,
     QMainWindow,
     QMessageBox,
@@ -28,105 +22,47 @@ from PySide6.QtWidgets import (
     QSplitter,
     QTabWidget,
     QToolBar,
-    QToolButton,
     QWidget,
 )
 
-from bifur_gui import builds, first, style
-from bifur_gui.acts import MENUS, Act
+from bifur_gui import builds, first, session, style
+from bifur_gui.deeds import Deeds, name_controls
 from bifur_gui.follow import Follower
+from bifur_gui.keeper import Keeper
+from bifur_gui.keys import KeysBox
 from bifur_gui.look import qt_palette
 from bifur_gui.model import Model
-from bifur_gui.screen import unreachable_screen
+from bifur_gui.notice import Notice
+from bifur_gui.tour import Step, Tour
 from bifur_gui.views.base import View
 from bifur_gui.views.diagram import DiagramView
 from bifur_gui.views.phase import PhaseView
 from bifur_gui.views.plane import PlaneView
 from bifur_gui.views.table import TableView
 from bifur_gui.worker import Worker
+from bifur_gui.zooms import ZoomKeeper
 
 # the cross rests when it has not moved for this long, in milliseconds
 REST = 150
-STEPS = {"Left": (-1, 0), "Right": (1, 0), "Up": (0, 1), "Down": (0, -1)}
-KEYS = (
-    ("arrows", "move the cross by a node; with Shift by ten"),
-    ("left button", "in the plane and the diagram: move the cross; in the portrait: start a trajectory"),
-    ("wheel, right button", "zoom, and drag the picture"),
-    ("Home", "show every picture whole again"),
-    ("Esc", "forget the trajectories"),
-    ("1, 2, 3", "show or hide the plane, the diagram, the portrait"),
-    ("S", "save the picture under the pointer as PNG; elsewhere the whole window"),
-    ("Ctrl+O, F5", "open an atlas or an unfinished build; read the present one again"),
-    ("?", "these keys"),
-    ("Ctrl+Q", "quit"),
-)
-
-
-class Notice(QFrame):
-    """A sentence, in a bar that is hidden while there is none."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.setObjectName("notice")
-        self.label = QLabel()
-        self.label.setTextFormat(Qt.TextFormat.PlainText)
-        self.label.setWordWrap(True)
-        self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        button = QToolButton()
-        button.setText("✕")
-        button.setToolTip("hide this")
-        button.clicked.connect(lambda: model.say(""))
-        row = QHBoxLayout(self)
-        row.setContentsMargins(10, 3, 6, 3)
-        row.addWidget(self.label, 1)
-        row.addWidget(button)
-        self._model = model
-        model.subscribe(self._hear, self)
-
-    def _hear(self, event: str) -> None:
-        if event == "notice":
-            self.label.setText(self._model.notice)
-            self._fit()
-            self.parentWidget().setVisible(bool(self._model.notice))  # the bar of the window that holds it
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """As high as the sentence needs."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        high = self.label.heightForWidth(max(self.label.width(), 200))
-        self.label.setFixedHeight(max(high, self.label.fontMetrics().lineSpacing()))
-
-
-class OpenDialog(QFileDialog):
-    """Asks for an atlas, which may be an unfinished build: its folder, a file in that, or the name it will have."""
-
-    def __init__(self, parent: QWidget, folder: str) -> None:
-        super().__init__(parent, "Open an atlas, or the folder of an unfinished build", folder)
-        self.setNameFilters(["Atlas (*.h5)", "All files (*)"])
-        self.setFileMode(QFileDialog.FileMode.AnyFile)
-        self.setOption(QFileDialog.Option.DontUseNativeDialog)  # it would not let a folder be chosen too
-
-    def accept(self) -> None:
-        """Take the folder of a build as it is; other folders are entered."""
-        (name, *_) = self.selectedFiles()
-        if Path(name).is_dir() and builds.is_unfinished(builds.atlas_of(name)):
-            self.fileSelected.emit(name)
-            self.done(QFileDialog.DialogCode.Accepted)
-        else:
-            super().accept()
+LOW = 560  # a window lower than this has no room for two docks over each other
 
 
 class Window(QMainWindow):
-    """The plane in the middle, the other views in docks at its right, a status line below."""
+    """The plane in the middle, the other views in docks at its right, a status line below.
 
-    def __init__(self) -> None:
+    `folder` is where the session is kept; without one nothing is kept from window to window.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
         super().__init__()
         self.worker = Worker(self)
         self.model = Model(self.worker)
         self.first: first.FirstAtlas | None = None
         self.follower = Follower(self.model, self)
+        self._on_screen = False
+        self._asked = False  # whether it was asked what to do with what is not saved
+        self.dialog: QDialog | None = None
+        self.keys: KeysBox | None = None
         self.finished = True  # whether no job was left running when the window closed
         self.setWindowTitle("bifur")
         style.use(self.model.theme)
@@ -134,7 +70,7 @@ class Window(QMainWindow):
         self.plane, self.diagram, self.phase = PlaneView(self.model), DiagramView(self.model), PhaseView(self.model)
         self.table = TableView(self.model)
         self.upper: tuple[View, ...] = (self.diagram, self.table)
-        self.lower: tuple[View, ...] = (self.phase,)
+        self.lower: tuple[View, ...] = (self.phase,)  # type: ignore[assignment]
         self.views: dict[str, View] = {view.name: view for view in (self.plane, *self.upper, *self.lower)}
         self._arrange()
         self._make_status()
@@ -142,13 +78,17 @@ class Window(QMainWindow):
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST)
         self._rest.timeout.connect(self.model.settle)
-        self.actions_by_name: dict[str, QAction] = {}
-        self._make_actions()
+        self.zooms = ZoomKeeper(self.model, self.views)
+        self.keeper = Keeper(self, folder)
+        self.deeds = Deeds(self)
+        self.tour = Tour(self, tour_steps(self), self.keeper.tour_was_shown)
+        self._presses = Presses(self)
+        name_controls(self)
         for view in self.views.values():
             view.hovered.connect(lambda words: self._write(self.readout, words))
         self.model.subscribe(self._hear, self)
         self._dress()
-        self.resize(1280, 720)
+        self._first_size()
         self._share_out()
 
     def _arrange(self) -> None:
@@ -167,7 +107,7 @@ class Window(QMainWindow):
         self.middle.setChildrenCollapsible(False)
         self.middle.addWidget(self.plane)
         self.setCentralWidget(self.middle)
-        self.plane.setMinimumSize(320, 260)
+        self.plane.setMinimumSize(250, 180)
         self.docks: dict[str, QDockWidget] = {}
         for group in (self.upper, self.lower):
             first_of_group = None
@@ -186,9 +126,25 @@ class Window(QMainWindow):
         dock.setObjectName(f"dock {view.name}")
         dock.setWidget(view)
         dock.visibilityChanged.connect(view.catch_up)  # also where one comes from behind another
-        view.setMinimumSize(280, 160)
+        view.setMinimumSize(230, 110)
         self.docks[view.name] = dock
         return dock
+
+    def _first_size(self) -> None:
+        """1280 x 720, or what the screen has; on a low one the lower views lie behind the upper ones."""
+        free = self.screen().availableSize() if self.screen() is not None else QSize(1280, 720)
+        # a virtual screen may be tiny, and is not looked at
+        small = 500 <= free.width() < 1280 or 300 <= free.height() < 720
+        self.resize(QSize(1280, 720).boundedTo(free) if small and not _is_virtual() else QSize(1280, 720))
+        if self.height() < LOW:
+            self.stack()
+
+    def stack(self) -> None:
+        """All docks as tabs of one place."""
+        above = self.docks[self.upper[0].name]
+        for view in self.lower:
+            self.tabifyDockWidget(above, self.docks[view.name])
+        above.raise_()
 
     def _share_out(self) -> None:
         """The sizes of the docks at first."""
@@ -213,6 +169,22 @@ class Window(QMainWindow):
         self.statusBar().addPermanentWidget(self.progress)
         self.statusBar().addPermanentWidget(self.about, 1)
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Lines are drawn for the screen that the window is on."""
+        super().showEvent(event)
+        handle = self.windowHandle()
+        if handle is not None and not self._on_screen:
+            self._on_screen = True
+            handle.screenChanged.connect(lambda _: self._look_at_screen())
+        self._look_at_screen()
+
+    def _look_at_screen(self) -> None:
+        if style.density() != self.devicePixelRatioF():
+            style.set_density(self.devicePixelRatioF())
+            for view in self.views.values():
+                view.restyle()
+                view.draw("all")
+
     def _change_look(self, event: str) -> None:
         if event == "theme":
             style.use(self.model.theme)
@@ -225,71 +197,7 @@ class Window(QMainWindow):
         app.setPalette(qt_palette())
         self.setStyleSheet(style.sheet())
 
-    # ---- keys and menus -----------------------------------------------------------------
-
-    def acts(self) -> tuple[Act, ...]:
-        """What the window itself can do."""
-        model = self.model
-        shows = tuple(
-            Act(f"view.{view.name}", view.title.removeprefix("the ").capitalize(), partial(self.toggle_view, view.name),
-                "View", view.key, partial(self.is_shown, view.name))
-            for view in self.views.values()
-        )  # fmt: skip
-        moves = tuple(
-            Act(f"cross.{name.lower()}{suffix}", f"Cross {name.lower()}{words}", partial(model.step, n * dx, n * dy),
-                "", f"{shift}{name}")
-            for name, (dx, dy) in STEPS.items()
-            for n, suffix, words, shift in ((1, "", "", ""), (10, "-ten", " by ten", "Shift+"))
-        )  # fmt: skip
-        return (
-            Act("file.open", "Open…", self.ask_for_file, "File", "Ctrl+O"),
-            Act("file.again", "Read again", self.read_again, "File", "F5"),
-            Act("file.picture", "Save picture…", self.ask_for_picture, "File", "S"),
-            Act("file.quit", "Quit", self.close, "File", "Ctrl+Q"),
-            Act("view.whole", "Show every picture whole", self.reset, "View", "Home"),
-            Act("view.dark", "Dark", self.toggle_theme, "View", "Ctrl+D", lambda: model.theme == "dark"),
-            *shows,
-            Act("help.keys", "Keys", self.show_keys, "Help", "?"),
-            *moves,
-        )
-
-    def _make_actions(self) -> None:
-        """An action for every act; a menu lists those of its name."""
-        bar = self.menuBar()
-        self.menus = {name: bar.addMenu(f"&{name}") for name in MENUS}
-        for act in (*self.acts(), *(act for view in self.views.values() for act in view.acts())):
-            action = QAction(act.words, self)
-            action.setObjectName(act.name)
-            if act.key:
-                action.setShortcut(QKeySequence(act.key))
-            if act.on is not None:
-                action.setCheckable(True)
-                action.setChecked(act.on())
-            action.triggered.connect(partial(self._act, act))
-            self.actions_by_name[act.name] = action
-            self.addAction(action)  # its key works whatever is shown
-            if act.menu:
-                self.menus[act.menu].addAction(action)
-        for name, menu in self.menus.items():
-            menu.aboutToShow.connect(self._check_actions)
-            menu.menuAction().setVisible(not menu.isEmpty())
-            menu.setObjectName(name)
-        self._on = {act.name: act.on for act in self._all_acts() if act.on is not None}
-
-    def _all_acts(self) -> tuple[Act, ...]:
-        return (*self.acts(), *(act for view in self.views.values() for act in view.acts()))
-
-    def _act(self, act: Act, _checked: bool = False) -> None:
-        try:
-            act.call()
-        except Exception as error:
-            self.model.fault(act.words.rstrip("…"), error)
-        self._check_actions()
-
-    def _check_actions(self) -> None:
-        """Ticks as things are."""
-        for name, on in self._on.items():
-            self.actions_by_name[name].setChecked(on())
+    # ---- what acts call ----------------------------------------------------------------
 
     def is_shown(self, name: str) -> bool:
         """Whether a view is seen, not behind another."""
@@ -311,35 +219,16 @@ class Window(QMainWindow):
         """Show every picture whole."""
         for view in self.views.values():
             view.reset()
-
-    def show_keys(self) -> None:
-        """The keys, in a box of their own."""
-        rows = "".join(f"<tr><td><b>{key}</b>&nbsp;&nbsp;</td><td>{words}</td></tr>" for key, words in KEYS)
-        self.keys = QMessageBox(self)
-        self.keys.setWindowTitle("Keys")
-        self.keys.setTextFormat(Qt.TextFormat.RichText)
-        self.keys.setText(f"<table cellspacing=4>{rows}</table>")
-        self.keys.open()
-
-    def ask_for_file(self) -> None:
-        """Choose an atlas."""
-        folder = str(self.model.atlas.path.parent) if self.model.atlas else str(Path.cwd())
-        self.dialog = OpenDialog(self, folder)
-        self.dialog.fileSelected.connect(lambda name: self.model.open(name))
-        self.dialog.open()
+        self.zooms.whole()
 
     def read_again(self) -> None:
         """Open the present file anew: it may have been built again, or validated."""
         if self.model.atlas is not None:
             self.model.open(self.model.atlas.path)
 
-    def ask_for_picture(self) -> None:
-        """Save the view under the pointer, or the whole window."""
-        pointed: QWidget = next((view for view in self.views.values() if view.underMouse()), self)
-        picture = pointed.grab()
-        name, _ = QFileDialog.getSaveFileName(self, "Save the picture", str(Path.cwd() / "bifur.png"), "PNG (*.png)")
-        if name and not picture.save(name if Path(name).suffix else f"{name}.png", "PNG"):
-            self.model.say(f"{name}: cannot write there")
+    def start_tour(self) -> None:
+        """Five callouts beside the views."""
+        self.tour.start()
 
     # ---- what follows the model -----------------------------------------------------------
 
@@ -370,15 +259,38 @@ class Window(QMainWindow):
                 each.setFixedHeight(lines)
 
     def open_or_build(self, path: Path | None) -> None:
-        """Show the atlas of this name; without one the packaged atlas, or a small one built now."""
-        if path is not None:
-            self.model.open(path)
-            return
-        self.first = first.FirstAtlas(self.model, self)
-        self.first.start()
+        """Show the atlas of this name; without one that of the last session, the packaged one, or a small new one."""
+        kept = self.keeper.last()
+        why = self.model.notice
+        self.keeper.dress(kept)
+        last = session.file_of(kept)
+        if path is None and last is not None:
+            self.worker.idle.connect(self._open_first)  # where it cannot be opened
+            self.keeper.open_file(last, kept)
+        elif path is not None:
+            same = last is not None and last.absolute() == builds.atlas_of(path).absolute()
+            self.keeper.open_file(path, kept if same else {})
+        if self.model.plane is None and path is None and not self.worker.busy:
+            self._open_first()
+        if why and not self.model.notice:
+            self.model.say(why)
+
+    def _open_first(self) -> None:
+        if self.first is None and self.model.plane is None:
+            self.first = first.FirstAtlas(self.model, self)
+            self.first.start()
+
+    # ---- the end ----------------------------------------------------------------------------
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop what runs, then close the file."""
+        """Ask once where something would be lost; stop what runs, keep the session, close the file."""
+        unsaved = self.model.unsaved()
+        if unsaved and not self._asked:
+            self._asked = True
+            self._ask_to_close(unsaved)
+            event.ignore()
+            return
+        self.keeper.keep()
         if self.first is not None:
             self.first.stop()
         self.follower.stop()
@@ -388,6 +300,43 @@ class Window(QMainWindow):
         if self.finished:
             self.model.close()
         super().closeEvent(event)
+
+    def _ask_to_close(self, unsaved: list[str]) -> None:
+        """A box that stops nothing; closing the window once more closes it."""
+        box = self.dialog = QMessageBox(self)
+        box.setWindowTitle("Not saved")
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setText("\n".join(["If the window is closed now, this is lost:", "", *unsaved[:12]]))
+        stay = box.addButton("Stay", QMessageBox.ButtonRole.RejectRole)
+        leave = box.addButton("Close all the same", QMessageBox.ButtonRole.DestructiveRole)
+        box.setDefaultButton(stay)
+        box.setEscapeButton(stay)
+        leave.clicked.connect(self.close)
+        stay.clicked.connect(self._stay)
+        box.open()
+
+    def _stay(self) -> None:
+        self._on_screen = False
+        self._asked = False
+
+
+class Presses(QObject):
+    """Tells the history when a button is pressed and let go: what happens between is one step."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        self._history = window.model.history
+        for kind in (QAbstractScrollArea, QAbstractSlider):
+            for widget in window.findChildren(kind):
+                (widget.viewport() if isinstance(widget, QAbstractScrollArea) else widget).installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Look, and let it pass."""
+        if event.type() == QEvent.Type.MouseButtonPress:
+            self._history.begin()
+        elif event.type() == QEvent.Type.MouseButtonRelease:
+            QTimer.singleShot(0, self, self._history.end)  # the view answers to it first
+        return False
 
 
 class _Leave(QObject):
@@ -404,64 +353,34 @@ class _Leave(QObject):
         return False
 
 
-def make_window(path: str | Path | None = None) -> Window:
-    """The window on an atlas; needs a QApplication."""
-    window = Window()
+def _is_virtual() -> bool:
+    return QGuiApplication.platformName() in ("offscreen", "minimal")
+
+
+def tour_steps(window: Window) -> tuple[Step, ...]:
+    """What a newcomer is shown."""
+    phase, diagram = window.docks["phase"], window.docks["diagram"]
+    return (
+        Step(lambda: window.plane, "The plane of two parameters",
+             "Colours are regions with the same equilibria. Click or drag to move the cross; arrows move it by one."),
+        Step(lambda: diagram, "The diagram through the cross",
+             "Stable equilibria are solid, unstable ones dashed. A click on a branch selects it; X turns the diagram."),
+        Step(lambda: phase, "The portrait at the cross",
+             "The flow of the states at this point. A click starts a trajectory; Esc forgets them."),
+        Step(lambda: window.plane.maps, "Other maps and planes",
+             "Choose what is in colour, and which plane. The line below tells the value under the pointer."),
+        Step(lambda: None, "Everything by name",
+             "Ctrl+P finds every command, and sigma2=0.5 rho=0.01 goes there. Ctrl+Z undoes, ? lists the keys."),
+    )  # fmt: skip
+
+
+def make_window(path: str | Path | None = None, folder: Path | None = None, theme: str = "light") -> Window:
+    """The window on an atlas; needs a QApplication. Sessions are kept in `folder`, or not at all.
+
+    `theme` is the look where no session tells another.
+    """
+    window = Window(folder)
+    window.model.set_theme(theme)
     _Leave(window)
     window.open_or_build(None if path is None else Path(path))
     return window
-
-
-def main(path: str | Path | None = None) -> int:
-    """Open the window and stay until it is closed.
-
-    Raises
-    ------
-    ValueError
-        `path` is no atlas; nothing is opened then.
-    """
-    sentence = unreachable_screen()
-    if sentence:
-        sys.stderr.write(f"bifur: {sentence}\n")
-        return 2
-    if path is not None:
-        import bifur
-
-        path = builds.atlas_of(path)
-        if builds.is_unfinished(path):
-            bifur.build_status(path)
-        else:
-            bifur.scan_atlas(path)
-            bifur.open_atlas(path).close()
-    app = QApplication.instance() or QApplication(["bifur"])
-    assert isinstance(app, QApplication)
-    app.setStyle("Fusion")
-    window = make_window(path)
-    window.show()
-    with _last_resort(window):
-        code = app.exec()
-    if not window.finished:
-        # kernels that are being compiled cannot be interrupted; files appear by renaming, so none is left half-written
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    return code
-
-
-@contextmanager
-def _last_resort(window: Window) -> Iterator[None]:
-    """An error that nobody caught becomes a notice; Ctrl-C closes the window."""
-
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        window.model.fault("the window", error)
-
-    awake = QTimer(window)  # signals are seen when Python runs now and then
-    awake.timeout.connect(lambda: None)
-    awake.start(300)
-    hooks = sys.excepthook, signal.signal(signal.SIGINT, lambda *_: window.close())
-    sys.excepthook = hook
-    try:
-        yield
-    finally:
-        sys.excepthook = hooks[0]
-        signal.signal(signal.SIGINT, hooks[1])

@@ -14,10 +14,11 @@ from PySide6.QtWidgets import QApplication
 
 import bifur
 from bifur.atlas import parts
-from bifur_gui import builds, follow, style
+from bifur_gui import builds, follow, running, style
 from bifur_gui import window as windows
+from bifur_gui.dialogs import OpenDialog
 from bifur_gui.model import Model
-from bifur_gui.window import OpenDialog, make_window
+from bifur_gui.window import make_window
 from tests.atlas import builds as small
 from tests.atlas.unfinished import MISSING, THERE, TILES, Unfinished
 from tests.gui.conftest import rest
@@ -292,9 +293,10 @@ def test_the_dialog_takes_folders_and_names_to_come(qtbot, begun, tmp_path):
 
 def test_the_command_line_takes_a_build(qtbot, begun, monkeypatch, tmp_path):
     made = []
-    monkeypatch.setattr(windows, "make_window", lambda path: (made.append(make_window(path)), made[0])[1])
+    monkeypatch.setattr(windows, "make_window", lambda path, *_: (made.append(make_window(path)), made[0])[1])
+    monkeypatch.setenv("BIFUR_STATE_DIR", str(tmp_path))
     monkeypatch.setattr(QApplication, "exec", lambda *_: 0)
-    assert windows.main(parts.folder_of(begun.path)) == 0
+    assert running.main(parts.folder_of(begun.path)) == 0
     qtbot.addWidget(made[0])
     qtbot.waitUntil(lambda: made[0].model.plane is not None, timeout=20_000)
     made[0].close()

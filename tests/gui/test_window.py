@@ -16,8 +16,9 @@ from PySide6.QtWidgets import QApplication
 import bifur
 from bifur.atlas.plane import COMPLETENESS, DOUBTS
 from bifur_gui import first
+from bifur_gui.running import _last_resort
 from bifur_gui.views.base import ValueAxis
-from bifur_gui.window import _last_resort, make_window
+from bifur_gui.window import make_window
 from tests.gui.conftest import rest
 
 LEFT = Qt.MouseButton.LeftButton
@@ -312,19 +313,18 @@ def test_an_error_that_nobody_caught_is_one_sentence(qtbot, window):
     assert sys.excepthook is before
 
 
-def test_pictures_and_keys(qtbot, window, tmp_path, monkeypatch):
-    target = tmp_path / "view"
-    monkeypatch.setattr(
-        "bifur_gui.window.QFileDialog.getSaveFileName", lambda *_, **__: (str(target), "PNG (*.png)")
-    )  # fmt: skip
+def test_pictures_and_keys(qtbot, window, tmp_path):
+    target = tmp_path / "view.png"
     press(qtbot, window, Qt.Key.Key_S)
-    saved = QImage(str(target) + ".png")
+    window.dialog.setDirectory(str(tmp_path))
+    window.dialog.selectFile(str(target))
+    window.dialog.accept()
+    saved = QImage(str(target))
     assert saved.width() >= 380
     assert saved.pixelColor(3, saved.height() // 2).lightness() > 240
-    target = tmp_path / "no such folder" / "view.png"
-    press(qtbot, window, Qt.Key.Key_S)
+    window.deeds.export(window.plane, tmp_path / "no such folder" / "view.png")
     assert "cannot write" in window.notice.label.text()
-    window.show_keys()
+    press(qtbot, window, Qt.Key.Key_Question)
     assert "move the cross" in window.keys.text()
     window.keys.close()
 
@@ -540,7 +540,7 @@ def test_without_a_file_a_small_atlas_is_built_and_kept(qtbot, tmp_path, monkeyp
 def test_no_screen_is_one_sentence():
     environment = {key: value for key, value in os.environ.items() if key not in ("QT_QPA_PLATFORM", "WAYLAND_DISPLAY")}
     environment["DISPLAY"] = ":987"
-    code = "import sys; from bifur_gui.window import main; sys.exit(main())"
+    code = "import sys; from bifur_gui.running import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("bifur: the window needs a screen")

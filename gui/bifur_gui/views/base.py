@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from bifur_gui import style
@@ -83,6 +83,24 @@ class View(QWidget):
             missed, self._missed = self._missed, ""
             self.draw(missed)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The bar may have less room than it needs."""
+        super().resizeEvent(event)
+        self.fit_bar()
+
+    def fit_bar(self) -> None:
+        """The legend in the bar gives way where there is no room for all; the heading's tip says it whole."""
+        legend = getattr(self, "legend", None)
+        if not isinstance(legend, QLabel) or self.bar.indexOf(legend) < 0:
+            return
+        items = (self.bar.itemAt(i) for i in range(self.bar.count()))
+        widgets = [item.widget() for item in items if item is not None]
+        shown = [w for w in widgets if w is not None and (w is legend or not w.isHidden())]
+        wanted = [max(w.sizeHint().width(), w.minimumSizeHint().width()) for w in shown]
+        margins = self.bar.contentsMargins()
+        needed = sum(wanted) + self.bar.spacing() * (len(wanted) - 1) + margins.left() + margins.right()
+        legend.setVisible(needed <= self.width())
+
     def draw(self, event: str) -> None:
         """Refresh where there is a plane; what fails is said, and the other views go on."""
         if self.model.plane is None:
@@ -91,6 +109,7 @@ class View(QWidget):
             self.refresh(event)
         except Exception as error:
             self.model.fault(self.title, error)
+        self.fit_bar()
 
     def refresh(self, event: str) -> None:
         """Draw what has changed; `all` is everything, `plane` too, and zooms are given up. There is a plane."""
@@ -222,14 +241,14 @@ def restyle_plot(plot: pg.PlotItem) -> None:
     """Axes, numbers and frame of a plot in the colours of the present look."""
     for side in ("left", "bottom", "top", "right"):
         axis = plot.getAxis(side)
-        axis.setPen(style.theme().ink)
+        axis.setPen(pen(style.theme().ink, 1.0))
         axis.setTextPen(style.theme().ink)
         axis.picture = None
 
 
 def pen(colour: str, width: float = 1.5, dashes: Sequence[float] | None = None) -> Any:
-    """A line whose width does not scale with the picture."""
-    made = pg.mkPen(colour, width=width)
+    """A line whose width does not scale with the picture; Qt gives it in pixels of the screen."""
+    made = pg.mkPen(colour, width=width * style.density())
     if dashes:
         made.setDashPattern(list(dashes))
     made.setCosmetic(True)

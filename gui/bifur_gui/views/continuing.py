@@ -30,7 +30,7 @@ class ContinueBar(QWidget):
         self.one, self.two, self.other, self.beyond, self.forget = (QToolButton() for _ in range(5))
         self.one.setToolTip("continue in one parameter, that of the diagram (C)")
         self.two.setToolTip("continue in two parameters, those of the plane (Shift+C)")
-        self.other.setToolTip("the other curve through this point (Ctrl+Shift+C)")
+        self.other.setToolTip("the other curve through this point")
         self.beyond.setText("beyond")
         self.beyond.setCheckable(True)
         self.beyond.setToolTip("continue beyond the window of the plane")
