@@ -96,6 +96,11 @@ class Continuation:
         self.dropped: tuple[Continued, ...] = ()
         self.beyond = False
         self._home: tuple[Any, ...] = ()  # of which plane the runs are
+        model.count_unsaved(self._unsaved)
+
+    def _unsaved(self) -> list[str]:
+        """What would be lost if the window were closed."""
+        return [f"{run.title}, {words.points_of(run.found)} points" for run in self.runs if not run.saved]
 
     def enter(self, plane: Plane, system: System) -> None:
         """Another plane: what was continued is of the one before; the same plane read again keeps it."""

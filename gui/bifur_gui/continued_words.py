@@ -129,3 +129,8 @@ def full_form(normal_form: Mapping[str, float | str]) -> str:
         f"{name} = {value!r}" if isinstance(value, float) else f"{name} = {value}"
         for name, value in normal_form.items()
     )
+
+
+def points_of(found: Diagram | Curve | CriticalCurve) -> int:
+    """How many points were traced."""
+    return sum(len(branch) for branch in found.branches) if isinstance(found, Diagram) else len(found)

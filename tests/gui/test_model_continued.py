@@ -150,6 +150,7 @@ def test_curves_stay_with_the_cross_and_go_with_the_plane(model, atlas_path, tmp
     model.pick(fold_of(model))
     model.continuation.continue_two()
     runs = model.continuation.runs
+    assert model.unsaved() == [f"fold curve over σ² and ρ, {len(runs[0].curve)} points"]
     model.move_to(1.5, 0.01)
     assert model.continuation.runs == runs
     model.open(atlas_path)  # the same plane, read again
@@ -178,6 +179,7 @@ def test_what_was_exported_goes_without_a_word(model, tmp_path):
     again = model.continuation.export(tmp_path)
     assert not {first, second} & set(again)  # nothing is overwritten
     model.say("")
+    assert model.unsaved() == []
     model.choose_plane("phinet")
     assert "left the view" not in model.notice
 
