@@ -236,7 +236,7 @@ class Deeds(QObject):
 
     def export(self, view: View, path: Path) -> None:
         """Write a view and say so."""
-        if not self._window.is_shown(view.name):
+        if not view.seen:
             self._window.toggle_view(view.name)
             QApplication.processEvents()
         self._model.say(pictures.export(view, path))

@@ -17,6 +17,7 @@ What belongs together is a part of the model, with a file of its own, that publi
     diagram     the diagram through the cross was traced         trajectories  were integrated, or cleared
     validation  training runs were read, or others are shown     run           a trained cell, or its runs
     jobs        a job was begun, went on, or ended               notice        a sentence for the user, or none
+    picked      another special point to go on from, or none     continued     curves were continued, or forgotten
     theme       light or dark
     live_plane  the plane was computed for other values of its fixed parameters, or that is given up
     companion   the plane beside this one, or its map, is another
@@ -34,6 +35,7 @@ import numpy as np
 import bifur
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, doubt_sentence
 from bifur_gui.companion import Companion
+from bifur_gui.continued import Continuation
 from bifur_gui.dials import Dials
 from bifur_gui.entry import Entry
 from bifur_gui.history import History
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
 
     from bifur.atlas.reader import Atlas, Plane
     from bifur.atlas.validation import Validation
-    from bifur.continuation.results import EquilibriumSet
+    from bifur.continuation.results import EquilibriumSet, SpecialPoint
     from bifur.systems.base import System
     from bifur_gui.columns import Columns, Strip
 
@@ -105,6 +107,7 @@ class Model(Hub):
         self.jobs = Jobs(self)
         self.live_plane = LivePlane(self)
         self.companion = Companion(self)
+        self.continuation = Continuation(self)
         self.history = History(self)
 
     # ---- jobs ---------------------------------------------------------------------------
@@ -197,6 +200,7 @@ class Model(Hub):
         self.slice.enter(same_system)
         self.trajectories.drop()
         self.trained.drop()
+        self.continuation.enter(plane, self.system)
         ny, nx = plane.shape
         if before is not None and before.free == plane.free and self._stood is not None:
             self.node = plane.nearest(*self._inside(*self._stood))
@@ -395,6 +399,15 @@ class Model(Hub):
             return
         self._selected = None if state is None else np.asarray(state, dtype=np.float64)
         self.publish("selected")
+
+    @property
+    def picked(self) -> SpecialPoint | None:
+        """The special point that is picked, to go on from."""
+        return self.continuation.picked
+
+    def pick(self, point: SpecialPoint | None) -> None:
+        """Pick a special point, in all views; None picks none."""
+        self.continuation.pick(point)
 
     @property
     def verdict(self) -> str:

@@ -88,10 +88,15 @@ SPECIAL = {
     "NS": ("neutral saddle", "x", "grey"),
     "CP": ("cusp", "t1", "ink"),
     "BT": ("Bogdanov–Takens", "t", "blue"),
+    "GH": ("generalised Hopf", "star", "green"),
+    "ZH": ("zero-Hopf", "p", "blue"),
+    "HH": ("double Hopf", "+", "green"),
+    "flip": ("largest learning rate", "o", "vermillion"),
+    "neimark-sacker": ("largest learning rate", "o", "vermillion"),
 }
 
 # a symbol of the pictures in text
-GLYPHS = {"o": "○", "d": "◇", "s": "□", "x": "×", "t": "▽", "t1": "△", "h": "⬡"}
+GLYPHS = {"o": "○", "d": "◇", "s": "□", "x": "×", "t": "▽", "t1": "△", "h": "⬡", "star": "☆", "p": "⬠", "+": "+"}
 
 # kind of an equilibrium -> symbol, fields of the theme for fill and edge
 MARKS = {

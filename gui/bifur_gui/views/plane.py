@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QToolButton
 
 from bifur_gui.acts import Act
 from bifur_gui.views.map_view import MapView
+from bifur_gui.views.overlay import Overlay
 from bifur_gui.views.training import TrainingDots
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class PlaneView(MapView):
         self.heading.setContentsMargins(12, 0, 8, 0)
         self.body.insertWidget(1, self.heading)
         self.show_title(False)
+        self.overlay = Overlay(self)
         self.restyle()
 
     def show_title(self, on: bool) -> None:
