@@ -15,7 +15,8 @@ What belongs together is a part of the model, with a file of its own, that publi
     parameters  a fixed parameter has another value than in the atlas, or has the atlas's again
     axis        the diagram runs along the other parameter       ordinate  another state on its vertical axis
     diagram     the diagram through the cross was traced         trajectories  were integrated, or cleared
-    validation  training runs were read                          notice        a sentence for the user, or none
+    validation  training runs were read, or others are shown     run           a trained cell, or its runs
+    jobs        a job was begun, went on, or ended               notice        a sentence for the user, or none
     theme       light or dark
     live_plane  the plane was computed for other values of its fixed parameters, or that is given up
     companion   the plane beside this one, or its map, is another
@@ -33,14 +34,17 @@ import numpy as np
 import bifur
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, doubt_sentence
 from bifur_gui.companion import Companion
-from bifur_gui.entry import Entry, read_plane
+from bifur_gui.dials import Dials
+from bifur_gui.entry import Entry
 from bifur_gui.history import History
 from bifur_gui.hub import Hub, Tasks
+from bifur_gui.jobs import Jobs
 from bifur_gui.live_plane import LivePlane
 from bifur_gui.maps import REGIONS, MapChoice, verdict_words
 from bifur_gui.opening import Opening
-from bifur_gui.picture import Picture, missing_of, with_map
+from bifur_gui.picture import Picture, missing_of
 from bifur_gui.slice import Slice
+from bifur_gui.trained import Trained
 from bifur_gui.trajectories import Trajectories
 
 if TYPE_CHECKING:
@@ -53,6 +57,9 @@ if TYPE_CHECKING:
     from bifur.continuation.results import EquilibriumSet
     from bifur.systems.base import System
     from bifur_gui.columns import Columns, Strip
+
+
+Then = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -90,10 +97,12 @@ class Model(Hub):
         self.found: EquilibriumSet | None = None
         self._proved = False  # whether `found` went through the proof
         self._selected: NDArray[np.float64] | None = None
-        self.validation: Validation | None = None
         self.opening = Opening(self)
         self.slice = Slice(self)
         self.trajectories = Trajectories(self)
+        self.trained = Trained(self)
+        self.dials = Dials(self)
+        self.jobs = Jobs(self)
         self.live_plane = LivePlane(self)
         self.companion = Companion(self)
         self.history = History(self)
@@ -120,43 +129,39 @@ class Model(Hub):
 
     # ---- the file -----------------------------------------------------------------------
 
-    def open(self, path: str | Path) -> bool:
+    def open(self, path: str | Path, then: Then | None = None) -> bool:
         """Open another atlas, or an unfinished build; see `Opening.open`. Returns whether it is shown already."""
-        return self.opening.open(path)
+        return self.opening.open(path, then)
 
     def show(self, atlas: Atlas) -> bool:
-        """Show an open atlas, which belongs to the model from now on; where that fails a sentence says why."""
-        before = self.atlas
-        try:
-            name = self.plane.name if self.plane and self.plane.name in atlas else atlas.planes[0]
-            entry = read_plane(atlas, name, self.choice)
-        except (ValueError, OSError) as error:
-            atlas.close()
-            place = "" if str(error).startswith(str(atlas.path)) else f"{atlas.path}: "
-            self.say(f"{place}{error}")
-            return False
-        self.atlas = atlas
-        self.say("")
-        self._enter(entry)
-        if before is not None:
-            before.close()
-        return True
+        """Show an open atlas, which belongs to the model from now on. Returns whether it is shown already."""
+        return self.opening.show(atlas)
 
-    def go_on(self, atlas: Atlas, entry: Entry) -> None:
-        """Show more of the build that is shown; what was chosen and computed stays. `entry` is what `reader` read."""
+    def take(self, atlas: Atlas, entry: Entry) -> None:
+        """Show another atlas, at a plane that was read of it; for `Opening`."""
+        before, self.atlas = self.atlas, atlas
+        self.say("")
+        self.enter(entry)
+        self.opening.put_away(before)
+
+    def go_on(self, atlas: Atlas, entry: Entry) -> bool:
+        """Show more of the build that is shown; what was chosen and computed stays. `entry` is what `reader` read.
+
+        Nothing is done where the user has chosen another plane or map since it was read; returns whether it is shown.
+        """
         before, plane = self.atlas, self.plane
-        assert before is not None
         assert plane is not None
-        if (entry.plane.name, entry.choice) != (plane.name, self.choice):  # the user chose another meanwhile
-            entry = read_plane(atlas, plane.name, self.choice)
+        if (entry.plane.name, entry.choice) != (plane.name, self.choice):
+            return False
         self.atlas = atlas
         self._set(entry)
         self._look()
         self.publish("tiles")
         self.publish("column")
         self._fetch(0)
-        self._ask_validations()
-        before.close()
+        self.trained.read()
+        self.opening.put_away(before)
+        return True
 
     def set_progress(self, words: str) -> None:
         """How far the build is; empty where there is none."""
@@ -172,31 +177,26 @@ class Model(Hub):
 
     # ---- the plane ----------------------------------------------------------------------
 
-    def choose_plane(self, name: str) -> None:
-        """Show another plane of the atlas; one that cannot be read leaves the present one."""
-        if self.atlas is None:
-            return
-        try:
-            entry = read_plane(self.atlas, name, self.choice)
-        except (ValueError, OSError) as error:
-            self.fault(name, error)
-            return
-        self._enter(entry)
+    def choose_plane(self, name: str, then: Then | None = None) -> None:
+        """Show another plane of the atlas, `then` do more; one that cannot be read leaves the present one."""
+        self.opening.choose_plane(name, then)
 
     def _set(self, entry: Entry) -> None:
         self.plane, self.choices, self.choice = entry.plane, entry.choices, entry.choice
         self.values, self._sure, self._doubt = entry.values, entry.sure, entry.doubt
         self.columns, self.of_atlas = entry.columns, entry.picture
 
-    def _enter(self, entry: Entry) -> None:
+    def enter(self, entry: Entry) -> None:
+        """Show a plane that was read of the atlas; for `Opening`."""
         before, plane = self.plane, entry.plane
         self._set(entry)
         self._visit = object()
         same_system = before is not None and self.system is entry.system
         self.system = entry.system
-        self.overrides, self.found, self._selected, self.validation = {}, None, None, None
+        self.overrides, self.found, self._selected = {}, None, None
         self.slice.enter(same_system)
         self.trajectories.drop()
+        self.trained.drop()
         ny, nx = plane.shape
         if before is not None and before.free == plane.free and self._stood is not None:
             self.node = plane.nearest(*self._inside(*self._stood))
@@ -205,46 +205,25 @@ class Model(Hub):
         self._look()
         self.publish("plane")
         self._fetch(0)
-        self._ask_validations()
+        self.trained.read()
         self.settle()
 
-    def _ask_validations(self) -> None:
-        plane = self.plane
-        assert plane is not None
-        self.ask("validation", lambda: plane.validations, self._take_validations, "training runs", reads=True)
+    @property
+    def validation(self) -> Validation | None:
+        """The training runs that are shown."""
+        return self.trained.validation
 
-    def _take_validations(self, runs: Sequence[Validation]) -> None:
-        self.validation = runs[-1] if runs else None
-        self.publish("validation")
-
-    def set_map(self, choice: MapChoice) -> None:
-        """Show another map, which is read beside the window; one that cannot be read leaves the present one.
+    def set_map(self, choice: MapChoice, then: Then | None = None) -> None:
+        """Show another map, `then` do more; one that cannot be read leaves the present one.
 
         `choice` is what the user chose, at once; `picture` follows, and with it the event.
         """
-        plane, picture = self.plane, self.of_atlas
-        if plane is None or picture is None:
-            return
-        self.choice = choice
+        self.opening.choose_map(choice, then)
 
-        def job() -> Picture | Exception:
-            try:
-                return with_map(picture, plane, choice)
-            except (ValueError, OSError) as error:
-                return error
-
-        def done(answer: Picture | Exception) -> None:
-            if plane is not self.plane:  # more of the build came meanwhile
-                self.set_map(choice)
-                return
-            if isinstance(answer, Exception):
-                self.choice = picture.choice
-                self.fault(choice.words, answer)
-            else:
-                self.of_atlas, self.values = answer, answer.values
-            self.publish("map")
-
-        self.ask("map", job, done, choice.words)
+    def take_map(self, picture: Picture) -> None:
+        """Show a map that was read of the plane; for `Opening`."""
+        self.of_atlas, self.values = picture, picture.values
+        self.publish("map")
 
     @property
     def picture(self) -> Picture | None:

@@ -37,8 +37,11 @@ from bifur_gui.tour import Step, Tour
 from bifur_gui.views.base import View
 from bifur_gui.views.companion import CompanionView
 from bifur_gui.views.diagram import DiagramView
+from bifur_gui.views.jobs import JobsView
+from bifur_gui.views.parameters import ParametersView
 from bifur_gui.views.phase import PhaseView
 from bifur_gui.views.plane import PlaneView
+from bifur_gui.views.training import TrainingView
 from bifur_gui.worker import Worker
 from bifur_gui.zooms import ZoomKeeper
 
@@ -70,7 +73,12 @@ class Window(QMainWindow):
         self.plane, self.diagram, self.phase = PlaneView(self.model), DiagramView(self.model), PhaseView(self.model)
         self.companion = CompanionView(self.model, self.plane)
         self.upper: tuple[View, ...] = (self.diagram,)
-        self.lower: tuple[View, ...] = (self.phase,)  # type: ignore[assignment]
+        self.parameters, self.jobs = ParametersView(self.model), JobsView(self.model)
+        self.training = TrainingView(self.model)
+        self.lower: tuple[View, ...] = (  # type: ignore[assignment]
+            self.phase, self.parameters, self.jobs, self.training,
+        )  # fmt: skip
+        self.model.jobs.seen = self.plane.seen
         self.views: dict[str, View] = {
             view.name: view for view in (self.plane, self.companion, *self.upper, *self.lower)
         }
@@ -241,6 +249,13 @@ class Window(QMainWindow):
         if self.model.atlas is not None:
             self.model.open(self.model.atlas.path)
 
+    def hold(self, dialog: QDialog) -> None:
+        """Keep a dialog as long as it is shown; the one before it goes."""
+        before, self.dialog = self.dialog, dialog
+        if before is not None:
+            before.close()
+            before.deleteLater()
+
     def start_tour(self) -> None:
         """Five callouts beside the views."""
         self.tour.start()
@@ -292,7 +307,7 @@ class Window(QMainWindow):
 
     def _open_first(self) -> None:
         if self.first is None and self.model.plane is None:
-            self.first = first.FirstAtlas(self.model, self)
+            self.first = first.FirstAtlas(self.model)
             self.first.start()
 
     # ---- the end ----------------------------------------------------------------------------
@@ -306,11 +321,10 @@ class Window(QMainWindow):
             event.ignore()
             return
         self.keeper.keep()
-        if self.first is not None:
-            self.first.stop()
         self.follower.stop()
         self._rest.stop()
         self.hide()
+        self.model.jobs.close()
         self.finished = self.worker.close()
         if self.finished:
             self.model.close()
@@ -318,7 +332,8 @@ class Window(QMainWindow):
 
     def _ask_to_close(self, unsaved: list[str]) -> None:
         """A box that stops nothing; closing the window once more closes it."""
-        box = self.dialog = QMessageBox(self)
+        box = QMessageBox(self)
+        self.hold(box)
         box.setWindowTitle("Not saved")
         box.setTextFormat(Qt.TextFormat.PlainText)
         box.setText("\n".join(["If the window is closed now, this is lost:", "", *unsaved[:12]]))

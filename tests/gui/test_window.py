@@ -273,6 +273,7 @@ def test_a_bad_file_shows_a_sentence_and_keeps_the_atlas(qtbot, window, tmp_path
     bad = tmp_path / "bad.h5"
     bad.write_text("not an atlas")
     window.model.open(bad)
+    rest(qtbot, window)
     assert window.notice.isVisible()
     assert str(bad) in window.notice.label.text()
     press(qtbot, window, Qt.Key.Key_Down)
@@ -289,6 +290,7 @@ def test_a_file_that_vanishes_is_said_and_the_picture_stays(qtbot, tmp_path, atl
     rest(qtbot, window)
     path.unlink()
     press(qtbot, window, Qt.Key.Key_F5)
+    rest(qtbot, window)
     assert window.notice.label.text() == f"{path}: no such file"
     press(qtbot, window, Qt.Key.Key_Down)
     rest(qtbot, window)
@@ -329,43 +331,6 @@ def test_pictures_and_keys(qtbot, window, tmp_path):
     press(qtbot, window, Qt.Key.Key_Question)
     assert "move the cross" in window.keys.text()
     window.keys.close()
-
-
-def test_training_runs_are_dots(qtbot, tmp_path, atlas_path):
-    from bifur.atlas.validation import Validation, save_validation
-
-    path = tmp_path / "trained.h5"
-    shutil.copy(atlas_path, path)
-    nodes = np.array([[5, 3], [20, 10], [30, 12]])
-    with bifur.open_atlas(path) as atlas:
-        plane, digest = atlas["phinet"], atlas.spec_digest
-        points = np.column_stack([plane.x[nodes[:, 1]], plane.y[nodes[:, 0]]])
-    blank = np.zeros((3, 1, 2))
-    runs = {
-        "cell": np.arange(3), "seed": np.zeros(3, int), "learning_rate": np.ones(3), "steps": np.ones(3, int),
-        "time": np.ones(3), "misalignment": np.zeros(3), "reason": np.array(["settled"] * 3),
-        "predicted": np.array([[1], [1], [0]]), "observed": np.array([[1], [0], [0]]),
-        "initial": blank, "final": blank, "predicted_final": blank,
-    }  # fmt: skip
-    about = {"plane": "phinet", "system": "phinet", "states": ("p_h", "p_g"), "free": ("sigma2", "rho")}
-    run = Validation(
-        **about, settings={}, points=points, nodes=nodes, region=np.zeros(3, int), curve_distance=np.ones(3),
-        runs=runs, spec_sha256=digest,
-    )  # fmt: skip
-    save_validation(run, path)
-    window = make_window(path)
-    qtbot.addWidget(window)
-    window.show()
-    rest(qtbot, window)
-    dots = window.plane.dots
-    np.testing.assert_allclose(spots(dots), np.column_stack([points[:, 0], np.log10(points[:, 1])]))
-    assert [brush.color().red() for brush in dots.data["brush"]] == [0, 255, 255]
-    assert dots.data["size"].tolist() == [6, 9, 6]  # the middle one was predicted to live, and collapsed
-    place = QPointF(points[1, 0], np.log10(points[1, 1]))
-    assert "0% of the modes end non-trivial, 0% as predicted" in dots.words_near(place, window.plane.box)
-    assert window.plane.training.isVisible()
-    window.plane.training.setChecked(False)
-    assert not dots.isVisible()
 
 
 def shown(qtbot, path):
@@ -421,6 +386,7 @@ def test_exactly_the_unproved_cells_are_hatched(qtbot, doubtful_path):
             assert share_of_cells(change > 15, (32, 24))[there].min() > 0.08
     assert any("not&nbsp;proved" in entry for entry in window.plane.entries)
     window.model.choose_plane("l2")
+    rest(qtbot, window)
     QApplication.processEvents()
     assert not hatched_pixels(window.plane).any()
     assert not any("not&nbsp;proved" in entry for entry in window.plane.entries)
@@ -526,6 +492,15 @@ def test_ticks_of_a_log_axis_are_true_values(qapp):
                 assert float(text) == pytest.approx(10.0**value, rel=1e-3)
 
 
+def test_a_log_axis_has_no_ticks_where_numbers_end(qapp):
+    axis = ValueAxis("left")
+    axis.log = True
+    for place in (-5.0, 0.0, 2.5):
+        for width in 10.0 ** -np.arange(1, 19):
+            levels = axis.tickValues(place, place + width, 400.0)
+            assert sum(len(ticks) for _, ticks in levels) < 60
+
+
 def test_without_a_file_a_small_atlas_is_built_and_kept(qtbot, tmp_path, monkeypatch):
     monkeypatch.setattr(first, "user_cache_dir", lambda name: str(tmp_path))
     monkeypatch.setattr(first, "packaged", lambda: None)
@@ -535,6 +510,7 @@ def test_without_a_file_a_small_atlas_is_built_and_kept(qtbot, tmp_path, monkeyp
     qtbot.addWidget(window)
     window.show()
     assert "a small one is being built" in window.notice.label.text()
+    qtbot.waitUntil(lambda: window.model.plane is not None, timeout=60_000)
     rest(qtbot, window)
     assert window.model.plane.shape == (8, 8)
     assert not window.notice.isVisible()
@@ -577,6 +553,7 @@ def test_a_cycle_ends_and_a_lone_equilibrium_has_room(qtbot, tmp_path):
     window = make_window(tmp_path / "b.h5")
     qtbot.addWidget(window)
     window.show()
+    rest(qtbot, window)
     window.model.move_to(1.0, 2.5)
     rest(qtbot, window)
     assert window.diagram.points.data["x"] == pytest.approx([2.0], rel=1e-8)  # b = 1 + a²

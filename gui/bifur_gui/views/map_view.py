@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QResizeEvent
+from PySide6.QtGui import QColor, QFontMetricsF
 from PySide6.QtWidgets import QComboBox, QLabel, QSizePolicy
 
 from bifur_gui import style
@@ -353,9 +353,8 @@ class MapView(View):
             self.box.setLimits(maxXRange=2 * rect.width(), maxYRange=2 * rect.height())
             self.plot.setRange(rect, padding=0)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
+    def resized(self) -> None:
         """Legend and badge take another width."""
-        super().resizeEvent(event)
         if self._drawn is not None:
             self.write_legend()
             self.write_badge()

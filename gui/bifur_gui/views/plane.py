@@ -25,7 +25,7 @@ class PlaneView(MapView):
     name = "plane"
     title = "the plane"
     key = "1"
-    hears = frozenset({"map", "tiles", "cross", "validation", "parameters", "live_plane"})
+    hears = frozenset({"map", "tiles", "cross", "validation", "parameters", "live_plane", "run"})
 
     beside = Signal()  # the user wants a second plane, or none
 
@@ -49,6 +49,7 @@ class PlaneView(MapView):
         self.bar.addWidget(self.second)
         self.dots = TrainingDots()
         self.dots.setZValue(20)
+        self.dots.picked.connect(self._pick_cell)
         self.plot.addItem(self.dots, ignoreBounds=True)
         self.heading.setContentsMargins(12, 0, 8, 0)
         self.body.insertWidget(1, self.heading)
@@ -67,6 +68,8 @@ class PlaneView(MapView):
                 self.heading.setText(f"<b>{escape(self.picture.title)}</b>")
         if event in ("plane", "all", "validation"):
             self._show_training()
+        if event == "run":
+            self.dots.show_cell()
         if event in ("plane", "all", "cross"):
             self.draw_cross()
         if event in ("cross", "parameters"):
@@ -97,12 +100,12 @@ class PlaneView(MapView):
         return tuple(self.dots.legend) if self.dots.isVisible() else ()
 
     def _show_training(self) -> None:
-        run = self.model.validation
+        run = self.model.trained.summary
         self.training.setVisible(run is not None)
         shown = run is not None and self.training.isChecked()
         self.dots.setVisible(shown)
         if run is not None and shown:
-            self.dots.show_run(run, *self.axes)
+            self.dots.show_run(self.model.trained, *self.axes)
         self.write_legend()
 
     # ---- what the user does -----------------------------------------------------------------
@@ -127,7 +130,6 @@ class PlaneView(MapView):
                 "Plane", "N", lambda: self.names_shown),
             Act("plane.map-next", "Next map", lambda: self._turn(1), "Plane", "M"),
             Act("plane.map-before", "Map before", lambda: self._turn(-1), "Plane", "Shift+M"),
-            Act("plane.home", "Back to the atlas's values", self._go_home, "Plane", "G"),
         )  # fmt: skip
 
     def _turn(self, by: int) -> None:
@@ -137,10 +139,17 @@ class PlaneView(MapView):
             return
         model.set_map(model.choices[(model.choices.index(model.choice) + by) % len(model.choices)])
 
-    def _go_home(self) -> None:
-        if not self.model.live:
-            self.model.say("All parameters have the atlas's values already.")
-        self.model.go_home()
+    def _pick_cell(self, cell: int) -> None:
+        """The runs of a trained cell, and the cross there."""
+        self.model.trained.select(cell)
+        self.model.trained.go_there()
+
+    def seen(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The part of the plane that is seen: low and high of x and of y."""
+        x, y = (
+            (axis.true(low), axis.true(high)) for axis, (low, high) in zip(self.axes, self.box.viewRange(), strict=True)
+        )
+        return x, y
 
     def kept(self) -> dict[str, Any]:
         """Whether names and training runs are shown."""
