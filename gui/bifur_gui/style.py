@@ -10,7 +10,6 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bifur.atlas.reader import Plane
     from bifur.systems.base import System
 
 
@@ -183,13 +182,6 @@ def swatch(colour: str, words: str) -> str:
     """An entry of a legend: a field of colour and what it means."""
     shown = escape(words).replace(" ", "&nbsp;")
     return f"<span style='background-color:{colour}'>&nbsp;&nbsp;&nbsp;&nbsp;</span>&nbsp;{shown}"
-
-
-def region_colours(planes: Iterable[Plane]) -> dict[str, str]:
-    """One colour for each signature of regions, the same in every plane of an atlas."""
-    signatures = {region.signature for plane in planes for region in plane.regions}
-    ordered = sorted(signatures, key=lambda signature: (len(signature.split()), signature))
-    return {signature: theme().areas[i % len(theme().areas)] for i, signature in enumerate(ordered)}
 
 
 def reason_colours(codes: Iterable[int]) -> dict[int, str]:

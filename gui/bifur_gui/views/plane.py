@@ -43,8 +43,9 @@ class PlaneView(MapView):
         self.second.setToolTip("a second plane beside this one (0)")
         self.second.setAccessibleName("second plane")
         self.second.clicked.connect(lambda: self.beside.emit())
-        for widget in (self.planes, self.maps, self.training):
-            self.bar.addWidget(widget)
+        self.bar.addWidget(self.planes, 2)
+        self.bar.addWidget(self.maps, 4)
+        self.bar.addWidget(self.training)
         self.bar.addStretch(1)
         self.bar.addWidget(self.second)
         self.dots = TrainingDots()
