@@ -207,7 +207,7 @@ class Deeds(QObject):
 
     def pointed(self) -> View | None:
         """The view under the pointer, if there is one."""
-        return next((view for view in self._window.views.values() if view.isVisible() and view.underMouse()), None)
+        return next((view for view in self._window.views.values() if view.seen and view.underMouse()), None)
 
     def _meant(self, view: View | None) -> View:
         """That view; else the one under the pointer, the one with the focus, the plane."""

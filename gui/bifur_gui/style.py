@@ -178,6 +178,13 @@ def number(value: float) -> str:
     return shown.replace("-", "−")
 
 
+def complex_number(value: complex) -> str:
+    """Four digits of both parts; the imaginary one only where there is one."""
+    if value.imag == 0:
+        return number(value.real)
+    return f"{number(value.real)} {'+' if value.imag > 0 else '−'} {number(abs(value.imag))}i"
+
+
 def swatch(colour: str, words: str) -> str:
     """An entry of a legend: a field of colour and what it means."""
     shown = escape(words).replace(" ", "&nbsp;")

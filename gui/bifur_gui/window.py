@@ -41,6 +41,8 @@ from bifur_gui.views.jobs import JobsView
 from bifur_gui.views.parameters import ParametersView
 from bifur_gui.views.phase import PhaseView
 from bifur_gui.views.plane import PlaneView
+from bifur_gui.views.series import SeriesView
+from bifur_gui.views.spectrum import SpectrumView
 from bifur_gui.views.table import TableView
 from bifur_gui.views.training import TrainingView
 from bifur_gui.worker import Worker
@@ -75,10 +77,11 @@ class Window(QMainWindow):
         self.companion = CompanionView(self.model, self.plane)
         self.table = TableView(self.model)
         self.upper: tuple[View, ...] = (self.diagram, self.table)
+        self.spectrum, self.series = SpectrumView(self.model), SeriesView(self.model)
         self.parameters, self.jobs = ParametersView(self.model), JobsView(self.model)
         self.training = TrainingView(self.model)
         self.lower: tuple[View, ...] = (  # type: ignore[assignment]
-            self.phase, self.parameters, self.jobs, self.training,
+            self.phase, self.spectrum, self.series, self.parameters, self.jobs, self.training,
         )  # fmt: skip
         self.model.jobs.seen = self.plane.seen
         self.views: dict[str, View] = {

@@ -145,19 +145,24 @@ class View(QWidget):
 
 
 class Pointer(pg.ViewBox):
-    """A view box in which the left button points (`pointed`), the wheel zooms and the other buttons pan."""
+    """A view box in which the left button points (`pointed`), the wheel zooms and the other buttons pan.
+
+    `modifiers` are the keys that were held when it pointed last.
+    """
 
     pointed = Signal(float, float, bool)  # x, y, and whether the button was let go
 
     def __init__(self, drags: bool, **options: Any) -> None:
         super().__init__(enableMenu=False, **options)
         self._drags = drags
+        self.modifiers = Qt.KeyboardModifier.NoModifier
 
     def mouseClickEvent(self, event: Any) -> None:
         """A click points."""
         if event.button() == Qt.MouseButton.LeftButton:
             event.accept()
             place = self.mapSceneToView(event.scenePos())
+            self.modifiers = event.modifiers()
             self.pointed.emit(place.x(), place.y(), True)
         else:
             super().mouseClickEvent(event)
