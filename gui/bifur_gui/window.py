@@ -83,7 +83,7 @@ class Window(QMainWindow):
         self.lower: tuple[View, ...] = (  # type: ignore[assignment]
             self.phase, self.spectrum, self.series, self.parameters, self.jobs, self.training,
         )  # fmt: skip
-        self.model.jobs.seen = self.plane.seen
+        self.model.jobs.seen = self.plane.seen_window
         self.views: dict[str, View] = {
             view.name: view for view in (self.plane, self.companion, *self.upper, *self.lower)
         }

@@ -146,7 +146,7 @@ class PlaneView(MapView):
         self.model.trained.select(cell)
         self.model.trained.go_there()
 
-    def seen(self) -> tuple[tuple[float, float], tuple[float, float]]:
+    def seen_window(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """The part of the plane that is seen: low and high of x and of y."""
         x, y = (
             (axis.true(low), axis.true(high)) for axis, (low, high) in zip(self.axes, self.box.viewRange(), strict=True)
