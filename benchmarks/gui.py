@@ -40,7 +40,9 @@ maps = ["relaxation_rate", "curve_distance"{more}]
 def build(path: Path, n: int, planes: int = 1, more: str = "") -> None:
     """An atlas of `phinet` planes of n x n nodes."""
     spec = path.with_suffix(".toml")
-    spec.write_text('format = 1\ntitle = "drag"\n' + "".join(PLANE.format(name=f"p{i}", n=n, more=more) for i in range(planes)))
+    spec.write_text(
+        'format = 1\ntitle = "drag"\n' + "".join(PLANE.format(name=f"p{i}", n=n, more=more) for i in range(planes))
+    )
     bifur.build_atlas(spec, path, threads=2).close()
 
 

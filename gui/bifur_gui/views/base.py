@@ -54,7 +54,6 @@ class View(QWidget):
         self.body.setSpacing(2)
         self.body.addLayout(self.bar)
         self._missed = "plane"  # the most that happened while the view was hidden
-        self._front = True  # a dock behind another one counts as visible to Qt
         model.subscribe(self._hear, self)
 
     def _hear(self, event: str) -> None:
@@ -70,28 +69,31 @@ class View(QWidget):
 
     @property
     def seen(self) -> bool:
-        """Whether the view is shown, and not behind another one."""
-        return self.isVisible() and self._front
-
-    def come_forward(self, front: bool) -> None:
-        """It came before the others of its tabs, or went behind one."""
-        self._front = front
-        self._catch_up()
+        """Whether it is on the screen; for Qt alone a dock behind another one is visible too."""
+        return self.isVisible() and not self.visibleRegion().isEmpty()
 
     def showEvent(self, event: QShowEvent) -> None:
         """What was missed while hidden is drawn now."""
         super().showEvent(event)
-        self._catch_up()
+        self.catch_up()
 
-    def _catch_up(self) -> None:
-        if self._missed and self.seen:
+    def catch_up(self, shown: bool = True) -> None:
+        """Draw what was missed, once it is shown."""
+        if shown and self._missed:
             missed, self._missed = self._missed, ""
             self.draw(missed)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The bar may have less room than it needs."""
+        """The bar may have less room than it needs. An error that left here would harm PySide's own counts."""
         super().resizeEvent(event)
-        self.fit_bar()
+        try:
+            self.fit_bar()
+            self.resized()
+        except Exception as error:
+            self.model.fault(self.title, error)
+
+    def resized(self) -> None:
+        """The view has another size."""
 
     def fit_bar(self) -> None:
         """The legend in the bar gives way where there is no room for all; the heading's tip says it whole."""
@@ -230,6 +232,8 @@ class ValueAxis(pg.AxisItem):
     def _even(low: float, high: float, room: float) -> list[float]:
         """Evenly spaced true values within less than half a decade."""
         raw = (10**high - 10**low) / max(room, 2)
+        if not raw > 10**low * 1e-15:  # zoomed in beyond what numbers can tell apart
+            return []
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(power * k for k in (1, 2, 5, 10) if power * k >= raw)
         ticks = np.arange(math.ceil(10**low / step), math.floor(10**high / step) + 1) * step
