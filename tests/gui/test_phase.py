@@ -29,6 +29,17 @@ def empty(line):
     return line.xData is None or not len(line.xData)
 
 
+def hover(qtbot, view, x, y, said, wanted):
+    """Rest the pointer on a place; moves that follow another at once are left out."""
+
+    def told():
+        qtbot.mouseMove(view.canvas.viewport(), at(view, x, y))
+        return bool(said) and wanted in said[-1]
+
+    qtbot.wait(30)
+    qtbot.waitUntil(told)
+
+
 def raised(qtbot, window, name):
     """Bring a view to the front."""
     if not window.is_shown(name):
@@ -163,16 +174,14 @@ def test_hovering_tells_the_field_and_the_basin(qtbot, window):
     phase, model = window.phase, window.model
     said = []
     phase.hovered.connect(said.append)
-    qtbot.mouseMove(phase.canvas.viewport(), at(phase, 0.4, 0.6))
-    qtbot.waitUntil(lambda: bool(said))
+    hover(qtbot, phase, 0.4, 0.6, said, "goes to")
     place = phase.box.mapSceneToView(phase.canvas.mapToScene(at(phase, 0.4, 0.6)))
     field = model.system.field((place.x(), place.y()), model.point)
     assert f"p_h\N{PRIME} = {style.number(float(field[0]))}" in said[-1]
     end = bifur.integrate(model.system, (place.x(), place.y()), 1e6, model.point).limit
     assert f"goes to ({end[0]:.6g}" in said[-1]
     sink = next(m for m in model.marks if m.kind == "sink" and m.state[0] > 0.1)
-    qtbot.mouseMove(phase.canvas.viewport(), at(phase, *sink.state))
-    qtbot.waitUntil(lambda: said[-1].startswith("sink"))
+    hover(qtbot, phase, *sink.state, said, "sink (")
     assert style.number(float(sink.eigenvalues[0].real)) in said[-1]
 
 
@@ -285,8 +294,7 @@ def test_a_learning_rate_shows_the_disc_and_the_multipliers(qtbot, window):
     assert view.rate.value() == pytest.approx(limit, rel=1e-6)
     said = []
     view.hovered.connect(said.append)
-    qtbot.mouseMove(view.canvas.viewport(), at(view, sink.eigenvalues[-1].real, 0.0))
-    qtbot.waitUntil(lambda: bool(said) and said[-1].startswith("sink"))
+    hover(qtbot, view, sink.eigenvalues[-1].real, 0.0, said, "sink (")
     assert "of modulus" in said[-1]
     click(qtbot, view, sink.eigenvalues[-1].real, 0.0)
     np.testing.assert_allclose(window.model.selected.state, sink.state, atol=1e-9)
@@ -320,9 +328,7 @@ def test_series_show_the_trajectories(qtbot, window):
     said = []
     view.hovered.connect(said.append)
     k = len(run) // 2
-    qtbot.mouseMove(view.canvas.viewport(), at(view, np.log10(run.t[k]), run.state[k, 0]))
-    qtbot.waitUntil(lambda: bool(said))
-    assert "trajectory 1: p_h = " in said[-1]
+    hover(qtbot, view, np.log10(run.t[k]), run.state[k, 0], said, "trajectory 1: p_h = ")
 
 
 def test_series_show_gradient_descent_beside(qtbot, window):
