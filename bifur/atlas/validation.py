@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import numbers
 import os
 import re
 import secrets
@@ -21,7 +22,7 @@ import h5py
 import numpy as np
 
 from bifur import _late
-from bifur.atlas import chunks, guard, hdf, quarantine, schema
+from bifur.atlas import chunks, followed, guard, hdf, quarantine, schema
 from bifur.atlas.agreement import (
     CLASSES,
     COLLAPSED,
@@ -38,6 +39,7 @@ from bifur.atlas.agreement import (
     errors_over_time,
     share_of,
 )
+from bifur.atlas.followed import Followed, Trajectory
 from bifur.atlas.untrusted import json_of, text_of, texts_of
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ __all__ = [
     "NON_TRIVIAL",
     "Agreement",
     "Confusion",
+    "Followed",
+    "Trajectory",
     "Validation",
     "load_validation",
     "save_validation",
@@ -96,6 +100,7 @@ class Validation:
     `path_time` (r, m); where the prediction is a map, `period` (r, h) of the cycle it ends in, 0 for none, instead of
     `path_error`. For a cosine plane, instead of `slot`, `norm_time` (r, m), `norms`
     (r, m, 3) along the run and `frozen` (r, m, h), the class that the frozen system gives there.
+    `followed`: states of some runs on their way, None in a file of an older version; `trajectories` reads it.
     """
 
     plane: str
@@ -112,6 +117,7 @@ class Validation:
     created: str = ""
     spec_sha256: str = ""
     path: Path | None = field(default=None, compare=False)
+    followed: Followed | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         r, h = self.runs["predicted"].shape
@@ -230,6 +236,30 @@ class Validation:
         if "path_error" not in self.runs:
             return None
         return errors_over_time(self.runs["path_time"], self.runs["path_error"])
+
+    def trajectories(self, cell: int) -> tuple[Trajectory, ...]:
+        """The runs at the cell of this index that were followed on their way; () where none was.
+
+        Raises
+        ------
+        ValueError
+            There is no such cell.
+        """
+        count = len(self.points)
+        if isinstance(cell, bool) or not isinstance(cell, numbers.Integral) or not 0 <= cell < count:
+            raise ValueError(f"`cell` must be a whole number from 0 to {count - 1}, not {cell!r}")
+        kept = self.followed
+        if kept is None:
+            return ()
+        fixed = self.settings.get("fixed") or {}
+        parameters = {**fixed, **dict(zip(self.free, self.points[cell].tolist(), strict=True))}
+        seeds = self.runs.get("seed", np.zeros(len(self.runs["cell"]), np.int64))
+        found = []
+        for row in np.flatnonzero(self.runs["cell"][kept.run] == cell):
+            run, known = int(kept.run[row]), np.isfinite(kept.time[row])
+            states = (kept.time[row, known], kept.trained[row, known], kept.predicted[row, known])
+            found.append(Trajectory(run, int(cell), int(seeds[run]), kept.system, kept.states, parameters, *states))
+        return tuple(found)
 
     def _share(self, name: str, cells: NDArray[np.bool_]) -> Share:
         rows = cells[self.runs["cell"]]
@@ -389,6 +419,8 @@ def _write(file: h5py.File, result: Validation) -> None:
     )
     _write_cells(hdf.group_of(group, "cells", "validation-cells"), result)
     _write_runs(hdf.group_of(group, "runs", "validation-runs"), result)
+    if result.followed is not None:
+        followed.write(group, result.followed)
 
 
 def _write_cells(group: h5py.Group, result: Validation) -> None:
@@ -457,6 +489,7 @@ def read_run(path: Path, plane: str, group: h5py.Group, spec_sha256: str) -> Val
     x, y = texts_of(group.attrs, "free", 2)
     points = chunks.numbers_of(hdf.dataset_in(cells, "points"), None, 2)
     count = len(points)
+    runs = _read_runs(hdf.inside(group, "runs"), count, len(states))
     return Validation(
         plane=plane,
         system=text_of(group.attrs, "system"),
@@ -467,11 +500,12 @@ def read_run(path: Path, plane: str, group: h5py.Group, spec_sha256: str) -> Val
         nodes=chunks.numbers_of(hdf.dataset_in(cells, "nodes"), count, 2, kinds="iu"),
         region=chunks.numbers_of(hdf.dataset_in(cells, "region"), count, kinds="iu"),
         curve_distance=chunks.numbers_of(hdf.dataset_in(cells, "curve_distance"), count),
-        runs=_read_runs(hdf.inside(group, "runs"), count, len(states)),
+        runs=runs,
         id=group.name.rpartition("/")[2],
         created=text_of(group.attrs, "created"),
         spec_sha256=spec_sha256,
         path=path,
+        followed=followed.read(group, *runs["predicted"].shape),
     )
 
 

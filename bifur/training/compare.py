@@ -101,28 +101,34 @@ def near_separatrix(
     return changes.astype(np.int8)
 
 
-def path_errors(
-    system: System, initial: NDArray[np.float64], parameters: NDArray[np.float64], path: NDArray[np.float64],
-    time: NDArray[np.float64],
-) -> NDArray[np.float64]:  # fmt: skip
-    """(r, m, h) largest component of `path` (r, m, h, n) minus the ODE's state at `time` (r, m), or NaN."""
+def path_states(
+    system: System, initial: NDArray[np.float64], parameters: NDArray[np.float64], time: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(r, m, h, n) the ODE's states at `time` (r, m), which grows, from `initial` (r, h, n); NaN where time is.
+
+    A mode that blew up or could not be integrated is NaN from there on.
+    """
     r, h, n = initial.shape
     options = arguments.options(1e-9, 1e-12, 100_000, arrival.AT_END)
     limits = arguments.box(system, None, None, initial[0])
-    errors, now, before = np.full(path.shape[:3], np.nan), initial.copy(), np.zeros(r)
+    states, now, before = np.full((r, time.shape[1], h, n), np.nan), initial.copy(), np.zeros(r)
     for k in range(time.shape[1]):
-        known = np.flatnonzero(np.isfinite(time[:, k]))
-        if not known.size:
-            break
-        states, spans = now[known].reshape(-1, n).copy(), np.repeat(time[known, k] - before[known], h)
-        rows = np.repeat(parameters[known], h, axis=0)
-        ends = batch.run(system, states, spans, rows, options, limits, np.empty(0))
+        run, mode = np.nonzero(np.isfinite(time[:, k])[:, None] & np.isfinite(now).all(axis=-1))
+        if not run.size:
+            continue
+        spans = time[run, k] - before[run]
+        ends = batch.run(system, now[run, mode], spans, parameters[run], options, limits, np.empty(0))
         right = (ends.reason == Reason.END) | (ends.reason == Reason.ARRIVED)
-        reached = np.where(right[:, None], ends.state, np.nan).reshape(-1, h, n)
-        now[known], before[known] = np.nan_to_num(reached), time[known, k]
-        errors[known, k] = np.abs(path[known, k] - reached).max(axis=-1)
-        errors[:, k + 1 :][~np.isfinite(errors[:, k]).all(axis=1)] = np.nan
-    return errors
+        now[run, mode] = np.where(right[:, None], ends.state, np.nan)
+        states[run, k, mode] = now[run, mode]
+        known = np.isfinite(time[:, k])
+        before[known] = time[known, k]
+    return states
+
+
+def path_errors(path: NDArray[np.float64], states: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(r, m, h) largest component of `path` minus the ODE's `states` (r, m, h, n), or NaN."""
+    return np.abs(path - states).max(axis=-1)
 
 
 def slots(

@@ -51,8 +51,9 @@ class Outcome:
     """What r runs came to: `label` (r, h) and the predictors' eigenvalues `final` (r, h, n).
 
     `s` (r, h) of the encoder, `steps` (r,), `time` (r,) the sum of the learning rates,
-    `misalignment` (r,), `reason` (r,) text; `path` (r, m, h, n) the states at the first, second, fourth, eighth ...
-    reading, at the times `path_time` (r, m), NaN once a run has left. A cosine run has instead `norms` (r, m, 3)
+    `misalignment` (r,), `reason` (r,) text; `path` (r, m, h, n) the states after 1, 2, 4, 8 ... steps up to the first
+    reading and at the first, second, fourth, eighth ... reading, at the times `path_time` (r, m), NaN once a run has
+    left. A cosine run has instead `norms` (r, m, 3)
     and `path` (r, m, h), the eigenvalues of its predictor, at m checkpoints.
     """
 
@@ -133,7 +134,8 @@ class _Training:
         weights, self.basis = runs.start
         self.weights = tuple(weights)
         r, h = self.weights[0].shape[:2]
-        n, marks = network.states, max(1, -(-steps // every)).bit_length()
+        self.early = [1 << k for k in range((min(every, steps) - 1).bit_length())]  # steps below the first reading
+        n, marks = network.states, len(self.early) + max(1, -(-steps // every)).bit_length()
         self.out = Outcome(
             np.full((r, h), INCONCLUSIVE, np.int8), np.zeros((r, h, n)), np.zeros((r, h)),
             np.full(r, steps), np.zeros(r), np.zeros(r), np.full(r, NOT_SETTLED, dtype=object),
@@ -163,8 +165,12 @@ class _Training:
         """Up to the next reading; runs that are settled then leave."""
         if self.rates is not None:
             self.rate = self.rates(self.readings[-1][1], self.active)
-        count = min(self.every, self.steps - self.start)
-        self._advance(count)
+        count, made = min(self.every, self.steps - self.start), 0
+        for column, mark in enumerate(self.early if self.start == 0 else ()):
+            self._advance(mark - made)
+            made = mark
+            self._keep(column, states_of(self.network, self.weights, self.basis)[0], made * self.rate)
+        self._advance(count - made)
         self.start += count
         states, s, misalignment = states_of(self.network, self.weights, self.basis)
         time = self.readings[-1][0] + count * self.rate
@@ -193,8 +199,10 @@ class _Training:
         out.final[active], out.s[active], out.misalignment[active] = states, s, misalignment
         reading = -(-steps // self.every)
         if reading and reading & (reading - 1) == 0:  # the first, second, fourth, eighth, ...
-            column = reading.bit_length() - 1
-            out.extra["path"][active, column], out.extra["path_time"][active, column] = states, time
+            self._keep(len(self.early) + reading.bit_length() - 1, states, time)
+
+    def _keep(self, column: int, states: Any, time: Any) -> None:
+        self.out.extra["path"][self.active, column], self.out.extra["path_time"][self.active, column] = states, time
 
     def _leave(self, done: Any) -> None:
         keep = torch.from_numpy(~done)

@@ -13,10 +13,13 @@ import numpy as np
 
 from bifur._say import path_of
 from bifur._version import __version__
+from bifur.atlas import followed
+from bifur.atlas.followed import Followed
 from bifur.atlas.plane import KINDS
 from bifur.atlas.reader import open_atlas
-from bifur.atlas.validation import COLLAPSED, DIVERGED, INCONCLUSIVE, NON_TRIVIAL, Validation, save_validation
+from bifur.atlas.validation import COLLAPSED, INCONCLUSIVE, Validation, save_validation
 from bifur.training import cells as training_cells
+from bifur.training import frozen
 from bifur.training import modes as cosine_modes
 from bifur.training.arguments import (
     Training,
@@ -28,7 +31,17 @@ from bifur.training.arguments import (
     regions_of,
     training_of,
 )
-from bifur.training.compare import Map, Prediction, curvature, near_separatrix, path_errors, predict, predict_map, slots
+from bifur.training.compare import (
+    Map,
+    Prediction,
+    curvature,
+    near_separatrix,
+    path_errors,
+    path_states,
+    predict,
+    predict_map,
+    slots,
+)
 from bifur.training.data import Streams, aligned_states
 from bifur.training.journal import Journal
 from bifur.training.models import network
@@ -48,7 +61,6 @@ CHECKPOINTS = 5  # of a cosine run, its start and end included
 QUASI_STATIC = 0.1  # a cosine run is judged when rho t is at most this
 STABLE = {"population": 0.2, "sampled": 0.1, "cosine": 0.4}  # learning rate times the largest curvature
 LARGEST_RATE = 0.1  # the error against the ODE is of its order
-FOLLOWED = 1000  # runs at most whose states are compared with the ODE's on the way
 # steps between two readings: a prime at a learning rate that is given, so that a cycle does not look like rest
 EVERY = {"population": 50, "sampled": 25, "given": 53}
 
@@ -167,6 +179,7 @@ def validate(
             curve_distance=sampled.curve_distance,
             runs=columns,
             spec_sha256=opened.spec_digest,
+            followed=study.followed,
         )
     if journal is None:
         return result
@@ -202,6 +215,7 @@ class _Study:
         self.initial = rng.uniform(low, high, (len(self.cell), h, len(low)))
         if len(drawn) < plane.system.dimension:
             self.initial = np.concatenate([self.initial, self.initial[..., -1:]], axis=-1)  # the target: a copy
+        self.followed: Followed | None = None
         self.streams = Streams(seeds, h, batch, int(rng.integers(2**62)))
 
     @property
@@ -227,9 +241,8 @@ class _Study:
         sinks = self.plane.map("kind")[iy, ix] == KINDS.index("sink")
         slot = slots(self.plane.map("state")[iy, ix], sinks, prediction, self.cell)
         columns = self._columns(prediction, outcome) | {"slot": slot, "near_separatrix": near}
-        if prediction.period is not None:
-            return columns | {"period": prediction.period}
-        return columns if self.training.optimiser == "adam" else columns | self._path(outcome)
+        period = {} if prediction.period is None else {"period": prediction.period}
+        return columns | period | self._path(outcome)
 
     def _rates(self, prediction: Prediction) -> tuple[Any, NDArray[np.float64]]:
         """Learning rates from the states of the runs as they go (None: they stay), and those at the start."""
@@ -246,19 +259,29 @@ class _Study:
         return rates, rates(self.initial, np.arange(len(self.cell)))
 
     def _path(self, outcome: Outcome) -> dict[str, NDArray[Any]]:
-        """How far some runs were from the ODE's states on the way; with momentum time passes 1 / (1 - m) fast."""
-        path, time = outcome.extra["path"], outcome.extra["path_time"] / (1 - self.training.momentum)
+        """Some runs on their way, beside the ODE where it predicts; with momentum time passes 1 / (1 - m) fast."""
+        path, pace = outcome.extra["path"], 1 / (1 - self.training.momentum)
+        time, end = outcome.extra["path_time"] * pace, outcome.time * pace
+        rows = followed.chosen(self.cell, self.seed)
+        moments = np.column_stack([np.zeros(len(rows)), time[rows], end[rows]])
+        moments[:, -1][(moments[:, 1:-1] == moments[:, -1:]).any(axis=1)] = np.nan  # the end was a reading
+        trained = np.concatenate([self.initial[rows, None], path[rows], outcome.final[rows, None]], axis=1)
+        trained[~np.isfinite(moments)] = np.nan
+        predicted = np.full(trained.shape, np.nan)
+        predicted[:, 0] = self.initial[rows]
+        if self.by is None and self.training.optimiser != "adam":
+            predicted[:, 1:] = path_states(self.system, self.initial[rows], self.parameters[rows], moments[:, 1:])
+        self.followed = Followed(self.system.name, self.system.states, rows, moments, trained, predicted)
+        if not np.isfinite(predicted[:, 1:]).any():
+            return {}
         errors = np.full(path.shape[:3], np.nan)
-        chosen = np.unique(np.linspace(0, len(path) - 1, min(FOLLOWED, len(path))).astype(int))
-        errors[chosen] = path_errors(
-            self.system, self.initial[chosen], self.parameters[chosen], path[chosen], time[chosen]
-        )
+        errors[rows] = path_errors(path[rows], predicted[:, 1:-1])
         return {"path_time": time, "path_error": errors}
 
     def cosine(self, journal: Journal | None) -> dict[str, NDArray[Any]]:
         """Cosine: train to the time of judgement."""
         p = self.initial[..., 0]
-        rate = STABLE["cosine"] / _cosine_curvature(p, self.sigma2, self.rho, self.p6)
+        rate = STABLE["cosine"] / frozen.curvature(p, self.sigma2, self.rho, self.p6)
         with np.errstate(divide="ignore"):
             rate = np.minimum(rate, QUASI_STATIC / self.rho / self.steps)
         outcome = train_cosine(
@@ -272,9 +295,14 @@ class _Study:
         label[path.vanished] = COLLAPSED
         outcome.label[:] = judge_relative(outcome.final[..., 0], self.rules)
         columns = self._columns(Prediction(label, final[..., None]), outcome)
+        rows = followed.chosen(self.cell, self.seed)
+        self.followed = Followed(
+            "", ("p",), rows, time[rows], outcome.extra["path"][rows, ..., None],
+            np.concatenate([p[rows, None], path.p[rows]], axis=1)[..., None],
+        )  # fmt: skip
         norms = outcome.extra["norms"]
-        frozen = frozen_class(outcome.extra["path"], norms[:, :, None], self.sigma2, self.rho, self.p6)
-        return columns | {"norm_time": time, "norms": norms, "frozen": frozen}
+        frozen_now = frozen.frozen_class(outcome.extra["path"], norms[:, :, None], self.sigma2, self.rho, self.p6)
+        return columns | {"norm_time": time, "norms": norms, "frozen": frozen_now}
 
     def _runs(self, rate: NDArray[np.float64]) -> Runs:
         start = aligned_states(self.network, self.initial, self.rng)
@@ -299,45 +327,3 @@ class _Study:
             "final": outcome.final,
             "predicted_final": prediction.final,
         }
-
-
-def frozen_class(
-    p: NDArray[np.float64], norms: NDArray[np.float64], sigma2: NDArray[np.float64], rho: NDArray[np.float64], p6: float
-) -> NDArray[np.int8]:
-    """Where the frozen `cosine` takes each p (r, m, h) at the norms (r, m, 1, 3): p' = -p q(p) / (a N_phi N_psi).
-
-    q(p) = c p^5 + n p^2 - p + R, c = 2 p6 / N_psi^2, n = N_cross, R = rho a N_phi N_psi. On p > 0 it
-    has one minimum, so 0 or 2 roots: p goes to the upper one from above the lower one, else to 0.
-    On p < 0 it has one root, below which p goes to minus infinity.
-    """
-    n_phi, n_psi, n = norms[..., 0], norms[..., 1], norms[..., 2]
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        c = 2 * p6 / n_psi**2
-        big_r = (rho * (1 + sigma2))[:, None, None] * n_phi * n_psi
-
-        def q(x: Any) -> Any:
-            return c * x**5 + n * x**2 - x + big_r
-
-        low, high = np.zeros_like(n), np.full_like(n, 1e6)
-        for _ in range(80):  # q' = 5 c x^4 + 2 n x - 1 is below 0 at 0 and changes sign once
-            middle = (low + high) / 2
-            falls = 5 * c * middle**4 + 2 * n * middle - 1 < 0
-            low, high = np.where(falls, middle, low), np.where(falls, high, middle)
-        lowest = (low + high) / 2
-        escapes = (q(lowest) < 0) & ((p >= lowest) | (q(p) < 0)) & (p > 0)
-        label = np.full(p.shape, COLLAPSED, np.int8)
-        label[escapes] = NON_TRIVIAL
-        label[escapes & np.broadcast_to(lowest > 1e5, p.shape)] = DIVERGED  # q never rises again: no upper root
-        label[(p < 0) & (q(p) < 0)] = DIVERGED
-        label[~np.isfinite(q(p))] = INCONCLUSIVE
-    return label
-
-
-def _cosine_curvature(
-    p: NDArray[np.float64], sigma2: NDArray[np.float64], rho: NDArray[np.float64], p6: float
-) -> NDArray[np.float64]:
-    """(r,) a bound of the Jacobian of `cosine-modes` at s = p^2, norms held constant: the sum of its absolute terms."""
-    n_phi, n_psi, n_cross = (x[:, None] for x in np.moveaxis(cosine_modes.norms(p**2, p), -1, 0))
-    size, cross = np.abs(p), np.abs(n_cross)
-    terms = 2 * (cross * size**2 + size) * (1 + size) + 12 * p6 * size**5 * (1 + size) / n_psi**2 + size**2
-    return (terms / ((1 + sigma2)[:, None] * n_phi * n_psi)).max(axis=1) + 2 * rho
