@@ -74,12 +74,20 @@ _RUN_DIMENSIONS = {
     "slot": ("mode",),
     "near_separatrix": ("mode",),
     "period": ("mode",),
+    "multiplier": ("mode",),
+    "turned": ("mode",),
+    "initial_s": ("mode",),
+    "final_s": ("mode",),
+    "predicted_s": ("mode",),
+    "path_misalignment": ("reading",),
+    "foreseen": ("reading", "mode"),
     "path_time": ("reading",),
     "path_error": ("reading", "mode"),
     "norm_time": ("checkpoint",),
     "norms": ("checkpoint", "norm"),
     "frozen": ("checkpoint", "mode"),
 }
+_CODES = ("predicted", "observed", "frozen", "foreseen")  # columns of classes
 NORMS = ("N_phi", "N_psi", "N_cross")
 
 
@@ -449,7 +457,7 @@ def _write_runs(group: h5py.Group, result: Validation) -> None:
     for name, column in result.runs.items():
         text = column.dtype.kind in "OUT"
         dataset = hdf.put(group, name, column.tolist() if text else column)
-        if name in ("predicted", "observed", "frozen"):
+        if name in _CODES:
             hdf.put_attributes(
                 dataset, {"flag_values": np.arange(4, dtype=np.int8), "flag_meanings": " ".join(CLASSES)}
             )
@@ -529,14 +537,16 @@ def _read_runs(group: h5py.Group, cells: int, n: int) -> dict[str, NDArray[Any]]
     if "norm_time" in columns or "norms" in columns or "frozen" in columns:
         checkpoints = columns["norm_time"].shape[1]
         shapes |= {"norm_time": (r, checkpoints), "norms": (r, checkpoints, len(NORMS)), "frozen": (r, checkpoints, h)}
-    shapes |= dict.fromkeys(("near_separatrix", "period"), (r, h))
-    if "path_time" in columns or "path_error" in columns:
+    shapes |= dict.fromkeys(("near_separatrix", "period", "multiplier", "turned"), (r, h))
+    shapes |= dict.fromkeys(("initial_s", "final_s", "predicted_s"), (r, h)) | {"misalignment_start": (r,)}
+    if not {"path_time", "path_error", "path_misalignment", "foreseen"}.isdisjoint(columns):
         readings = columns["path_time"].shape[1]
-        shapes |= {"path_time": (r, readings), "path_error": (r, readings, h)}
+        shapes |= dict.fromkeys(("path_time", "path_misalignment"), (r, readings))
+        shapes |= dict.fromkeys(("path_error", "foreseen"), (r, readings, h))
     for name, shape in shapes.items():
         if name in columns and columns[name].shape != shape:
             raise ValueError(f"the column {name!r} of the runs has the shape {columns[name].shape}, not {shape}")
-    for name, most in {"cell": cells, **dict.fromkeys(("predicted", "observed", "frozen"), len(CLASSES))}.items():
+    for name, most in {"cell": cells, **dict.fromkeys(_CODES, len(CLASSES))}.items():
         column = columns.get(name, np.zeros(0, np.int8))
         if column.dtype.kind not in "iu" or (column.size and not 0 <= column.min() <= column.max() < most):
             raise ValueError(f"the column {name!r} of the runs holds values that are no place in its table")

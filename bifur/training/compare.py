@@ -27,7 +27,7 @@ NOTHING = 1e-9  # a predicted eigenvalue below this is the collapsed one: the ot
 
 
 class Prediction(NamedTuple):
-    """`label` (r, h) codes of `CLASSES`, `final` (r, h, n) where it ends, `period` (r, h) of the end of a map.
+    """`label` (r, h) codes of `CLASSES`, `final` (r, h, n) where it ends; of a map `period` (r, h) and `steps` to it.
 
     A mode that the map takes to a cycle never settles: INCONCLUSIVE, with the period of the cycle.
     """
@@ -35,6 +35,7 @@ class Prediction(NamedTuple):
     label: NDArray[np.int8]
     final: NDArray[np.float64]
     period: NDArray[np.int64] | None = None
+    steps: NDArray[np.int64] | None = None
 
 
 class Map(NamedTuple):
@@ -60,14 +61,14 @@ def predict(system: System, initial: NDArray[np.float64], parameters: NDArray[np
 def predict_map(system: System, initial: NDArray[np.float64], parameters: NDArray[np.float64], by: Map) -> Prediction:
     """As `predict`, by the map u <- u + eta f(u) (with momentum the heavy ball) instead of the ODE."""
     r, h, n = initial.shape
-    final, reasons, _, period = descend_batch(
+    final, reasons, steps, period = descend_batch(
         system, initial.reshape(-1, n), np.repeat(parameters, h, axis=0), learning_rate=by.learning_rate,
         steps=by.steps, momentum=by.momentum,
     )  # fmt: skip
     settled = (reasons == DescentReason.FIXED) & (period == 1)
     lost = (reasons == DescentReason.DIVERGED) | (reasons == DescentReason.NOT_FINITE)
     label = _labels(system, final, settled, lost)
-    return Prediction(label.reshape(r, h), final.reshape(r, h, n), period.reshape(r, h))
+    return Prediction(label.reshape(r, h), final.reshape(r, h, n), period.reshape(r, h), steps.reshape(r, h))
 
 
 def _labels(
@@ -86,13 +87,20 @@ def near_separatrix(
     predictor: Predictor, system: System, initial: NDArray[np.float64], parameters: NDArray[np.float64],
     prediction: Prediction,
 ) -> NDArray[np.int8]:  # fmt: skip
-    """(r, h) 1 where the class, or the end by more than 1 %, changes when a state moves by 5 % of the largest one."""
+    """(r, h) 1 where the class, or the end by more than 1 %, changes when a state moves by 5 % of the largest one.
+
+    Of s it is the root that is moved.
+    """
     changes = np.zeros(prediction.label.shape, bool)
-    shift = FAR * np.abs(initial).max(axis=-1)
+    root = system.states[0] == "s"
+    sizes = np.concatenate([np.sqrt(initial[..., :1]), initial[..., 1:]], axis=-1) if root else initial
+    shift = FAR * np.abs(sizes).max(axis=-1)
     for k in range(initial.shape[-1]):
         for sign in (-1, 1):
-            moved = initial.copy()
+            moved = sizes.copy()
             moved[..., k] += sign * shift
+            if root:
+                moved[..., 0] = np.maximum(moved[..., 0], 0) ** 2
             other = predictor(system, moved, parameters)
             with np.errstate(invalid="ignore"):
                 gap = np.abs(other.final - prediction.final).max(axis=-1)

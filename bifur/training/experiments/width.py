@@ -10,10 +10,11 @@ import numpy as np
 from bifur._late import need
 from bifur.atlas.experiment import Findings, Panel, Series
 from bifur.training import modes
+from bifur.training.cosine import train_cosine, views_of
 from bifur.training.data import Streams, aligned, eigenvalues
 from bifur.training.experiments.common import Progress, seed_of, slope
 from bifur.training.models import cosine_loss, gradients
-from bifur.training.run import Runs, one_thread, train_cosine, views_of
+from bifur.training.run import Runs, one_thread
 
 torch = need("torch", "train")
 
