@@ -91,6 +91,9 @@ _CODES = ("predicted", "observed", "frozen", "foreseen")  # columns of classes
 NORMS = ("N_phi", "N_psi", "N_cross")
 
 
+TURNED = 1e-3  # off the diagonal, relative: from a start that is 1e-6 off, a mode that turned
+NEAR_ONE = 1e-3  # a multiplier nearer to 1 than this needs more steps to be seen than there are
+
 RUN_COLUMNS = ("learning_rate", "steps", "time", "misalignment", "reason")  # of a run, beside its cell and seed
 
 
@@ -108,6 +111,10 @@ class Validation:
     `path_time` (r, m); where the prediction is a map, `period` (r, h) of the cycle it ends in, 0 for none, instead of
     `path_error`. For a cosine plane, instead of `slot`, `norm_time` (r, m), `norms`
     (r, m, 3) along the run and `frozen` (r, m, h), the class that the frozen system gives there.
+    An unaligned start adds `misalignment_start` (r,), `path_misalignment` (r, m), `initial_s`, `final_s`,
+    `predicted_s` (r, h), and `foreseen` (r, m, h), the class that the modes read at `path_time` predict; a map of
+    several modes `multiplier` (r, h), by which a mode turns against another in a step, and `turned` (r, h), how far off
+    the diagonal it was at the end.
     `followed`: states of some runs on their way, None in a file of an older version; `trajectories` reads it.
     """
 
@@ -245,6 +252,42 @@ class Validation:
             return None
         return errors_over_time(self.runs["path_time"], self.runs["path_error"])
 
+    @property
+    def foresight(self) -> tuple[Share, ...]:
+        """Of an unaligned start: what the modes read at a time predicted against what was observed; else empty.
+
+        In bins of a factor 4 of time, over the runs that were followed; `name` says from when on was predicted.
+        """
+        if "foreseen" not in self.runs:
+            return ()
+        time, kept = self.runs["path_time"], np.zeros(len(self.runs["cell"]), bool)
+        kept[self.followed.run if self.followed is not None else slice(None)] = True
+        with np.errstate(invalid="ignore", divide="ignore"):
+            place = np.floor(np.log2(time) / 2)
+        place[~kept] = np.nan
+        shares = []
+        for one in np.unique(place[np.isfinite(place)]).tolist():
+            run, reading = np.nonzero(place == one)
+            name = f"t from {4.0**one:g} to {4.0 ** (one + 1):g}"
+            cells = len(np.unique(self.runs["cell"][run]))
+            shares.append(share_of(name, cells, self.runs["foreseen"][run, reading], self.runs["observed"][run]))
+        return tuple(shares)
+
+    @property
+    def turning(self) -> Agreement | None:
+        """Of a map with several modes: is a mode seen to turn out of its eigenbasis just where its multiplier says so?
+
+        Of the modes that end at a fixed point or in a cycle, farther than a thousandth from the multiplier 1. None
+        where no map predicted.
+        """
+        if "multiplier" not in self.runs:
+            return None
+        multiplier, turned = self.runs["multiplier"], self.runs["turned"] > TURNED
+        with np.errstate(invalid="ignore"):
+            turns = multiplier > 1 + NEAR_ONE
+            known = turns | (multiplier <= 1 + 1e-8)
+        return Agreement(int((known & (turns == turned)).sum()), int(known.sum()))
+
     def trajectories(self, cell: int) -> tuple[Trajectory, ...]:
         """The runs at the cell of this index that were followed on their way; () where none was.
 
@@ -296,6 +339,8 @@ class Validation:
             "labels": list(CLASSES),
             "median_distance": float(np.median(gaps)) if gaps.size else None,
             "largest_distance": float(gaps.max()) if gaps.size else None,
+            "foresight": [[share.name, share.agreement.agreed, share.agreement.judged] for share in self.foresight],
+            "turning": None if self.turning is None else [self.turning.agreed, self.turning.judged],
             "frozen_agreement": [float(frozen) if frozen.judged else None for frozen in self.frozen_agreement],
         }
 

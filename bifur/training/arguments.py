@@ -41,7 +41,7 @@ INITIAL: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "x-phinet": {"h": (-1.0, 1.2), "g": (-2.0, 1.2), "f": (-1.2, 1.2)},
 }
 # system of the plane -> what predicts from weights that share no eigenbasis
-UNALIGNED = {"l2": "l2-full", "phinet": "phinet-full", "byol": "byol", "x-phinet": "x-phinet", "cosine": "cosine"}
+UNALIGNED = {"l2": "l2-full", "phinet": "phinet-full", "byol": "byol", "x-phinet": "x-phinet"}
 # under the noise of batches a mode at rest keeps moving by about a percent between two means of readings
 NOISY = Rules(still=3e-3, slower=1e6)
 ADAM_RATE = 0.003  # Adam's learning rate where none is given

@@ -97,7 +97,7 @@ class Study:
         self.reach = found.reach
         self.initial, self.misalignment = found.states, found.off.max(axis=1)
         self.system, self.rows = columns_of(UNALIGNED[self.plane.system.name], self.plane.system, self.parameters)
-        leads = self.system.states[0] == "s" or how.family == "cosine"
+        leads = self.system.states[0] == "s"
         self.begin = np.concatenate([found.s[..., None], found.states], axis=-1) if leads else found.states
 
     @property
@@ -238,11 +238,7 @@ class Study:
     def cosine(self, journal: Journal | None) -> dict[str, NDArray[Any]]:
         """Cosine: train to the time of judgement."""
         how, p = self.how, self.initial[..., 0]
-        s, size = p**2, p
-        if how.start == "gaussian":
-            s = self.begin[..., 0]
-            size = np.maximum(np.abs(p), np.sqrt(s))
-        rate = STABLE["cosine"] / frozen.curvature(size, self.sigma2, self.rho, self.p6)
+        rate = STABLE["cosine"] / frozen.curvature(p, self.sigma2, self.rho, self.p6)
         with np.errstate(divide="ignore"):
             rate = np.minimum(rate, QUASI_STATIC / self.rho / how.steps)
         outcome = train_cosine(
@@ -250,15 +246,13 @@ class Study:
             report=lambda done, total: self._say(done, total, "steps"),
         )  # fmt: skip
         time = rate[:, None] * outcome.extra["marks"]
-        path = cosine_modes.follow(s, p, time[:, 1:], self.sigma2, self.rho, self.p6)
+        path = cosine_modes.follow(p**2, p, time[:, 1:], self.sigma2, self.rho, self.p6)
         predicted = np.concatenate([p[:, None], path.p], axis=1)
         final = predicted[:, -1]
         label = judge_relative(final, how.rules)
         label[path.vanished] = COLLAPSED
         outcome.label[:] = judge_relative(outcome.final[..., 0], how.rules)
         columns = self._columns(Prediction(label, final[..., None]), outcome)
-        if how.start == "gaussian":
-            columns |= {"misalignment_start": self.misalignment, "initial_s": s, "final_s": outcome.s}
         rows, norms, marks = followed.chosen(self.cell, self.seed), outcome.extra["norms"], outcome.extra["path"]
         states = [part[rows, ..., None] for part in (marks, predicted)]
         self.followed = Followed("", ("p",), rows, time[rows], *states)
