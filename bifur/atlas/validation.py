@@ -92,7 +92,7 @@ NORMS = ("N_phi", "N_psi", "N_cross")
 
 
 TURNED = 1e-3  # off the diagonal, relative: from a start that is 1e-6 off, a mode that turned
-NEAR_ONE = 1e-3  # a multiplier nearer to 1 than this needs more steps to be seen than there are
+FREE, NEAR_ONE = 1e-6, 1e-3  # of a multiplier over 1: round-off; what takes more steps to be seen than there are
 
 RUN_COLUMNS = ("learning_rate", "steps", "time", "misalignment", "reason")  # of a run, beside its cell and seed
 
@@ -275,17 +275,18 @@ class Validation:
 
     @property
     def turning(self) -> Agreement | None:
-        """Of a map with several modes: is a mode seen to turn out of its eigenbasis just where its multiplier says so?
+        """Of a map with several modes: do networks lose their shared eigenbasis just where a multiplier says so?
 
-        Of the modes that end at a fixed point or in a cycle, farther than a thousandth from the multiplier 1. None
-        where no map predicted.
+        Counted over runs whose modes are all predicted to end at fixed points or in cycles, and whose largest
+        multiplier is not within a thousandth above 1. A network that turned has diverged, or is off its eigenbasis by a
+        thousandth. None where no map predicted, or of single modes.
         """
         if "multiplier" not in self.runs:
             return None
-        multiplier, turned = self.runs["multiplier"], self.runs["turned"] > TURNED
         with np.errstate(invalid="ignore"):
-            turns = multiplier > 1 + NEAR_ONE
-            known = turns | (multiplier <= 1 + 1e-8)
+            largest = self.runs["multiplier"].max(axis=1)
+            turns, turned = largest > 1 + NEAR_ONE, ~(self.runs["turned"].max(axis=1) <= TURNED)
+            known = turns | (largest <= 1 + FREE)
         return Agreement(int((known & (turns == turned)).sum()), int(known.sum()))
 
     def trajectories(self, cell: int) -> tuple[Trajectory, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from bifur.atlas import followed
 from bifur.atlas.followed import Followed
 from bifur.atlas.plane import KINDS
-from bifur.atlas.validation import COLLAPSED, INCONCLUSIVE
+from bifur.atlas.validation import COLLAPSED, DIVERGED, INCONCLUSIVE
 from bifur.training import frozen, turning
 from bifur.training import modes as cosine_modes
 from bifur.training.arguments import UNALIGNED, How
@@ -134,7 +134,10 @@ class Study:
         slot = slots(self.plane.map("state")[iy, ix], sinks, prediction, self.cell)
         columns: dict[str, NDArray[Any]] = {"slot": slot, "near_separatrix": near}
         if multiplier is not None:
-            prediction.label[multiplier > turning.FREE] = INCONCLUSIVE
+            lost = (prediction.label == DIVERGED).any(axis=1)
+            # weights that blow up take all modes along; those that turn may, so nothing is said of that network
+            prediction.label[(multiplier > turning.FREE).any(axis=1)] = INCONCLUSIVE
+            prediction.label[lost] = DIVERGED
             columns |= {"multiplier": multiplier, "turned": outcome.extra["off"]}
         if prediction.period is not None:
             columns["period"] = prediction.period

@@ -4,9 +4,9 @@ Let Phi = U diag(f) V' and every predictor U diag(p) U'. A step of gradient desc
 off the diagonal, entries (i, j) and (j, i) of each weight in those bases, mix with no others to first order: they obey
 the linearised matrix flow of a network of the modes i and j alone. The spectral radius of its map along the modes'
 fixed points or cycles is the multiplier of their turning: above 1 the shared eigenbasis is lost, however stable each
-eigenvalue is on its own. Two modes that differ have the multiplier 1 too: all weights may turn together. For two equal
-modes p of `l2` the largest is |1 - eta p|, that of a rotation of W against Phi: above 1 from the rate 2 / p on, below the
-2 / (p - 2 rho) where the eigenvalue flips.
+eigenvalue is on its own. It is never below 1: all weights may turn together, and the encoder's
+right basis may. Two equal modes p of `l2` have |1 - eta p| besides, that of a rotation of W against Phi: above 1 from
+the rate 2 / p on, below the 2 / (p - 2 rho) where the eigenvalue flips. Networks that turn so mostly diverge.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-FREE = 1 + 1e-8  # a turn of all weights together changes nothing: its multiplier is 1, up to round-off
+FREE = 1 + 1e-6  # turns that change nothing have the multiplier 1, up to round-off of a defective matrix
 LONGEST = 64  # steps of the common period of two cycles, at most
 CHUNK = 20_000  # pairs at a time
 Matrices = tuple[Any, ...]
@@ -70,14 +70,14 @@ def multipliers(
     """(r, h) the largest multiplier, per step, by which a mode turns against another of its network.
 
     `final` (r, h, n) points of the cycles that the modes end in, after `steps` (r, h) of the map, `period` (r, h) of
-    them; `parameters` (r, q). NaN for a mode that ends in no cycle, 0 for a network of one mode; pairs whose common
+    them; `parameters` (r, q). NaN for a mode that ends in no cycle, 1 for a network of one mode; pairs whose common
     period is above 64 are left out. With momentum only fixed points are known, and cycles are NaN.
     """
     h = period.shape[1]
     known = (period > 0) & np.isfinite(final).all(axis=-1)
     known &= (period == 1) | (momentum == 0)
     final = _in_step(system, final, steps, np.where(known & (period <= LONGEST), period, 1), parameters, learning_rate)
-    found = np.where(known, 0.0, np.nan)
+    found = np.where(known, 1.0, np.nan)
     rows = [(i, j) for i, j in itertools.combinations(range(h), 2)]
     for i, j in rows:
         common = np.lcm(np.maximum(period[:, i], 1), np.maximum(period[:, j], 1))
