@@ -87,7 +87,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         "Where theory ends: the cosine loss at a finite width.",
         (
             Option("largest", int, 128, "The largest width, a power of 2 from 4 to 256."),
-            Option("networks", int, 3, "Networks at each width."),
+            Option("networks", int, 12, "Networks at each width."),
             RNG,
         ),
     ),
