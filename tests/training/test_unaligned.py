@@ -12,6 +12,7 @@ import bifur
 from bifur.atlas.validation import COLLAPSED, DIVERGED, INCONCLUSIVE, NON_TRIVIAL, load_validation
 from bifur.dynamics.batch import integrate_batch
 from bifur.dynamics.descent import descend_batch
+from bifur.training import journal as training_journal
 from bifur.training import turning
 from bifur.training.data import aligned_states, population, read, tilt, unaligned_states
 from bifur.training.models import NETWORKS, descend, gradients, network, weight_decay
@@ -162,6 +163,25 @@ def test_an_unaligned_run_reads_back_and_is_drawn_out(l2):
     at = int(np.argmin(np.abs(time - one.time[5])))
     exact = integrate_batch("l2-full", one.trained[0], times=[time[at]], parameters=one.parameters).state[:, 0]
     np.testing.assert_allclose(states[at], exact[np.argsort(exact[:, 0])], atol=1e-6)
+
+
+def test_a_stopped_run_goes_on(atlas, tmp_path, monkeypatch, l2):
+    monkeypatch.setattr(training_journal.Journal, "due", property(lambda self: True))
+    path = tmp_path / "atlas.h5"
+    path.write_bytes(atlas.read_bytes())
+    seen = []
+
+    def stop(_done, _total, message):
+        seen.append(message)
+        if seen.count("settled") == 5:
+            raise KeyboardInterrupt
+
+    given = {"cells": 40, "seeds": 2, "rng": 0, "start": "gaussian"}
+    with pytest.raises(KeyboardInterrupt):
+        bifur.validate(path, "l2", progress=stop, **given)
+    again = bifur.validate(path, "l2", **given)
+    for name, column in l2.runs.items():
+        np.testing.assert_array_equal(again.runs[name], column, err_msg=name)
 
 
 @pytest.mark.parametrize(("name", "size"), [("phinet", 0.6), ("byol", 1.0)])

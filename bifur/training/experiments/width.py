@@ -148,7 +148,7 @@ def _drift_errors(h: int, rng: int) -> tuple[float, ...]:
     a, rho = np.array([[1 + SIGMA2]]), np.array([[0.0]])
     drifts = [modes.field(p**2, p, a, rho, p6)[1][0] for p6 in (0.0, 1.0)]
     noise = float(np.linalg.norm(halves[0] - halves[1]) / 2 / size)
-    squares = [float((drift - halves[0]) @ (drift - halves[1])) / size**2 for drift in drifts]
+    squares = [float((drift - halves[0]) @ (drift - halves[1]) / size**2) for drift in drifts]
     return (*squares, noise)
 
 
