@@ -36,4 +36,4 @@ def gui() -> ModuleType:
     """`bifur_gui`, which needs the extra `gui`."""
     need("PySide6.QtCore", "gui")
     need("pyqtgraph", "gui")
-    return importlib.import_module("bifur_gui.window")
+    return importlib.import_module("bifur_gui.running")

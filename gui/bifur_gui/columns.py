@@ -1,9 +1,9 @@
-"""Columns of an atlas in memory: read in strips as wide as a chunk of the file, the oldest dropped."""
+"""Lines of an atlas in memory: read in strips as wide as a chunk of the file, the oldest dropped. No Qt."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -74,8 +74,27 @@ class Columns:
         while len(self._strips) > 1 and sum(s.size for s in self._strips.values()) > MOST_BYTES:
             self._strips.pop(next(iter(self._strips)))
 
-    def get(self, ix: int) -> Column | None:
-        """A column, if its strip is in memory."""
+    def row(self, iy: int) -> Column | None:
+        """The equilibria along a row, if the whole plane is in memory."""
+        if len(self._strips) < self.count:
+            return None
+        strips = [self._strips[i] for i in range(self.count)]
+
+        def along(name: str) -> NDArray[Any]:
+            return np.concatenate([getattr(strip, name)[iy] for strip in strips])
+
+        return Column(
+            x=float(self._plane.y[iy]),
+            y=self._plane.x,
+            state=along("state"),
+            eigenvalues=along("eigenvalues"),
+            kind=along("kind"),
+            n_unstable=along("n_unstable"),
+            sheet=along("sheet"),
+        )
+
+    def column(self, ix: int) -> Column | None:
+        """The equilibria along a column, if its strip is in memory."""
         index = self.strip(ix)
         if index not in self._strips:
             return None

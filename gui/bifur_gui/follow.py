@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bifur.atlas.reader import Atlas
-    from bifur_gui.model import Entry, Model
+    from bifur_gui.entry import Entry
+    from bifur_gui.model import Model
 
 # seconds between two looks, at least; and how many times as long as a look takes
 PAUSE, SHARE = 1.0, 10.0
@@ -57,7 +58,7 @@ class Follower(QObject):
         self._atlas, self._trouble, self._said = atlas, "", ""
         self._model.set_progress(builds.progress_words(atlas))
         if not atlas.finished:
-            self._wait(self._model.took)
+            self._wait(self._model.opening.took)
 
     def _wait(self, took: float) -> None:
         self._timer.start(round(1000 * max(PAUSE, SHARE * took)))
@@ -65,7 +66,7 @@ class Follower(QObject):
     def _look(self) -> None:
         atlas = self._atlas
         if atlas is not None:
-            job = partial(_seen, atlas, self._model.reader())
+            job = partial(_seen, atlas, self._model.opening.reader())
             self._model.tasks.submit("look", job, partial(self._take, atlas), partial(self._fail, atlas))
 
     def _take(self, atlas: Atlas, seen: Seen) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,3 +82,14 @@ def verdict_words(verdict: str, why: str) -> str:
     if verdict not in COMPLETENESS:
         return ""
     return f"not proved: {why}" if why else "not proved"
+
+
+def covers(nodes: NDArray[np.float64], scale: str, value: float) -> bool:
+    """Whether a value lies in a cell: those of the outer nodes reach beyond them, as in the picture."""
+    low, high = float(nodes[0]), float(nodes[-1])
+    if scale == "log":
+        if value <= 0:
+            return False
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    half = (high - low) / (len(nodes) - 1) / 2
+    return low - half <= value <= high + half

@@ -3,161 +3,94 @@
 Views read this model and subscribe to it. A change is published as one word, an event, to everyone:
 views change the model only when the user acts, never when they draw, so nothing runs in circles.
 Whatever takes time is handed to `tasks`, whose answers come back on the thread of the window.
+What belongs together is a part of the model, with a file of its own, that publishes events of its own.
 
-    plane      another plane, or file: everything is new
-    tiles      more of an unfinished plane is there, or it is finished: all else stays
-    progress   how far the build of an unfinished atlas is
-    map        another map is shown     cross    another node; column and marks are up to date
-    column     the equilibria of the column were read, or those at the cross were proved
-    diagram    the diagram through the cross was traced, or is gone
-    component  another state component  trajectories    they were integrated, or cleared
-    validation training runs were read  notice   a sentence for the user, or none
+    plane       another plane, or file: everything is new
+    tiles       more of an unfinished plane is there, or it is finished: all else stays
+    progress    how far the build of an unfinished atlas is
+    map         another map is shown
+    cross       another point; the equilibria and the diagram are up to date as far as they are known
+    column      equilibria came: those of the line in the atlas, or those at the cross, found or proved
+    selected    another equilibrium is selected, or none
+    parameters  a fixed parameter has another value than in the atlas, or has the atlas's again
+    axis        the diagram runs along the other parameter       ordinate  another state on its vertical axis
+    diagram     the diagram through the cross was traced         trajectories  were integrated, or cleared
+    validation  training runs were read                          notice        a sentence for the user, or none
+    theme       light or dark
 """
 
 from __future__ import annotations
 
 import math
-import os
-import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import bifur
-from bifur.atlas import quarantine
-from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, NOT_COMPUTED, doubt_sentence
-from bifur_gui import builds
-from bifur_gui.columns import Columns, Strip
-from bifur_gui.maps import REGIONS, MapChoice, choices_of, value_words, values_of, verdict_words
+from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, doubt_sentence
+from bifur_gui.entry import Entry, read_plane
+from bifur_gui.history import History
+from bifur_gui.hub import Hub, Tasks
+from bifur_gui.maps import REGIONS, MapChoice, covers, value_words, values_of, verdict_words
+from bifur_gui.opening import Opening
+from bifur_gui.slice import Slice
+from bifur_gui.trajectories import Trajectories
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
-    from bifur.atlas.plane_view import Column
     from bifur.atlas.reader import Atlas, Plane
     from bifur.atlas.validation import Validation
-    from bifur.continuation.results import Diagram, EquilibriumSet
-    from bifur.dynamics.runs import Trajectory
+    from bifur.continuation.results import EquilibriumSet
     from bifur.systems.base import System
-
-Callback = Callable[[str], None]
-MOST_STARTS = 40
-MOST_STEPS = 5000  # a cycle goes on for ever
-KEPT_DIAGRAMS = 64
-# long enough for the slowest bundled rate (weight decay 1e-5); runs end on arrival
-DURATION = 1e7
-
-
-class Tasks(Protocol):
-    """Where jobs run. Of the jobs of one kind that wait, only the latest is run."""
-
-    def submit(
-        self, kind: str, job: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[Exception], None]
-    ) -> None:
-        """Run `job`, then `done` with its answer or `failed` with its error on the caller's thread."""
-
-
-class Inline:
-    """Runs every job at once, for scripts and tests."""
-
-    def submit(
-        self, kind: str, job: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[Exception], None]
-    ) -> None:
-        """Run `job` now."""
-        try:
-            answer = job()
-        except Exception as error:
-            failed(error)
-        else:
-            done(answer)
+    from bifur_gui.columns import Columns, Strip
 
 
 @dataclass(frozen=True)
 class Mark:
-    """An equilibrium at the cross: `state` (n,), its kind, the number of unstable directions."""
+    """An equilibrium at the cross: `state` (n,), its kind, the number of unstable directions, `eigenvalues` (n,)."""
 
     state: NDArray[np.float64]
     kind: str
     n_unstable: int
+    eigenvalues: NDArray[np.complex128]
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A plane as it is read before it is shown."""
-
-    plane: Plane
-    system: System
-    choices: tuple[MapChoice, ...]
-    choice: MapChoice
-    values: NDArray[Any]
-    sure: NDArray[Any]
-    doubt: NDArray[Any]
-    columns: Columns
-
-
-class Model:
+class Model(Hub):
     """The selection and the results that follow from it."""
 
     system: System  # that of the plane; reading it from the file takes time
 
     def __init__(self, tasks: Tasks | None = None) -> None:
-        self.tasks: Tasks = tasks or Inline()
-        self._subscribers: list[tuple[object, Callback]] = []
-        self.notice = ""
+        super().__init__(tasks)
         self.atlas: Atlas | None = None
-        self._wanted = Path()  # the file that the user chose last
-        self.took = 0.0  # seconds that reading an unfinished build took
         self.progress = ""  # of the build of an unfinished atlas
+        self.theme = "light"
         self.plane: Plane | None = None
         self._visit = object()  # another for every plane that is entered
         self.node = (0, 0)
         self._stood: tuple[float, float] | None = None  # (x, y) of the cross, kept from plane to plane
+        self.overrides: dict[str, float] = {}  # values of parameters that the nodes of the atlas do not have
         self._sure: NDArray[Any] = np.zeros((0, 0))
         self._doubt: NDArray[Any] = np.zeros((0, 0))
         self.choices: tuple[MapChoice, ...] = ()
         self.choice = REGIONS
         self.values: NDArray[Any] = np.zeros((0, 0))
-        self.component = 0
         self.columns: Columns | None = None
-        self.column: Column | None = None
         self.found: EquilibriumSet | None = None
-        self.diagram: Diagram | None = None
-        self._diagrams: dict[int, Diagram] = {}
-        self.starts: tuple[NDArray[np.float64], ...] = ()
-        self.trajectories: tuple[Trajectory, ...] = ()
+        self._proved = False  # whether `found` went through the proof
+        self._selected: NDArray[np.float64] | None = None
         self.validation: Validation | None = None
+        self.opening = Opening(self)
+        self.slice = Slice(self)
+        self.trajectories = Trajectories(self)
+        self.history = History(self)
 
-    # ---- events -------------------------------------------------------------------------
-
-    def subscribe(self, callback: Callback, owner: object = None) -> None:
-        """Call `callback(event)` at every change; `owner` gives the name for a failure of it."""
-        self._subscribers.append((owner, callback))
-
-    def publish(self, event: str) -> None:
-        """Tell everyone; one that fails is named in the notice, the others go on."""
-        for owner, callback in list(self._subscribers):
-            try:
-                callback(event)
-            except Exception as error:
-                self.fault(getattr(owner, "title", type(owner).__name__), error)
-
-    def say(self, sentence: str) -> None:
-        """Show one sentence; an empty one takes it away."""
-        if sentence != self.notice:
-            self.notice = " ".join(sentence.split())
-            self.publish("notice")
-
-    def fault(self, what: str, error: BaseException) -> None:
-        """Say what failed; `BIFUR_TRACEBACK=1` also prints where."""
-        if os.environ.get("BIFUR_TRACEBACK"):
-            traceback.print_exception(error)
-        ours = isinstance(error, ValueError | ImportError)
-        self.say(str(error) if ours else f"{what}: {type(error).__name__}: {error}")
+    # ---- jobs ---------------------------------------------------------------------------
 
     def ask(
         self, kind: str, job: Callable[[], Any], done: Callable[[Any], None], what: str, reads: bool = False
@@ -180,60 +113,15 @@ class Model:
     # ---- the file -----------------------------------------------------------------------
 
     def open(self, path: str | Path) -> bool:
-        """Open another atlas; where that fails the present one stays and a sentence says why.
-
-        A file that was not written here is read in a trial process first, beside the window. An unfinished build, for
-        which its folder stands too, is read beside the window as well. Returns whether the atlas is shown already.
-        """
-        path = self._wanted = builds.atlas_of(path)
-        if builds.is_unfinished(path):
-            return self._open_unfinished(path)
-        if quarantine.is_known(path):
-            return self._open(path)
-        shown = False
-
-        def done(_: object) -> None:
-            nonlocal shown
-            shown = path == self._wanted and self._open(path)
-
-        self.say(f"{path}: not written here, so it is read in a trial process first")
-        failed = partial(self.fault, str(path))
-        self.tasks.submit("trial", lambda: quarantine.scan_apart(path), done, failed)
-        return shown
-
-    def _open_unfinished(self, path: Path) -> bool:
-        shown = False
-
-        def job() -> tuple[Atlas, float]:
-            began = time.monotonic()
-            return bifur.open_atlas(path), time.monotonic() - began
-
-        def done(answer: tuple[Atlas, float]) -> None:
-            nonlocal shown
-            atlas, self.took = answer
-            if path == self._wanted:
-                shown = self.show(atlas)
-            else:
-                atlas.close()
-
-        self.say(f"{path}: reading what is there of this unfinished build")
-        self.tasks.submit("trial", job, done, partial(self.fault, str(path)))
-        return shown
-
-    def _open(self, path: Path) -> bool:
-        try:
-            atlas = bifur.open_atlas(path)
-        except (ValueError, OSError) as error:
-            self.fault(str(path), error)
-            return False
-        return self.show(atlas)
+        """Open another atlas, or an unfinished build; see `Opening.open`. Returns whether it is shown already."""
+        return self.opening.open(path)
 
     def show(self, atlas: Atlas) -> bool:
-        """Show an open atlas, which belongs to the model from now on."""
+        """Show an open atlas, which belongs to the model from now on; where that fails a sentence says why."""
         before = self.atlas
         try:
             name = self.plane.name if self.plane and self.plane.name in atlas else atlas.planes[0]
-            entry = _read_plane(atlas, name, self.choice)
+            entry = read_plane(atlas, name, self.choice)
         except (ValueError, OSError) as error:
             atlas.close()
             place = "" if str(error).startswith(str(atlas.path)) else f"{atlas.path}: "
@@ -246,25 +134,13 @@ class Model:
             before.close()
         return True
 
-    def reader(self) -> Callable[[Atlas], Entry]:
-        """What reads the present plane, map and column from another atlas of the same spec, on any thread."""
-        assert self.plane is not None
-        name, choice, ix = self.plane.name, self.choice, self.node[1]
-
-        def read(atlas: Atlas) -> Entry:
-            entry = _read_plane(atlas, name, choice)
-            entry.columns.keep(entry.columns.load(entry.columns.strip(ix)))
-            return entry
-
-        return read
-
     def go_on(self, atlas: Atlas, entry: Entry) -> None:
         """Show more of the build that is shown; what was chosen and computed stays. `entry` is what `reader` read."""
         before, plane = self.atlas, self.plane
         assert before is not None
         assert plane is not None
         if (entry.plane.name, entry.choice) != (plane.name, self.choice):  # the user chose another meanwhile
-            entry = _read_plane(atlas, plane.name, self.choice)
+            entry = read_plane(atlas, plane.name, self.choice)
         self.atlas = atlas
         self._set(entry)
         self._look()
@@ -292,7 +168,7 @@ class Model:
         if self.atlas is None:
             return
         try:
-            entry = _read_plane(self.atlas, name, self.choice)
+            entry = read_plane(self.atlas, name, self.choice)
         except (ValueError, OSError) as error:
             self.fault(name, error)
             return
@@ -307,11 +183,11 @@ class Model:
         before, plane = self.plane, entry.plane
         self._set(entry)
         self._visit = object()
-        if before is None or self.system is not entry.system:
-            self.component = 0
+        same_system = before is not None and self.system is entry.system
         self.system = entry.system
-        self._diagrams, self.diagram, self.found = {}, None, None
-        self.starts, self.trajectories, self.validation = (), (), None
+        self.overrides, self.found, self._selected, self.validation = {}, None, None, None
+        self.slice.enter(same_system)
+        self.trajectories.drop()
         ny, nx = plane.shape
         if before is not None and before.free == plane.free and self._stood is not None:
             self.node = plane.nearest(*self._inside(*self._stood))
@@ -344,27 +220,39 @@ class Model:
         self.choice, self.values = choice, values
         self.publish("map")
 
-    def set_component(self, index: int) -> None:
-        """The state component that the diagram shows."""
-        if self.plane is None or not 0 <= index < self.system.dimension:
-            return
-        self.component = index
-        self.publish("component")
+    def set_theme(self, name: str) -> None:
+        """`light` or `dark`."""
+        if name in ("light", "dark") and name != self.theme:
+            self.theme = name
+            self.publish("theme")
 
     # ---- the cross ----------------------------------------------------------------------
 
     @property
     def cross(self) -> tuple[float, float]:
-        """(x, y) at the cross, which always stands on a node."""
+        """(x, y) at the cross."""
         assert self.plane is not None
-        return float(self.plane.x[self.node[1]]), float(self.plane.y[self.node[0]])
+        at_node = float(self.plane.x[self.node[1]]), float(self.plane.y[self.node[0]])
+        x, y = (self.overrides.get(name, value) for name, value in zip(self.plane.free, at_node, strict=True))
+        return x, y
 
     @property
     def point(self) -> dict[str, float]:
         """All parameters at the cross."""
         assert self.plane is not None
         free = dict(zip(self.plane.free, self.cross, strict=True))
-        return {**self.system.parameters, **self.plane.fixed, **free}
+        return {**self.system.parameters, **self.plane.fixed, **self.overrides, **free}
+
+    @property
+    def live(self) -> bool:
+        """Whether a parameter has another value than at the node, so that the atlas says nothing of this point."""
+        return bool(self.overrides)
+
+    @property
+    def off_plane(self) -> dict[str, float]:
+        """The fixed parameters whose values are not those of the atlas: the maps hold for others."""
+        assert self.plane is not None
+        return {name: value for name, value in self.overrides.items() if name not in self.plane.free}
 
     def move_to(self, x: float, y: float) -> None:
         """Put the cross on the node nearest to (x, y)."""
@@ -385,39 +273,67 @@ class Model:
             self.move_to_node(min(max(iy, 0), ny - 1), min(max(ix, 0), nx - 1))
 
     def move_to_node(self, iy: int, ix: int) -> None:
-        """Put the cross on a node; what belongs to it follows, from the atlas at once."""
-        if (iy, ix) == self.node:
+        """Put the cross on a node; fixed parameters stay where they were set."""
+        assert self.plane is not None
+        kept = self.off_plane
+        if (iy, ix) != self.node or kept != self.overrides:
+            self.node, self.overrides = (iy, ix), kept
+            self._moved("cross")
+
+    def set_parameters(self, values: Mapping[str, float]) -> None:
+        """Give parameters any values; free ones need not be those of a node. What the atlas holds is given back to it.
+
+        Raises
+        ------
+        ValueError
+            A name is unknown, or a value outside the bounds of its parameter.
+        """
+        if self.plane is None:
             return
-        self.node = (iy, ix)
+        self.system.values(values)  # says what is wrong
+        plane = self.plane
+        wanted = {**self.point, **{name: float(value) for name, value in values.items()}}
+        x, y = (wanted[name] for name in plane.free)
+        node = plane.nearest(*self._inside(x, y))
+        atlas = {**self.system.parameters, **plane.fixed}
+        atlas |= zip(plane.free, (float(plane.x[node[1]]), float(plane.y[node[0]])), strict=True)
+        overrides = {name: value for name, value in wanted.items() if value != atlas[name]}
+        self.stand_at(node, overrides)
+
+    def stand_at(self, node: tuple[int, int], overrides: Mapping[str, float]) -> None:
+        """Put the cross back to where it stood, on a node or off it; a node that there is not is drawn inside."""
+        if self.plane is None:
+            return
+        ny, nx = self.plane.shape
+        node, overrides = (min(max(node[0], 0), ny - 1), min(max(node[1], 0), nx - 1)), dict(overrides)
+        if (node, overrides) != (self.node, self.overrides):
+            off = self.off_plane
+            self.node, self.overrides = node, overrides
+            self._moved("cross" if off == self.off_plane else "parameters")
+
+    def go_home(self) -> None:
+        """All parameters back to those of the nearest node."""
+        if self.overrides:
+            self.overrides = {}
+            self._moved("parameters")
+
+    def _moved(self, event: str) -> None:
         self.found = None
         self._look()
-        self.publish("cross")
-        self._integrate()
+        self.publish(event)
+        if event != "cross":
+            self.publish("cross")
+        self.trajectories.follow()
 
     def _look(self) -> None:
-        """Column and diagram of the cross, as far as they are in memory; else the column is read."""
-        assert self.columns is not None
-        ix = self.node[1]
+        """Line and equilibria of the cross, as far as they are in memory; what is missing is asked for."""
         self._stood = self.cross
-        self.diagram = self._diagrams.get(ix)
-        self.column = self.columns.get(ix)
-        if self.column is None:
-            columns = self.columns
-
-            def done(loaded: Strip) -> None:
-                self._take(loaded)
-                if self.column is None:  # the cross went on while this was read
-                    self._look()
-
-            self.ask("column", lambda: columns.load(columns.strip(ix)), done, "reading the atlas", reads=True)
+        self.slice.look()
+        if self.found is None and not self._marks_of_atlas():
+            self._find(prove=False)
 
     def _take(self, loaded: Strip) -> None:
-        assert self.columns is not None
-        self.columns.keep(loaded)
-        if self.column is None:
-            self.column = self.columns.get(self.node[1])
-            if self.column is not None:
-                self.publish("column")
+        self.slice.take(loaded)
 
     def _fetch(self, strip: int) -> None:
         """Read the whole plane ahead, strip by strip, if it is small enough to keep."""
@@ -435,27 +351,53 @@ class Model:
     def marks(self) -> tuple[Mark, ...]:
         """The equilibria at the cross: proved ones once they are there, else those of the atlas."""
         if self.found is not None:
-            return tuple(Mark(e.state, e.kind, e.n_unstable) for e in self.found)
-        if self.column is None:
+            return tuple(Mark(e.state, e.kind, e.n_unstable, e.eigenvalues) for e in self.found)
+        return self._marks_of_atlas()
+
+    def _marks_of_atlas(self) -> tuple[Mark, ...]:
+        column = self.slice.column
+        if column is None or self.live:
             return ()
-        iy = self.node[0]
-        kinds, unstable = self.column.kind[iy].tolist(), self.column.n_unstable[iy].tolist()
+        i = self.node[1 - self.slice.axis]
+        kinds, unstable = column.kind[i].tolist(), column.n_unstable[i].tolist()
         return tuple(
-            Mark(self.column.state[iy, k], KINDS[code], unstable[k]) for k, code in enumerate(kinds) if code > 0
+            Mark(column.state[i, k], KINDS[code], unstable[k], column.eigenvalues[i, k])
+            for k, code in enumerate(kinds)
+            if code > 0
         )
+
+    # ---- the selected equilibrium ---------------------------------------------------------
+
+    @property
+    def selected(self) -> Mark | None:
+        """The selected equilibrium: the one at the cross that is nearest to the one that was selected."""
+        marks = self.marks
+        if self._selected is None or not marks:
+            return None
+        wanted = self._selected
+        mark = min(marks, key=lambda one: float(np.linalg.norm(one.state - wanted)))
+        self._selected = mark.state  # it is followed as the cross moves
+        return mark
+
+    def select(self, state: Sequence[float] | NDArray[np.float64] | None) -> None:
+        """Select the equilibrium at the cross nearest to a state, in all views; None selects none."""
+        if self.plane is None:
+            return
+        self._selected = None if state is None else np.asarray(state, dtype=np.float64)
+        self.publish("selected")
 
     @property
     def verdict(self) -> str:
         """How sure the number of equilibria at the cross is."""
-        if self.found is not None:
+        if self.found is not None and (self._proved or self.live):
             return self.found.completeness
-        return self._verdict_at(*self.node)
+        return "being computed" if self.live else self._verdict_at(*self.node)
 
     @property
     def doubt(self) -> str:
         """What is not proved at the cross, and why; empty where all is."""
-        if self.found is None:
-            return verdict_words(self.verdict, doubt_sentence(int(self._doubt[self.node])))
+        if self.found is None or not (self._proved or self.live):
+            return "" if self.live else verdict_words(self.verdict, doubt_sentence(int(self._doubt[self.node])))
         why = self.found.degenerate or self.found.reason  # the first says more where there are both
         if self.verdict == "proved" and any(e.kind == "undecided" for e in self.found):
             why = DOUBTS["stability"]
@@ -481,63 +423,31 @@ class Model:
     # ---- exact results, away from the window's thread -------------------------------------
 
     def settle(self) -> None:
-        """The cross rests: trace the diagram through it and prove the equilibria at it."""
+        """The cross rests: prove the equilibria at it, and trace the diagram through it if that is still to do."""
         if self.plane is None:
             return
-        plane, system, point, node = self.plane, self.system, self.point, self.node
-        if self.found is None:
+        if self.found is None or not self._proved:
+            self._find(prove=True)
+        if self.slice.traced is None:
+            self.slice.trace()
 
-            def proved(found: EquilibriumSet) -> None:
-                if node == self.node:
-                    self.found = found
-                    self.publish("column")
+    def _find(self, prove: bool) -> None:
+        """The equilibria at the cross, beside the window."""
+        system, point = self.system, self.point
 
-            self.ask("equilibria", lambda: bifur.find_equilibria(system, point, prove=True), proved, "equilibria")
-        if self.diagram is None:
+        def done(found: EquilibriumSet) -> None:
+            if point == self.point:
+                self.found, self._proved = found, prove
+                self.publish("column")
 
-            def traced(diagram: Diagram) -> None:
-                while len(self._diagrams) >= KEPT_DIAGRAMS:
-                    self._diagrams.pop(next(iter(self._diagrams)))
-                self._diagrams[node[1]] = diagram
-                if node[1] == self.node[1]:
-                    self.diagram = diagram
-                    self.publish("diagram")
-
-            self.ask("diagram", lambda: trace_column(plane, system, point), traced, "the diagram")
-
-    def start_at(self, state: Sequence[float]) -> None:
-        """Start a trajectory; it is followed anew wherever the cross goes."""
-        start = np.asarray(state, dtype=np.float64)
-        if self.plane is not None and start.shape == (self.system.dimension,) and np.isfinite(start).all():
-            self.starts = (*self.starts, start)[-MOST_STARTS:]
-            self._integrate()
-
-    def clear_trajectories(self) -> None:
-        """Forget all trajectories."""
-        self.starts, self.trajectories = (), ()
-        self.publish("trajectories")
-
-    def _integrate(self) -> None:
-        if self.plane is None or not self.starts:
-            return
-        system, point, starts = self.system, self.point, self.starts
-
-        def job() -> tuple[Trajectory, ...]:
-            return tuple(bifur.integrate(system, start, DURATION, point, max_steps=MOST_STEPS) for start in starts)
-
-        def done(found: tuple[Trajectory, ...]) -> None:
-            if self.starts:
-                self.trajectories = found
-                self.publish("trajectories")
-
-        self.ask("trajectories", job, done, "trajectories")
+        self.ask("equilibria", lambda: bifur.find_equilibria(system, point, prove=prove), done, "equilibria")
 
     # ---- words --------------------------------------------------------------------------
 
     def describe(self, x: float, y: float) -> str:
         """What the atlas has at the node nearest to (x, y), and what is not proved there; nothing outside the cells."""
         plane = self.plane
-        if plane is None or not (_covers(plane.x, plane.scales[0], x) and _covers(plane.y, plane.scales[1], y)):
+        if plane is None or not (covers(plane.x, plane.scales[0], x) and covers(plane.y, plane.scales[1], y)):
             return ""
         iy, ix = plane.nearest(x, y)
         place = ", ".join(
@@ -549,38 +459,3 @@ class Model:
         words = f"{place}:  {value_words(plane, self.choice, self.values[iy, ix])}"
         doubt = verdict_words(self._verdict_at(iy, ix), doubt_sentence(int(self._doubt[iy, ix])))
         return f"{words} – {doubt}" if doubt else words
-
-
-def _read_plane(atlas: Atlas, name: str, chosen: MapChoice) -> Entry:
-    """All that a plane needs to be entered, so that damage shows before anything has changed."""
-    plane = atlas[name]
-    system = plane.system
-    for other in atlas.planes:  # the colours are those of all regions
-        _ = atlas[other].regions
-    _ = plane.curves
-    choices = choices_of(plane, system)
-    choice = next((c for c in choices if c == chosen), choices[0])
-    sure = plane.map("completeness")
-    # older files do not say why
-    doubt = plane.map("doubt") if "doubt" in plane.maps else np.full(plane.shape, NOT_COMPUTED)
-    return Entry(plane, system, tuple(choices), choice, values_of(plane, choice), sure, doubt, Columns(plane))
-
-
-def _covers(nodes: NDArray[np.float64], scale: str, value: float) -> bool:
-    """Whether a value lies in a cell: those of the outer nodes reach beyond them, as in the picture."""
-    low, high = float(nodes[0]), float(nodes[-1])
-    if scale == "log":
-        if value <= 0:
-            return False
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    half = (high - low) / (len(nodes) - 1) / 2
-    return low - half <= value <= high + half
-
-
-def trace_column(plane: Plane, system: System, point: dict[str, float]) -> Diagram:
-    """The diagram along y through a point of the plane, over the whole window."""
-    free = plane.free[1]
-    scale: Any = plane.scales[1]
-    others = {name: value for name, value in point.items() if name != free}
-    span = float(plane.y[0]), float(plane.y[-1])
-    return bifur.trace(system, others, free=free, span=span, settings=bifur.Settings(scale=scale))

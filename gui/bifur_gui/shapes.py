@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bifur_gui.model import Mark
 
 Line = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
+Height = Callable[["NDArray[np.float64]"], "NDArray[np.float64]"]  # of states (..., n): what the vertical axis shows
 Spans = tuple[tuple[float, float], ...]
 SINK = KINDS.index("sink")
 GRID = 161
@@ -38,7 +39,7 @@ class Lines:
     unstable: Line
 
 
-def column_lines(column: Column, component: int) -> Lines:
+def column_lines(column: Column, height: Height) -> Lines:
     """The equilibria of a column: neighbours on the same sheet are joined."""
     parts: dict[bool, list[Line]] = {True: [], False: []}
     for slot in range(column.kind.shape[1]):
@@ -48,13 +49,13 @@ def column_lines(column: Column, component: int) -> Lines:
                 _split(
                     parts,
                     column.y[first:last],
-                    column.state[first:last, slot, component],
+                    height(column.state[first:last, slot]),
                     column.kind[first:last, slot] == SINK,
                 )
     return _lines(parts)
 
 
-def diagram_lines(diagram: Diagram, component: int) -> Lines:
+def diagram_lines(diagram: Diagram, height: Height) -> Lines:
     """The branches of a traced diagram; stability changes at the special points."""
     parts: dict[bool, list[Line]] = {True: [], False: []}
     for index, branch in enumerate(diagram.branches):
@@ -68,8 +69,8 @@ def diagram_lines(diagram: Diagram, component: int) -> Lines:
         for _, last in _runs(branch.stable)[:-1]:
             turn = _between(special, whole[last - 1], whole[last])
             if turn is not None:
-                turns[last] = float(turn[0]), float(turn[1 + component])
-        _split(parts, branch.parameter, branch.state[:, component], branch.stable, turns)
+                turns[last] = float(turn[0]), float(height(turn[1:]))
+        _split(parts, branch.parameter, height(branch.state), branch.stable, turns)
     return _lines(parts)
 
 

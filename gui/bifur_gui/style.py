@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -12,54 +13,133 @@ if TYPE_CHECKING:
     from bifur.atlas.reader import Plane
     from bifur.systems.base import System
 
-# Okabe & Ito 2008, for lines; Tol 2021, "light", for areas under dark lines
-INK, GREY, PALE = "#222222", "#777777", "#B8B8B8"
-BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
-AREAS = ("#DDDDDD", "#77AADD", "#EEDD88", "#99DDFF", "#FFAABB", "#BBCC33", "#EE8866", "#44BB99", "#AAAA00")
-NOTHING = "#F4F4F4"
-MISSING = "#B3B3B3"  # nodes of tiles that are still to come
-# for the reasons of the map `doubt`, which may be more than there are areas
-REASONS = (*AREAS[1:], BLUE, VERMILLION, GREEN, PURPLE, ORANGE)
 
-# kind of a special point or curve -> name, symbol, colour
+@dataclass(frozen=True)
+class Theme:
+    """The colours of one look. Lines: Okabe & Ito 2008; areas: Tol 2021, "light", dimmed where it is dark."""
+
+    name: str
+    ink: str
+    grey: str
+    pale: str
+    ground: str  # under pictures
+    panel: str  # under everything else
+    edge: str
+    nothing: str
+    missing: str  # nodes of tiles that are still to come
+    halo: str  # beside lines over areas
+    blue: str
+    vermillion: str
+    green: str
+    purple: str
+    orange: str
+    areas: tuple[str, ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Colours for the reasons of the map `doubt`, which may be more than there are areas."""
+        return (*self.areas[1:], self.blue, self.vermillion, self.green, self.purple, self.orange)
+
+
+LIGHT = Theme(
+    name="light", ink="#222222", grey="#777777", pale="#B8B8B8", ground="#FFFFFF", panel="#F4F4F4", edge="#D0D0D0",
+    nothing="#F4F4F4", missing="#B3B3B3", halo="#FFFFFFB0",
+    blue="#0072B2", vermillion="#D55E00", green="#009E73", purple="#CC79A7", orange="#E69F00",
+    areas=("#DDDDDD", "#77AADD", "#EEDD88", "#99DDFF", "#FFAABB", "#BBCC33", "#EE8866", "#44BB99", "#AAAA00"),
+)  # fmt: skip
+DARK = Theme(
+    name="dark", ink="#E8E8E8", grey="#9A9A9A", pale="#5C5C5C", ground="#1B1D20", panel="#25282C", edge="#43474D",
+    nothing="#2A2D31", missing="#4A4D52", halo="#000000B0",
+    blue="#56B4E9", vermillion="#F0793A", green="#2BC49A", purple="#DD9DC0", orange="#F0B840",
+    areas=("#4A4C50", "#345F8C", "#857632", "#3A7E96", "#93525F", "#667220", "#8E4A34", "#23705A", "#5E5E10"),
+)  # fmt: skip
+THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
+_present = LIGHT
+_density = 1.0
+
+
+def density() -> float:
+    """Pixels of the screen for one of the layout: 2 on a screen with 200 %. Lines of pictures are as many wider."""
+    return _density
+
+
+def set_density(ratio: float) -> None:
+    """Take another; what is drawn already asks for it anew in `View.restyle`."""
+    global _density
+    _density = ratio
+
+
+def theme() -> Theme:
+    """The look of the window now."""
+    return _present
+
+
+def use(name: str) -> None:
+    """Take another look; what is drawn already asks for it anew in `View.restyle`."""
+    global _present
+    _present = THEMES[name]
+
+
+# kind of a special point or curve -> name, symbol, field of the theme
 SPECIAL = {
-    "LP": ("fold", "o", INK),
-    "BP": ("branch point", "d", PURPLE),
-    "HB": ("Hopf point", "s", GREEN),
-    "NS": ("neutral saddle", "x", GREY),
-    "CP": ("cusp", "t1", INK),
-    "BT": ("Bogdanov–Takens", "t", BLUE),
+    "LP": ("fold", "o", "ink"),
+    "BP": ("branch point", "d", "purple"),
+    "HB": ("Hopf point", "s", "green"),
+    "NS": ("neutral saddle", "x", "grey"),
+    "CP": ("cusp", "t1", "ink"),
+    "BT": ("Bogdanov–Takens", "t", "blue"),
 }
 
 # a symbol of the pictures in text
 GLYPHS = {"o": "○", "d": "◇", "s": "□", "x": "×", "t": "▽", "t1": "△", "h": "⬡"}
 
-# kind of an equilibrium -> symbol, fill, edge
+# kind of an equilibrium -> symbol, fields of the theme for fill and edge
 MARKS = {
-    "sink": ("o", INK, INK),
-    "source": ("o", "#FFFFFF", INK),
-    "saddle": ("d", "#FFFFFF", INK),
-    "degenerate": ("x", ORANGE, INK),
-    "undecided": ("s", ORANGE, INK),
+    "sink": ("o", "ink", "ink"),
+    "source": ("o", "ground", "ink"),
+    "saddle": ("d", "ground", "ink"),
+    "degenerate": ("x", "orange", "ink"),
+    "undecided": ("s", "orange", "ink"),
 }
 
 _INDEXED = re.compile(r"([A-Za-z])_([A-Za-z0-9]+)")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
-SHEET = """
-QWidget { font-size: 10pt; color: #222222; }
-QMainWindow, QWidget#view, QSplitter { background: #FFFFFF; }
-QSplitter::handle { background: #E4E4E4; }
-QStatusBar { background: #F4F4F4; }
-QStatusBar::item { border: none; }
-QFrame#notice { background: #FFF3D6; border: none; border-bottom: 1px solid #E6C36A; }
-QFrame#notice QToolButton { border: none; padding: 2px 6px; }
+
+def sheet() -> str:
+    """The style sheet of the window in the present look."""
+    t = theme()
+    notice = ("#FFF3D6", "#E6C36A") if t is LIGHT else ("#4A3F22", "#8A7434")
+    return f"""
+QWidget {{ font-size: 10pt; color: {t.ink}; }}
+QMainWindow, QWidget#view, QSplitter {{ background: {t.ground}; }}
+QSplitter::handle, QMainWindow::separator {{ background: {t.edge}; width: 3px; height: 3px; }}
+QStatusBar, QMenuBar, QDockWidget::title {{ background: {t.panel}; }}
+QDockWidget::title {{ padding: 3px 6px; }}
+QStatusBar::item {{ border: none; }}
+QToolTip {{ background: {t.ground}; color: {t.ink}; border: 1px solid {t.edge}; }}
+QFrame#notice {{ background: {notice[0]}; border: none; border-bottom: 1px solid {notice[1]}; }}
+QFrame#notice QToolButton {{ border: none; padding: 2px 6px; }}
+QFrame#palette, QFrame#tour {{ background: {t.panel}; border: 1px solid {t.grey}; border-radius: 6px; }}
+QFrame#palette QListWidget {{ background: {t.panel}; border: none; }}
+QFrame#palette QLineEdit {{ padding: 4px; font-size: 11pt; }}
+QFrame#tour QLabel, QFrame#palette QLabel {{ background: transparent; }}
+QGraphicsView {{ border: 1px solid {t.ground}; }}
+QGraphicsView:focus {{ border: 1px solid {t.blue}; }}
+QToolButton:focus {{ border: 1px solid {t.blue}; border-radius: 3px; }}
 """
 
 
 def special(kind: str) -> tuple[str, str, str]:
     """Name, symbol and colour of a kind of special point; an unknown kind goes by its letters."""
-    return SPECIAL.get(kind, (kind, "h", VERMILLION))
+    words, symbol, colour = SPECIAL.get(kind, (kind, "h", "vermillion"))
+    return words, symbol, getattr(theme(), colour)
+
+
+def mark(kind: str) -> tuple[str, str, str]:
+    """Symbol, fill and edge of a kind of equilibrium."""
+    symbol, fill, edge = MARKS[kind]
+    return symbol, getattr(theme(), fill), getattr(theme(), edge)
 
 
 def html(system: System, name: str) -> str:
@@ -104,10 +184,10 @@ def region_colours(planes: Iterable[Plane]) -> dict[str, str]:
     """One colour for each signature of regions, the same in every plane of an atlas."""
     signatures = {region.signature for plane in planes for region in plane.regions}
     ordered = sorted(signatures, key=lambda signature: (len(signature.split()), signature))
-    return {signature: AREAS[i % len(AREAS)] for i, signature in enumerate(ordered)}
+    return {signature: theme().areas[i % len(theme().areas)] for i, signature in enumerate(ordered)}
 
 
 def reason_colours(codes: Iterable[int]) -> dict[int, str]:
     """One colour for each value of the map `doubt` that occurs; grey where all is proved."""
     reasons = sorted(code for code in codes if code > 0)
-    return {0: AREAS[0]} | {code: REASONS[i % len(REASONS)] for i, code in enumerate(reasons)}
+    return {0: theme().areas[0]} | {code: theme().reasons[i % len(theme().reasons)] for i, code in enumerate(reasons)}

@@ -2,128 +2,155 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 os.environ["PYQTGRAPH_QT_LIB"] = "PySide6"  # before pyqtgraph is imported, which would prefer another binding
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QPalette
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
+    QAbstractScrollArea,
+    QAbstractSlider,
     QApplication,
-    QFileDialog,
-    QFrame,
-    QHBoxLayout,
+    QDialog,
+    QDockWidget,
     QLabel,
     QMainWindow,
     QMessageBox,
     QSizePolicy,
     QSplitter,
-    QToolButton,
-    QVBoxLayout,
+    QTabWidget,
+    QToolBar,
     QWidget,
 )
 
-from bifur_gui import builds, first, style
+from bifur_gui import builds, first, session, style
+from bifur_gui.deeds import Deeds, name_controls
 from bifur_gui.follow import Follower
+from bifur_gui.keeper import Keeper
+from bifur_gui.keys import KeysBox
+from bifur_gui.look import qt_palette
 from bifur_gui.model import Model
-from bifur_gui.views.base import View, quietly
+from bifur_gui.notice import Notice
+from bifur_gui.tour import Step, Tour
+from bifur_gui.views.base import View
 from bifur_gui.views.diagram import DiagramView
 from bifur_gui.views.phase import PhaseView
 from bifur_gui.views.plane import PlaneView
 from bifur_gui.worker import Worker
+from bifur_gui.zooms import ZoomKeeper
 
 # the cross rests when it has not moved for this long, in milliseconds
 REST = 150
-STEPS = {"Left": (-1, 0), "Right": (1, 0), "Up": (0, 1), "Down": (0, -1)}
-KEYS = (
-    ("arrows", "move the cross by a node; with Shift by ten"),
-    ("left button", "in the plane and the diagram: move the cross; in the portrait: start a trajectory"),
-    ("wheel, right button", "zoom, and drag the picture"),
-    ("Home", "show every picture whole again"),
-    ("Esc", "forget the trajectories"),
-    ("1, 2, 3", "show or hide the plane, the diagram, the portrait"),
-    ("S", "save the picture under the pointer as PNG; elsewhere the whole window"),
-    ("Ctrl+O, F5", "open an atlas or an unfinished build; read the present one again"),
-    ("?", "these keys"),
-    ("Ctrl+Q", "quit"),
-)
-
-
-class Notice(QFrame):
-    """One quiet bar with a sentence, hidden while there is none."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.setObjectName("notice")
-        self.label = QLabel()
-        self.label.setTextFormat(Qt.TextFormat.PlainText)
-        self.label.setWordWrap(True)
-        self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        button = QToolButton()
-        button.setText("✕")
-        button.setToolTip("hide this")
-        button.clicked.connect(lambda: model.say(""))
-        row = QHBoxLayout(self)
-        row.setContentsMargins(10, 3, 6, 3)
-        row.addWidget(self.label, 1)
-        row.addWidget(button)
-        self.hide()
-        self._model = model
-        model.subscribe(self._hear, self)
-
-    def _hear(self, event: str) -> None:
-        if event == "notice":
-            self.label.setText(self._model.notice)
-            self.setVisible(bool(self._model.notice))
-
-
-class OpenDialog(QFileDialog):
-    """Asks for an atlas, which may be an unfinished build: its folder, a file in that, or the name it will have."""
-
-    def __init__(self, parent: QWidget, folder: str) -> None:
-        super().__init__(parent, "Open an atlas, or the folder of an unfinished build", folder)
-        self.setNameFilters(["Atlas (*.h5)", "All files (*)"])
-        self.setFileMode(QFileDialog.FileMode.AnyFile)
-        self.setOption(QFileDialog.Option.DontUseNativeDialog)  # it would not let a folder be chosen too
-
-    def accept(self) -> None:
-        """Take the folder of a build as it is; other folders are entered."""
-        (name, *_) = self.selectedFiles()
-        if Path(name).is_dir() and builds.is_unfinished(builds.atlas_of(name)):
-            self.fileSelected.emit(name)
-            self.done(QFileDialog.DialogCode.Accepted)
-        else:
-            super().accept()
+LOW = 560  # a window lower than this has no room for two docks over each other
 
 
 class Window(QMainWindow):
-    """The plane at the left, diagram and portrait at the right, a status line below."""
+    """The plane in the middle, the other views in docks at its right, a status line below.
 
-    def __init__(self) -> None:
+    `folder` is where the session is kept; without one nothing is kept from window to window.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
         super().__init__()
         self.worker = Worker(self)
         self.model = Model(self.worker)
         self.first: first.FirstAtlas | None = None
         self.follower = Follower(self.model, self)
+        self._on_screen = False
+        self._asked = False  # whether it was asked what to do with what is not saved
+        self.dialog: QDialog | None = None
+        self.keys: KeysBox | None = None
         self.finished = True  # whether no job was left running when the window closed
         self.setWindowTitle("bifur")
-        self.setStyleSheet(style.SHEET)
+        style.use(self.model.theme)
+        self.model.subscribe(self._change_look, self)  # before the views, which draw in it
         self.plane, self.diagram, self.phase = PlaneView(self.model), DiagramView(self.model), PhaseView(self.model)
-        self.views: tuple[View, ...] = (self.plane, self.diagram, self.phase)
+        self.upper: tuple[View, ...] = (self.diagram,)
+        self.lower: tuple[View, ...] = (self.phase,)  # type: ignore[assignment]
+        self.views: dict[str, View] = {view.name: view for view in (self.plane, *self.upper, *self.lower)}
         self._arrange()
-        self._make_actions()
+        self._make_status()
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST)
         self._rest.timeout.connect(self.model.settle)
+        self.zooms = ZoomKeeper(self.model, self.views)
+        self.keeper = Keeper(self, folder)
+        self.deeds = Deeds(self)
+        self.tour = Tour(self, tour_steps(self), self.keeper.tour_was_shown)
+        self._presses = Presses(self)
+        name_controls(self)
+        for view in self.views.values():
+            view.hovered.connect(lambda words: self._write(self.readout, words))
+        self.model.subscribe(self._hear, self)
+        self._dress()
+        self._first_size()
+        self._share_out()
+
+    def _arrange(self) -> None:
+        self.setDockNestingEnabled(True)
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self.notice = Notice(self.model)
+        bar = self.notice_bar = QToolBar("notice")
+        bar.setObjectName("notice bar")
+        bar.setMovable(False)
+        bar.toggleViewAction().setVisible(False)
+        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        bar.addWidget(self.notice)
+        self.addToolBar(bar)
+        bar.hide()
+        self.middle = QSplitter(Qt.Orientation.Horizontal)
+        self.middle.setChildrenCollapsible(False)
+        self.middle.addWidget(self.plane)
+        self.setCentralWidget(self.middle)
+        self.plane.setMinimumSize(250, 180)
+        self.docks: dict[str, QDockWidget] = {}
+        for group in (self.upper, self.lower):
+            first_of_group = None
+            for view in group:
+                dock = self._dock(view)
+                if first_of_group is None:
+                    self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock, Qt.Orientation.Vertical)
+                    first_of_group = dock
+                else:
+                    self.tabifyDockWidget(first_of_group, dock)
+            if first_of_group is not None:
+                first_of_group.raise_()
+
+    def _dock(self, view: View) -> QDockWidget:
+        dock = QDockWidget(view.title.removeprefix("the ").capitalize(), self)
+        dock.setObjectName(f"dock {view.name}")
+        dock.setWidget(view)
+        view.setMinimumSize(230, 110)
+        self.docks[view.name] = dock
+        return dock
+
+    def _first_size(self) -> None:
+        """1280 x 720, or what the screen has; on a low one the lower views lie behind the upper ones."""
+        free = self.screen().availableSize() if self.screen() is not None else QSize(1280, 720)
+        # a virtual screen may be tiny, and is not looked at
+        small = 500 <= free.width() < 1280 or 300 <= free.height() < 720
+        self.resize(QSize(1280, 720).boundedTo(free) if small and not _is_virtual() else QSize(1280, 720))
+        if self.height() < LOW:
+            self.stack()
+
+    def stack(self) -> None:
+        """All docks as tabs of one place."""
+        above = self.docks[self.upper[0].name]
+        for view in self.lower:
+            self.tabifyDockWidget(above, self.docks[view.name])
+        above.raise_()
+
+    def _share_out(self) -> None:
+        """The sizes of the docks at first."""
+        wide, high = self.width(), self.height()
+        firsts = [self.docks[group[0].name] for group in (self.upper, self.lower)]
+        self.resizeDocks(firsts, [wide * 52 // 100] * 2, Qt.Orientation.Horizontal)
+        self.resizeDocks(firsts, [high * 47 // 100, high * 53 // 100], Qt.Orientation.Vertical)
+
+    def _make_status(self) -> None:
         self.readout, self.progress, self.about = QLabel(), QLabel(), QLabel()
         self.progress.setTextFormat(Qt.TextFormat.PlainText)
         self.progress.hide()
@@ -138,99 +165,67 @@ class Window(QMainWindow):
         self.statusBar().addWidget(self.readout, 1)
         self.statusBar().addPermanentWidget(self.progress)
         self.statusBar().addPermanentWidget(self.about, 1)
-        self.plane.hovered.connect(lambda words: self._write(self.readout, words))
-        self.model.subscribe(self._hear, self)
-        self.resize(1280, 720)
 
-    def _arrange(self) -> None:
-        self.right = QSplitter(Qt.Orientation.Vertical)
-        self.right.addWidget(self.diagram)
-        self.right.addWidget(self.phase)
-        self.right.setSizes([330, 350])
-        self.split = QSplitter(Qt.Orientation.Horizontal)
-        self.split.addWidget(self.plane)
-        self.split.addWidget(self.right)
-        self.split.setSizes([610, 670])
-        for splitter in (self.split, self.right):
-            splitter.setChildrenCollapsible(False)
-            splitter.setHandleWidth(3)
-        for view, size in zip(self.views, ((380, 300), (420, 200), (420, 200)), strict=True):
-            view.setMinimumSize(*size)
-        whole = QWidget()
-        column = QVBoxLayout(whole)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        self.notice = Notice(self.model)
-        column.addWidget(self.notice)
-        column.addWidget(self.split, 1)
-        self.setCentralWidget(whole)
+    def showEvent(self, event: QShowEvent) -> None:
+        """Lines are drawn for the screen that the window is on."""
+        super().showEvent(event)
+        handle = self.windowHandle()
+        if handle is not None and not self._on_screen:
+            self._on_screen = True
+            handle.screenChanged.connect(lambda _: self._look_at_screen())
+        self._look_at_screen()
 
-    # ---- keys and menus -----------------------------------------------------------------
+    def _look_at_screen(self) -> None:
+        if style.density() != self.devicePixelRatioF():
+            style.set_density(self.devicePixelRatioF())
+            for view in self.views.values():
+                view.restyle()
+                view.draw("all")
 
-    def _make_actions(self) -> None:
-        bar = self.menuBar()
-        file, view, help_ = bar.addMenu("&File"), bar.addMenu("&View"), bar.addMenu("&Help")
-        self._action("Open…", "Ctrl+O", self.ask_for_file, file)
-        self._action("Read again", "F5", self.read_again, file)
-        self._action("Save picture…", "S", self.ask_for_picture, file)
-        self._action("Quit", "Ctrl+Q", self.close, file)
-        self._action("Show whole", "Home", self.reset, view)
-        self._action("Forget trajectories", "Esc", self.model.clear_trajectories, view)
-        names = ("Plane", "Diagram", "Phase portrait")
-        for key, (name, shown) in enumerate(zip(names, self.views, strict=True), start=1):
-            action = self._action(name, str(key), quietly(lambda: None), view)
-            action.setCheckable(True)
-            action.setChecked(True)
-            action.toggled.connect(partial(self._show_view, shown))
-        self._action("Keys", "?", self.show_keys, help_)
-        for name, (dx, dy) in STEPS.items():
-            self._action(name, name, partial(self.model.step, dx, dy))
-            self._action(f"{name} ten", f"Shift+{name}", partial(self.model.step, 10 * dx, 10 * dy))
+    def _change_look(self, event: str) -> None:
+        if event == "theme":
+            style.use(self.model.theme)
+            self._dress()
 
-    def _action(self, words: str, key: str, call: Callable[[], object], menu: QWidget | None = None) -> QAction:
-        action = QAction(words, self)
-        action.setShortcut(QKeySequence(key))
-        action.triggered.connect(quietly(call))  # type: ignore[arg-type]
-        (menu or self).addAction(action)
-        return action
+    def _dress(self) -> None:
+        """The present look, for Qt's widgets too."""
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        app.setPalette(qt_palette())
+        self.setStyleSheet(style.sheet())
 
-    def _show_view(self, view: View, on: bool) -> None:
-        view.setVisible(on)
-        self.right.setVisible(self.diagram.isVisibleTo(self.right) or self.phase.isVisibleTo(self.right))
+    # ---- what acts call ----------------------------------------------------------------
+
+    def is_shown(self, name: str) -> bool:
+        """Whether a view is seen, not behind another."""
+        return self.views[name].isVisible()
+
+    def toggle_view(self, name: str) -> None:
+        """Bring a view to the front; one that is seen is hidden."""
+        holder: QWidget = self.docks.get(name, self.views[name])
+        shown = self.is_shown(name)
+        holder.setVisible(not shown)
+        if not shown:
+            holder.raise_()
+
+    def toggle_theme(self) -> None:
+        """Light or dark."""
+        self.model.set_theme("light" if self.model.theme == "dark" else "dark")
 
     def reset(self) -> None:
         """Show every picture whole."""
-        for view in self.views:
+        for view in self.views.values():
             view.reset()
-
-    def show_keys(self) -> None:
-        """The keys, in a box of their own."""
-        rows = "".join(f"<tr><td><b>{key}</b>&nbsp;&nbsp;</td><td>{words}</td></tr>" for key, words in KEYS)
-        self.keys = QMessageBox(self)
-        self.keys.setWindowTitle("Keys")
-        self.keys.setTextFormat(Qt.TextFormat.RichText)
-        self.keys.setText(f"<table cellspacing=4>{rows}</table>")
-        self.keys.open()
-
-    def ask_for_file(self) -> None:
-        """Choose an atlas."""
-        folder = str(self.model.atlas.path.parent) if self.model.atlas else str(Path.cwd())
-        self.dialog = OpenDialog(self, folder)
-        self.dialog.fileSelected.connect(lambda name: self.model.open(name))
-        self.dialog.open()
+        self.zooms.whole()
 
     def read_again(self) -> None:
         """Open the present file anew: it may have been built again, or validated."""
         if self.model.atlas is not None:
             self.model.open(self.model.atlas.path)
 
-    def ask_for_picture(self) -> None:
-        """Save the view under the pointer, or the whole window."""
-        pointed: QWidget = next((view for view in self.views if view.underMouse()), self)
-        picture = pointed.grab()
-        name, _ = QFileDialog.getSaveFileName(self, "Save the picture", str(Path.cwd() / "bifur.png"), "PNG (*.png)")
-        if name and not picture.save(name if Path(name).suffix else f"{name}.png", "PNG"):
-            self.model.say(f"{name}: cannot write there")
+    def start_tour(self) -> None:
+        """Five callouts beside the views."""
+        self.tour.start()
 
     # ---- what follows the model -----------------------------------------------------------
 
@@ -261,15 +256,38 @@ class Window(QMainWindow):
                 each.setFixedHeight(lines)
 
     def open_or_build(self, path: Path | None) -> None:
-        """Show the atlas of this name; without one the packaged atlas, or a small one built now."""
-        if path is not None:
-            self.model.open(path)
-            return
-        self.first = first.FirstAtlas(self.model, self)
-        self.first.start()
+        """Show the atlas of this name; without one that of the last session, the packaged one, or a small new one."""
+        kept = self.keeper.last()
+        why = self.model.notice
+        self.keeper.dress(kept)
+        last = session.file_of(kept)
+        if path is None and last is not None:
+            self.worker.idle.connect(self._open_first)  # where it cannot be opened
+            self.keeper.open_file(last, kept)
+        elif path is not None:
+            same = last is not None and last.absolute() == builds.atlas_of(path).absolute()
+            self.keeper.open_file(path, kept if same else {})
+        if self.model.plane is None and path is None and not self.worker.busy:
+            self._open_first()
+        if why and not self.model.notice:
+            self.model.say(why)
+
+    def _open_first(self) -> None:
+        if self.first is None and self.model.plane is None:
+            self.first = first.FirstAtlas(self.model, self)
+            self.first.start()
+
+    # ---- the end ----------------------------------------------------------------------------
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop what runs, then close the file."""
+        """Ask once where something would be lost; stop what runs, keep the session, close the file."""
+        unsaved = self.model.unsaved()
+        if unsaved and not self._asked:
+            self._asked = True
+            self._ask_to_close(unsaved)
+            event.ignore()
+            return
+        self.keeper.keep()
         if self.first is not None:
             self.first.stop()
         self.follower.stop()
@@ -279,6 +297,43 @@ class Window(QMainWindow):
         if self.finished:
             self.model.close()
         super().closeEvent(event)
+
+    def _ask_to_close(self, unsaved: list[str]) -> None:
+        """A box that stops nothing; closing the window once more closes it."""
+        box = self.dialog = QMessageBox(self)
+        box.setWindowTitle("Not saved")
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setText("\n".join(["If the window is closed now, this is lost:", "", *unsaved[:12]]))
+        stay = box.addButton("Stay", QMessageBox.ButtonRole.RejectRole)
+        leave = box.addButton("Close all the same", QMessageBox.ButtonRole.DestructiveRole)
+        box.setDefaultButton(stay)
+        box.setEscapeButton(stay)
+        leave.clicked.connect(self.close)
+        stay.clicked.connect(self._stay)
+        box.open()
+
+    def _stay(self) -> None:
+        self._on_screen = False
+        self._asked = False
+
+
+class Presses(QObject):
+    """Tells the history when a button is pressed and let go: what happens between is one step."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        self._history = window.model.history
+        for kind in (QAbstractScrollArea, QAbstractSlider):
+            for widget in window.findChildren(kind):
+                (widget.viewport() if isinstance(widget, QAbstractScrollArea) else widget).installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Look, and let it pass."""
+        if event.type() == QEvent.Type.MouseButtonPress:
+            self._history.begin()
+        elif event.type() == QEvent.Type.MouseButtonRelease:
+            QTimer.singleShot(0, self, self._history.end)  # the view answers to it first
+        return False
 
 
 class _Leave(QObject):
@@ -295,105 +350,34 @@ class _Leave(QObject):
         return False
 
 
-def make_window(path: str | Path | None = None) -> Window:
-    """The window on an atlas; needs a QApplication."""
-    window = Window()
+def _is_virtual() -> bool:
+    return QGuiApplication.platformName() in ("offscreen", "minimal")
+
+
+def tour_steps(window: Window) -> tuple[Step, ...]:
+    """What a newcomer is shown."""
+    phase, diagram = window.docks["phase"], window.docks["diagram"]
+    return (
+        Step(lambda: window.plane, "The plane of two parameters",
+             "Colours are regions with the same equilibria. Click or drag to move the cross; arrows move it by one."),
+        Step(lambda: diagram, "The diagram through the cross",
+             "Stable equilibria are solid, unstable ones dashed. A click on a branch selects it; X turns the diagram."),
+        Step(lambda: phase, "The portrait at the cross",
+             "The flow of the states at this point. A click starts a trajectory; Esc forgets them."),
+        Step(lambda: window.plane.maps, "Other maps and planes",
+             "Choose what is in colour, and which plane. The line below tells the value under the pointer."),
+        Step(lambda: None, "Everything by name",
+             "Ctrl+P finds every command, and sigma2=0.5 rho=0.01 goes there. Ctrl+Z undoes, ? lists the keys."),
+    )  # fmt: skip
+
+
+def make_window(path: str | Path | None = None, folder: Path | None = None, theme: str = "light") -> Window:
+    """The window on an atlas; needs a QApplication. Sessions are kept in `folder`, or not at all.
+
+    `theme` is the look where no session tells another.
+    """
+    window = Window(folder)
+    window.model.set_theme(theme)
     _Leave(window)
     window.open_or_build(None if path is None else Path(path))
     return window
-
-
-def main(path: str | Path | None = None) -> int:
-    """Open the window and stay until it is closed.
-
-    Raises
-    ------
-    ValueError
-        `path` is no atlas; nothing is opened then.
-    """
-    sentence = unreachable_screen()
-    if sentence:
-        sys.stderr.write(f"bifur: {sentence}\n")
-        return 2
-    if path is not None:
-        import bifur
-
-        path = builds.atlas_of(path)
-        if builds.is_unfinished(path):
-            bifur.build_status(path)
-        else:
-            bifur.scan_atlas(path)
-            bifur.open_atlas(path).close()
-    app = QApplication.instance() or QApplication(["bifur"])
-    assert isinstance(app, QApplication)
-    app.setStyle("Fusion")
-    app.setPalette(light())
-    window = make_window(path)
-    window.show()
-    with _last_resort(window):
-        code = app.exec()
-    if not window.finished:
-        # kernels that are being compiled cannot be interrupted; files appear by renaming, so none is left half-written
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    return code
-
-
-@contextmanager
-def _last_resort(window: Window) -> Iterator[None]:
-    """An error that nobody caught becomes a notice; Ctrl-C closes the window."""
-
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        window.model.fault("the window", error)
-
-    awake = QTimer(window)  # signals are seen when Python runs now and then
-    awake.timeout.connect(lambda: None)
-    awake.start(300)
-    hooks = sys.excepthook, signal.signal(signal.SIGINT, lambda *_: window.close())
-    sys.excepthook = hook
-    try:
-        yield
-    finally:
-        sys.excepthook = hooks[0]
-        signal.signal(signal.SIGINT, hooks[1])
-
-
-def light() -> QPalette:
-    """Dark on light, whatever the desktop's colours are: the pictures are drawn for white."""
-    palette = QPalette(Qt.GlobalColor.white, Qt.GlobalColor.white)
-    roles = QPalette.ColorRole
-    colours = {
-        roles.Window: "#F4F4F4", roles.Base: "#FFFFFF", roles.Button: "#F0F0F0", roles.AlternateBase: "#F7F7F7",
-        roles.WindowText: style.INK, roles.Text: style.INK, roles.ButtonText: style.INK,
-        roles.ToolTipBase: "#FFFFFF", roles.ToolTipText: style.INK, roles.PlaceholderText: style.GREY,
-        roles.Highlight: style.BLUE, roles.HighlightedText: "#FFFFFF", roles.Light: "#FFFFFF",
-        roles.Midlight: "#E8E8E8", roles.Mid: "#C8C8C8", roles.Dark: "#A0A0A0", roles.Shadow: "#808080",
-    }  # fmt: skip
-    for role, colour in colours.items():
-        palette.setColor(role, colour)
-    palette.setColor(QPalette.ColorGroup.Disabled, roles.ButtonText, style.GREY)
-    palette.setColor(QPalette.ColorGroup.Disabled, roles.Text, style.GREY)
-    return palette
-
-
-def unreachable_screen() -> str:
-    """A sentence where Qt would abort the process because no screen answers; else nothing."""
-    if (
-        sys.platform != "linux"
-        or os.environ.get("QT_QPA_PLATFORM", "xcb") != "xcb"
-        or os.environ.get("WAYLAND_DISPLAY")
-    ):
-        return ""
-    display = os.environ.get("DISPLAY")
-    if not display:
-        return "the window needs a screen, and DISPLAY is not set; for a picture use `bifur plot`"
-    try:
-        xcb = ctypes.CDLL("libxcb.so.1")
-    except OSError:
-        return "the window needs the system library libxcb1; on Debian or Ubuntu: apt-get install libxcb1"
-    xcb.xcb_connect.restype = ctypes.c_void_p
-    connection = ctypes.c_void_p(xcb.xcb_connect(display.encode(), None))
-    failed = xcb.xcb_connection_has_error(connection)
-    # the connection stays: some servers start anew when their last client leaves, and then refuse Qt
-    return f"the window needs a screen, and none answers at DISPLAY = {display}" if failed else ""

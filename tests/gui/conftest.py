@@ -125,3 +125,9 @@ def rest(qtbot, window):
     qtbot.waitUntil(
         lambda: not (window.worker.busy or window._rest.isActive() or window.phase._pause.isActive()), timeout=30_000
     )
+
+
+@pytest.fixture(autouse=True)
+def own_state(monkeypatch, tmp_path_factory):
+    """No test reads or writes the user's sessions."""
+    monkeypatch.setenv("BIFUR_STATE_DIR", str(tmp_path_factory.mktemp("state")))

@@ -14,15 +14,16 @@ from PySide6.QtWidgets import QApplication
 
 import bifur
 from bifur.atlas import parts
-from bifur_gui import builds, follow, style
+from bifur_gui import builds, follow, running, style
 from bifur_gui import window as windows
+from bifur_gui.dialogs import OpenDialog
 from bifur_gui.model import Model
-from bifur_gui.window import OpenDialog, make_window
+from bifur_gui.window import make_window
 from tests.atlas import builds as small
 from tests.atlas.unfinished import MISSING, THERE, TILES, Unfinished
 from tests.gui.conftest import rest
 
-GREY = tuple(int(style.MISSING[i : i + 2], 16) for i in (1, 3, 5))
+GREY = tuple(int(style.LIGHT.missing[i : i + 2], 16) for i in (1, 3, 5))
 
 
 @pytest.fixture
@@ -92,10 +93,10 @@ def test_it_follows_to_the_end_and_all_else_stays(qtbot, begun, quick):
     window = shown(qtbot, begun.path)
     model = window.model
     model.set_map(next(choice for choice in model.choices if choice.name == "leading_state"))
-    model.set_component(1)
+    model.slice.set_ordinate(1)
     model.move_to(0.5, 0.5)
-    model.start_at((0.6, 0.1))
-    for view in window.views:
+    model.trajectories.start_at((0.6, 0.1))
+    for view in window.views.values():
         view.box.scaleBy((0.5, 0.5), QPointF(0.4, -1.0))
         view.box.sigRangeChangedManually.emit([True, True])
     rest(qtbot, window)
@@ -105,11 +106,11 @@ def test_it_follows_to_the_end_and_all_else_stays(qtbot, begun, quick):
             "plane": model.plane.name,
             "map": model.choice,
             "cross": (model.node, model.cross),
-            "component": model.component,
+            "component": model.slice.ordinate,
             "found": model.found,
-            "diagram": model.diagram,
-            "trajectories": model.trajectories,
-            "zooms": [view.box.viewRange() for view in window.views],
+            "diagram": model.slice.traced,
+            "trajectories": model.trajectories.runs,
+            "zooms": [view.box.viewRange() for view in window.views.values()],
             "combos": [combo.currentText() for combo in (window.plane.maps, window.plane.planes)],
         }
 
@@ -132,14 +133,14 @@ def test_it_follows_to_the_end_and_all_else_stays(qtbot, begun, quick):
     assert told[-1] is None
     assert window.windowTitle() == "atlas.h5 – small – bifur"
     assert window.progress.text() == "the build is finished"
-    assert window.notice.isHidden()
+    assert not window.notice.isVisible()
     assert not grey(window).any()
     assert not any("computed" in entry for entry in window.plane.entries)
     assert len(window.plane.curves) == len(model.plane.curves) > 0
     with bifur.open_atlas(begun.path) as atlas:
         np.testing.assert_array_equal(model.values, atlas["phinet"].map("leading_state")[..., 0])
         column = atlas["phinet"].column(model.node[1])
-    np.testing.assert_array_equal(model.column.state, column.state)
+    np.testing.assert_array_equal(model.slice.column.state, column.state)
     assert not window.follower._timer.isActive()
     assert [path.name for path in begun.path.parent.iterdir()] == ["atlas.h5"]
 
@@ -174,7 +175,7 @@ def test_a_failure_is_said_once(qtbot, begun, quick):
     window.model.say("")
     qtbot.wait(600)
     assert len(said) == 2
-    assert window.notice.isHidden()
+    assert not window.notice.isVisible()
 
 
 def test_a_build_that_was_stopped_is_said(qtbot, begun, quick):
@@ -183,7 +184,7 @@ def test_a_build_that_was_stopped_is_said(qtbot, begun, quick):
     qtbot.waitUntil(lambda: "nobody is at work on this build" in window.notice.label.text())
     begun.go_on()
     qtbot.waitUntil(lambda: not window.follower.active, timeout=30_000)
-    assert window.notice.isHidden()
+    assert not window.notice.isVisible()
 
 
 def test_a_build_that_vanishes_is_said_and_the_picture_stays(qtbot, begun, quick):
@@ -291,9 +292,10 @@ def test_the_dialog_takes_folders_and_names_to_come(qtbot, begun, tmp_path):
 
 def test_the_command_line_takes_a_build(qtbot, begun, monkeypatch, tmp_path):
     made = []
-    monkeypatch.setattr(windows, "make_window", lambda path: (made.append(make_window(path)), made[0])[1])
+    monkeypatch.setattr(windows, "make_window", lambda path, *_: (made.append(make_window(path)), made[0])[1])
+    monkeypatch.setenv("BIFUR_STATE_DIR", str(tmp_path))
     monkeypatch.setattr(QApplication, "exec", lambda *_: 0)
-    assert windows.main(parts.folder_of(begun.path)) == 0
+    assert running.main(parts.folder_of(begun.path)) == 0
     qtbot.addWidget(made[0])
     qtbot.waitUntil(lambda: made[0].model.plane is not None, timeout=20_000)
     made[0].close()

@@ -39,7 +39,7 @@ model = Model()
 assert model.open({str(atlas_path)!r})
 model.step(1, 1)
 model.settle()
-assert model.found and model.diagram.branches and model.marks
+assert model.found and model.slice.traced.branches and model.marks
 assert not [name for name in sys.modules if name.startswith(("PySide6", "pyqtgraph"))]
 """
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
@@ -62,7 +62,7 @@ def test_at_rest_the_equilibria_are_proved_and_the_diagram_is_that_of_trace(mode
     assert model.verdict == "proved"
     assert len(model.marks) == 5
     traced = bifur.trace("phinet", free="rho", span=(1e-5, 1.0), sigma2=sigma2)
-    folds = sorted(point.parameters["rho"] for point in model.diagram.special_points)
+    folds = sorted(point.parameters["rho"] for point in model.slice.traced.special_points)
     assert folds == pytest.approx(sorted(point.parameters["rho"] for point in traced.special_points), rel=1e-12)
     assert len(folds) == 2
     assert model.point == {"sigma2": sigma2, "rho": rho}
@@ -86,7 +86,7 @@ def test_another_plane_keeps_the_place_of_the_cross(model):
     model.choose_plane("l2")
     assert model.cross == pytest.approx((0.5, 0.02), rel=0.4)
     assert model.system.name == "l2"
-    assert model.component == 0
+    assert model.slice.ordinate == 0
     model.choose_plane("there is none")
     assert "there is none" in model.notice
     assert model.plane.name == "l2"
@@ -113,21 +113,21 @@ maps = []
         model.move_to_node(2, ix)
         want = model.plane.column(ix)
         for name in ("state", "kind", "sheet", "n_unstable", "eigenvalues"):
-            np.testing.assert_array_equal(getattr(model.column, name), getattr(want, name))
+            np.testing.assert_array_equal(getattr(model.slice.column, name), getattr(want, name))
         assert len(model.columns._strips) == 1
     model.close()
 
 
 def test_trajectories_follow_the_cross(model):
     model.move_to(0.5, 0.1)
-    model.start_at((0.6, 0.1))
-    assert len(model.trajectories) == 1
-    at_first = model.trajectories[0].state[-1]
+    model.trajectories.start_at((0.6, 0.1))
+    assert len(model.trajectories.runs) == 1
+    at_first = model.trajectories.runs[0].state[-1]
     assert at_first == pytest.approx(max(states(bifur.find_equilibria("phinet", model.point)).tolist()), rel=1e-6)
     model.move_to(0.5, 1.0)
-    assert np.abs(model.trajectories[0].state[-1]).max() < 1e-6
-    model.clear_trajectories()
-    assert model.trajectories == () == model.starts
+    assert np.abs(model.trajectories.runs[0].state[-1]).max() < 1e-6
+    model.trajectories.clear()
+    assert model.trajectories.runs == () == model.trajectories.starts
 
 
 def test_one_view_that_fails_leaves_the_others(model):

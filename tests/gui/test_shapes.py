@@ -23,9 +23,11 @@ def l2(atlas_path):
 
 @pytest.mark.parametrize("source", ["column", "diagram"])
 def test_lines_are_the_equilibria_and_their_stability(l2, source):
-    lines = (
-        shapes.column_lines(l2.column, 0) if source == "column" else shapes.diagram_lines(l2.diagram, 0)
-    )  # fmt: skip
+    line = l2.slice
+    if source == "column":
+        lines = shapes.column_lines(line.column, line.height)
+    else:
+        lines = shapes.diagram_lines(line.traced, line.height)
     a = 1 + l2.cross[0]
     for (rho, p), sign in ((lines.stable, -1), (lines.unstable, 1)):
         there = np.isfinite(rho)
@@ -36,7 +38,7 @@ def test_lines_are_the_equilibria_and_their_stability(l2, source):
 
 
 def test_stability_changes_at_the_fold(l2):
-    lines = shapes.diagram_lines(l2.diagram, 0)
+    lines = shapes.diagram_lines(l2.slice.traced, l2.slice.height)
     a = 1 + l2.cross[0]
     ends = []
     for rho, p in (lines.stable, lines.unstable):
@@ -51,7 +53,7 @@ def test_stability_changes_at_the_fold(l2):
 
 
 def test_a_line_is_lifted_between_sheets(l2):
-    lines = shapes.column_lines(l2.column, 0)
+    lines = shapes.column_lines(l2.slice.column, l2.slice.height)
     jumps = np.abs(np.diff(lines.stable[1]))
     assert np.nanmax(jumps) < 0.2  # the origin and p+ are never joined
 
@@ -74,7 +76,7 @@ def test_nullclines_converge_to_zeros_of_the_field(monkeypatch):
 def test_nullclines_closer_than_the_grid_are_seen():
     """At small rho p_h' vanishes on p_h = 0 and near p_h = rho / (1 + p_g), which crosses the saddle."""
     system, parameters = bifur.get_system("phinet"), {"sigma2": 0.0, "rho": 1e-4}
-    marks = [Mark(e.state, e.kind, e.n_unstable) for e in bifur.find_equilibria(system, parameters)]
+    marks = [Mark(e.state, e.kind, e.n_unstable, e.eigenvalues) for e in bifur.find_equilibria(system, parameters)]
     found = shapes.portrait(system, parameters, ((-0.5, 1.3), (-7.0, 2.5)), (600.0, 400.0), marks)
     for x, y in found.nullclines:  # they cross at the equilibria, to a pixel
         for mark in marks:
@@ -117,7 +119,7 @@ def test_a_pole_in_the_window_is_no_error():
 
 
 def mark(*state):
-    return Mark(np.array(state), "sink", 0)
+    return Mark(np.array(state), "sink", 0, np.zeros(len(state), dtype=complex))
 
 
 def test_the_window_holds_the_equilibria_and_keeps_still():

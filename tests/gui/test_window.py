@@ -16,8 +16,9 @@ from PySide6.QtWidgets import QApplication
 import bifur
 from bifur.atlas.plane import COMPLETENESS, DOUBTS
 from bifur_gui import first
+from bifur_gui.running import _last_resort
 from bifur_gui.views.base import ValueAxis
-from bifur_gui.window import _last_resort, make_window
+from bifur_gui.window import make_window
 from tests.gui.conftest import rest
 
 LEFT = Qt.MouseButton.LeftButton
@@ -64,7 +65,7 @@ def check_against_find_equilibria(window):
         np.testing.assert_allclose(spots(window.phase.marks), np.array(sorted(states.tolist())), rtol=1e-9, atol=1e-14)
     shown = spots(window.diagram.marks)
     np.testing.assert_allclose(shown[:, 0], rho)
-    np.testing.assert_allclose(shown[:, 1], np.sort(states[:, model.component]), rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(shown[:, 1], np.sort(states[:, model.slice.ordinate]), rtol=1e-9, atol=1e-14)
     for e in found:  # and a line of the right kind passes there
         line = window.diagram.stable if e.kind == "sink" else window.diagram.unstable
         crossings = [
@@ -76,13 +77,13 @@ def check_against_find_equilibria(window):
             )
             if min(pair_x) <= rho <= max(pair_x)
         ]
-        assert np.abs(np.array(crossings) - e.state[model.component]).min() < 2e-2
+        assert np.abs(np.array(crossings) - e.state[model.slice.ordinate]).min() < 2e-2
     assert f"{len(found)} equilibri" in window.phase.heading.text()
 
 
 def test_it_opens_on_an_atlas(window):
     assert window.windowTitle() == "small.h5 – small – bifur"
-    assert window.notice.isHidden()
+    assert not window.notice.isVisible()
     assert [window.plane.planes.itemText(i) for i in range(3)] == ["phinet", "l2", "three"]
     assert len(window.plane.curves) == len(window.model.plane.curves) > 0
     assert "proved" in window.phase.heading.text()
@@ -90,7 +91,7 @@ def test_it_opens_on_an_atlas(window):
 
 
 def test_dragging_the_cross_changes_every_view(qtbot, window):
-    window.model.start_at((0.6, -1.0))
+    window.model.trajectories.start_at((0.6, -1.0))
     rest(qtbot, window)
     before = picture(window)
     plane, canvas = window.plane, window.plane.canvas.viewport()
@@ -152,7 +153,7 @@ def test_the_line_in_the_diagram_moves_the_cross(qtbot, window):
 def test_every_component_and_plane(qtbot, window):
     for component in (1, 0):
         window.diagram.states.activated.emit(component)
-        assert window.model.component == component
+        assert window.model.slice.ordinate == component
         check_against_find_equilibria(window)
     window.plane.planes.activated.emit(1)
     rest(qtbot, window)
@@ -187,16 +188,16 @@ def test_a_click_in_the_portrait_starts_a_trajectory(qtbot, window, plane):
     qtbot.mouseClick(phase.canvas.viewport(), LEFT, pos=at(phase, *start))
     rest(qtbot, window)
     model = window.model
-    assert len(model.trajectories) == 1
+    assert len(model.trajectories.runs) == 1
     n = model.system.dimension
-    assert model.trajectories[0].state[0] == pytest.approx(start[:n], abs=0.01 * (x1 - x0 + y1 - y0))
+    assert model.trajectories.runs[0].state[0] == pytest.approx(start[:n], abs=0.01 * (x1 - x0 + y1 - y0))
     sinks = np.array([e.state for e in bifur.find_equilibria(model.system, model.point) if e.kind == "sink"])
     x, y = phase.paths.getData()
     end = np.array([x[-2], y[-2]])[:n]  # after it the pen is lifted
     assert np.abs(sinks - end).max(axis=1).min() < 1e-5
     assert phase.clear.isVisible()
     press(qtbot, window, Qt.Key.Key_Escape)
-    assert model.trajectories == ()
+    assert model.trajectories.runs == ()
     assert not phase.clear.isVisible()
 
 
@@ -211,7 +212,7 @@ def test_maps_in_colour(qtbot, window):
         assert (plane.scale.scene() is None) == choice.flat
         QApplication.processEvents()
     assert [choice.words for choice in window.model.choices][-1] == "p_g of the leading sink"
-    assert window.notice.isHidden()
+    assert not window.notice.isVisible()
 
 
 def test_the_image_lies_on_the_nodes(window):
@@ -239,12 +240,12 @@ def test_a_hidden_view_does_not_refresh(qtbot, window, monkeypatch):
     refresh = window.diagram.refresh
     monkeypatch.setattr(window.diagram, "refresh", lambda event: (calls.append(event), refresh(event)))
     press(qtbot, window, Qt.Key.Key_2)
-    assert window.diagram.isHidden()
+    assert not window.diagram.isVisible()
     press(qtbot, window, Qt.Key.Key_Up)
     rest(qtbot, window)
     assert calls == []
     press(qtbot, window, Qt.Key.Key_2)
-    assert calls == ["plane"]
+    assert calls == ["all"]
     check_against_find_equilibria(window)
 
 
@@ -312,19 +313,18 @@ def test_an_error_that_nobody_caught_is_one_sentence(qtbot, window):
     assert sys.excepthook is before
 
 
-def test_pictures_and_keys(qtbot, window, tmp_path, monkeypatch):
-    target = tmp_path / "view"
-    monkeypatch.setattr(
-        "bifur_gui.window.QFileDialog.getSaveFileName", lambda *_, **__: (str(target), "PNG (*.png)")
-    )  # fmt: skip
+def test_pictures_and_keys(qtbot, window, tmp_path):
+    target = tmp_path / "view.png"
     press(qtbot, window, Qt.Key.Key_S)
-    saved = QImage(str(target) + ".png")
+    window.dialog.setDirectory(str(tmp_path))
+    window.dialog.selectFile(str(target))
+    window.dialog.accept()
+    saved = QImage(str(target))
     assert saved.width() >= 380
     assert saved.pixelColor(3, saved.height() // 2).lightness() > 240
-    target = tmp_path / "no such folder" / "view.png"
-    press(qtbot, window, Qt.Key.Key_S)
+    window.deeds.export(window.plane, tmp_path / "no such folder" / "view.png")
     assert "cannot write" in window.notice.label.text()
-    window.show_keys()
+    press(qtbot, window, Qt.Key.Key_Question)
     assert "move the cross" in window.keys.text()
     window.keys.close()
 
@@ -412,7 +412,7 @@ def test_exactly_the_unproved_cells_are_hatched(qtbot, doubtful_path):
         change = hatched_pixels(window.plane)
         share = share_of_cells(np.abs(change) > 15, (32, 24))
         assert share[unproved].min() > 0.18, choice  # a dark line and a pale one in eight
-        assert share[away & ~unproved].max() < 0.13, choice  # a row of pixels of the next cell
+        assert share[away & ~unproved].max() < 0.2, choice  # a row and a column of pixels of the next cells
         if choice.name == "relaxation_rate":  # on dark colours the pale lines are what is seen
             there = unproved & np.isfinite(window.model.values)
             assert share_of_cells(change > 15, (32, 24))[there].min() > 0.08
@@ -503,7 +503,7 @@ def test_the_reasons_as_a_map(qtbot, doubtful_path):
 
 def test_an_older_file_opens_and_is_hatched(qtbot, old_path):
     window = shown(qtbot, old_path)
-    assert window.notice.isHidden()
+    assert not window.notice.isVisible()
     assert hatched_pixels(window.plane).any()
     check_against_find_equilibria(window)
 
@@ -532,7 +532,7 @@ def test_without_a_file_a_small_atlas_is_built_and_kept(qtbot, tmp_path, monkeyp
     assert "a small one is being built" in window.notice.label.text()
     rest(qtbot, window)
     assert window.model.plane.shape == (8, 8)
-    assert window.notice.isHidden()
+    assert not window.notice.isVisible()
     check_against_find_equilibria(window)
     assert [file.suffix for file in (tmp_path / "atlases").iterdir()] == [".h5"]
 
@@ -540,7 +540,7 @@ def test_without_a_file_a_small_atlas_is_built_and_kept(qtbot, tmp_path, monkeyp
 def test_no_screen_is_one_sentence():
     environment = {key: value for key, value in os.environ.items() if key not in ("QT_QPA_PLATFORM", "WAYLAND_DISPLAY")}
     environment["DISPLAY"] = ":987"
-    code = "import sys; from bifur_gui.window import main; sys.exit(main())"
+    code = "import sys; from bifur_gui.running import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("bifur: the window needs a screen")
@@ -580,9 +580,9 @@ def test_a_cycle_ends_and_a_lone_equilibrium_has_room(qtbot, tmp_path):
     assert np.nanmin(window.diagram.unstable.xData) == pytest.approx(2.0, rel=1e-8)
     low, high = window.diagram.box.viewRange()[1]
     assert (low, high) == pytest.approx((0.5, 1.5))  # x = a: what differs by rounding is no range
-    window.model.start_at((0.5, 2.0))
+    window.model.trajectories.start_at((0.5, 2.0))
     rest(qtbot, window)
-    (run,) = window.model.trajectories
+    (run,) = window.model.trajectories.runs
     assert run.limit is None
     x = run.state[len(run) // 2 :, 0]
     assert x.max() > 1.5 > 0.7 > x.min()

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from bifur_gui import style
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bifur_gui.acts import Act
     from bifur_gui.model import Model
 
-pg.setConfigOptions(imageAxisOrder="row-major", antialias=True, background="w", foreground=style.INK, useOpenGL=False)
+    Table = Mapping[str, Sequence[Any] | NDArray[Any]]
+
+pg.setConfigOptions(imageAxisOrder="row-major", antialias=True, useOpenGL=False)
 
 
 class View(QWidget):
-    """A view of the model: `hears` names the events that it answers to in `refresh`, while it is visible."""
+    """A view of the model: `hears` names the events that it answers to in `refresh`, while it is visible.
 
+    `name` is for sessions, actions and files, `title` for people, `key` shows the view. Colours are set in `restyle`
+    alone, which is called once at the end of the constructor of a view and whenever the look changes. `hovered` tells
+    what is under the pointer, nothing when it leaves.
+    """
+
+    hovered = Signal(str)
+
+    name = "view"
     title = "view"
+    key = ""
     hears: frozenset[str] = frozenset()
 
     def __init__(self, model: Model) -> None:
@@ -39,33 +53,79 @@ class View(QWidget):
         self.body.setContentsMargins(0, 0, 0, 0)
         self.body.setSpacing(2)
         self.body.addLayout(self.bar)
-        self._missed = True
+        self._missed = "plane"  # the most that happened while the view was hidden
         model.subscribe(self._hear, self)
 
     def _hear(self, event: str) -> None:
-        if event != "plane" and event not in self.hears:
+        if event == "theme":
+            self.restyle()
+            event = "all"
+        elif event != "plane" and event not in self.hears:
             return
         if self.isVisible():
-            self.refresh(event)
-        else:
-            self._missed = True
+            self.draw(event)
+        elif self._missed != "plane":
+            self._missed = event if event == "plane" else "all"
 
     def showEvent(self, event: QShowEvent) -> None:
         """What was missed while hidden is drawn now."""
         super().showEvent(event)
-        if self._missed and self.model.plane is not None:
-            self._missed = False
-            try:
-                self.refresh("plane")
-            except Exception as error:
-                self.model.fault(self.title, error)
+        if self._missed:
+            missed, self._missed = self._missed, ""
+            self.draw(missed)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The bar may have less room than it needs."""
+        super().resizeEvent(event)
+        self.fit_bar()
+
+    def fit_bar(self) -> None:
+        """The legend in the bar gives way where there is no room for all; the heading's tip says it whole."""
+        legend = getattr(self, "legend", None)
+        if not isinstance(legend, QLabel) or self.bar.indexOf(legend) < 0:
+            return
+        items = (self.bar.itemAt(i) for i in range(self.bar.count()))
+        widgets = [item.widget() for item in items if item is not None]
+        shown = [w for w in widgets if w is not None and (w is legend or not w.isHidden())]
+        wanted = [max(w.sizeHint().width(), w.minimumSizeHint().width()) for w in shown]
+        margins = self.bar.contentsMargins()
+        needed = sum(wanted) + self.bar.spacing() * (len(wanted) - 1) + margins.left() + margins.right()
+        legend.setVisible(needed <= self.width())
+
+    def draw(self, event: str) -> None:
+        """Refresh where there is a plane; what fails is said, and the other views go on."""
+        if self.model.plane is None:
+            return
+        try:
+            self.refresh(event)
+        except Exception as error:
+            self.model.fault(self.title, error)
+        self.fit_bar()
 
     def refresh(self, event: str) -> None:
-        """Draw what has changed."""
+        """Draw what has changed; `all` is everything, `plane` too, and zooms are given up. There is a plane."""
         raise NotImplementedError
+
+    def restyle(self) -> None:
+        """Set all colours from `style.theme()`; `refresh("all")` follows."""
 
     def reset(self) -> None:
         """Back to the whole picture."""
+
+    def acts(self) -> tuple[Act, ...]:
+        """What can be done here, for menus, keys and the palette."""
+        return ()
+
+    def tables(self) -> dict[str, Table]:
+        """What is drawn, as tables by name (column -> values), in true values: for export as CSV."""
+        return {}
+
+    def kept(self) -> dict[str, Any]:
+        """What a session keeps of this view, in plain types."""
+        return {}
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Take back what `kept` gave; what does not fit any more is passed over."""
 
 
 class Pointer(pg.ViewBox):
@@ -164,14 +224,22 @@ def make_plot(box: pg.ViewBox) -> pg.PlotItem:
         plot.showAxis(side)
         axis = plot.getAxis(side)
         axis.setStyle(showValues=False, tickLength=0)
-        axis.setPen(style.INK)
     plot.layout.setContentsMargins(4, 8, 16, 0)
     return plot
 
 
+def restyle_plot(plot: pg.PlotItem) -> None:
+    """Axes, numbers and frame of a plot in the colours of the present look."""
+    for side in ("left", "bottom", "top", "right"):
+        axis = plot.getAxis(side)
+        axis.setPen(pen(style.theme().ink, 1.0))
+        axis.setTextPen(style.theme().ink)
+        axis.picture = None
+
+
 def pen(colour: str, width: float = 1.5, dashes: Sequence[float] | None = None) -> Any:
-    """A line whose width does not scale with the picture."""
-    made = pg.mkPen(colour, width=width)
+    """A line whose width does not scale with the picture; Qt gives it in pixels of the screen."""
+    made = pg.mkPen(colour, width=width * style.density())
     if dashes:
         made.setDashPattern(list(dashes))
     made.setCosmetic(True)

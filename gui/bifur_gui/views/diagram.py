@@ -1,4 +1,4 @@
-"""The bifurcation diagram along y through the cross: from the atlas at once, traced when the cross rests."""
+"""The bifurcation diagram along either parameter through the cross: from the atlas at once, traced beside."""
 
 from __future__ import annotations
 
@@ -6,54 +6,91 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtWidgets import QComboBox, QLabel
+from PySide6.QtWidgets import QComboBox, QLabel, QToolButton
 
 from bifur_gui import style
+from bifur_gui.acts import Act
 from bifur_gui.shapes import Lines, column_lines, diagram_lines, span_of
-from bifur_gui.views.base import Pointer, ValueAxis, View, make_plot, pen
+from bifur_gui.slice import NORM
+from bifur_gui.views.base import Pointer, ValueAxis, View, make_plot, pen, quietly, restyle_plot
 
 if TYPE_CHECKING:
     from bifur_gui.model import Model
 
-LEGEND = (
-    f"<b style='color:{style.BLUE}'>━</b>&nbsp;stable&nbsp;&nbsp;"
-    f"<b style='color:{style.VERMILLION}'>╌╌</b>&nbsp;unstable"
-)
-
 
 class DiagramView(View):
-    """A state against y; the line of the present y can be moved, and the cross follows."""
+    """A state, or the norm, against one parameter; the line of its present value moves the cross."""
 
+    name = "diagram"
     title = "the diagram"
-    hears = frozenset({"cross", "column", "diagram", "component"})
+    key = "2"
+    hears = frozenset({"cross", "column", "diagram", "ordinate", "axis", "selected"})
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
         self.states = QComboBox()
         self.states.setAccessibleName("state")
-        self.states.setToolTip("the state that is shown")
-        self.states.activated.connect(self.model.set_component)
+        self.states.setToolTip("what is on the vertical axis")
+        self.states.activated.connect(model.slice.set_ordinate)
+        self.turn = QToolButton()
+        self.turn.setText("⇄")
+        self.turn.setAutoRaise(True)
+        self.turn.setToolTip("run along the other parameter (X)")
+        self.turn.clicked.connect(quietly(model.slice.turn))
+        self.legend = QLabel()
         self.bar.addWidget(self.states)
+        self.bar.addWidget(self.turn)
         self.bar.addWidget(self.heading, 1)
-        self.bar.addWidget(QLabel(LEGEND))
+        self.bar.addWidget(self.legend)
         self.canvas = pg.GraphicsLayoutWidget()
         self.canvas.setFrameShape(self.canvas.Shape.NoFrame)
         self.box = Pointer(drags=True)
         self.plot = make_plot(self.box)
         self.canvas.addItem(self.plot)
         self.body.addWidget(self.canvas, 1)
-        self.stable = pg.PlotDataItem(pen=pen(style.BLUE, 2.2), connect="finite")
-        self.unstable = pg.PlotDataItem(pen=pen(style.VERMILLION, 1.6, (4, 3)), connect="finite")
-        self.now = pg.InfiniteLine(angle=90, pen=pen(style.INK, 1.2))
+        self.stable = pg.PlotDataItem(connect="finite")
+        self.unstable = pg.PlotDataItem(connect="finite")
+        self.now = pg.InfiniteLine(angle=90)
+        self.chosen = pg.ScatterPlotItem(size=17, symbol="o")
         self.marks = pg.ScatterPlotItem(size=9)
-        self.points = pg.ScatterPlotItem(size=9, brush=pg.mkBrush("w"))
-        for z, item in enumerate((self.unstable, self.stable, self.now, self.marks, self.points)):
+        self.points = pg.ScatterPlotItem(size=9)
+        for z, item in enumerate((self.unstable, self.stable, self.now, self.chosen, self.marks, self.points)):
             item.setZValue(z)
             self.plot.addItem(item, ignoreBounds=True)
         self.labels: list[pg.TextItem] = []
         self._zoomed = False
         self.box.sigRangeChangedManually.connect(self._keep_zoom)
-        self.box.pointed.connect(lambda x, y, _: self._point_at(x))
+        self.box.pointed.connect(self._point_at)
+        self.restyle()
+
+    def restyle(self) -> None:
+        """Set all colours."""
+        t = style.theme()
+        self.canvas.setBackground(t.ground)
+        restyle_plot(self.plot)
+        self.stable.setPen(pen(t.blue, 2.2))
+        self.unstable.setPen(pen(t.vermillion, 1.6, (4, 3)))
+        self.now.setPen(pen(t.ink, 1.2))
+        self.chosen.setPen(pen(t.orange, 3.0))
+        self.chosen.setBrush(None)
+        self.points.setBrush(pg.mkBrush(t.ground))
+        self.legend.setText(
+            f"<b style='color:{t.blue}'>━</b>&nbsp;stable&nbsp;&nbsp;"
+            f"<b style='color:{t.vermillion}'>╌╌</b>&nbsp;unstable"
+        )
+
+    def acts(self) -> tuple[Act, ...]:
+        """What can be done here."""
+        line = self.model.slice
+        return (
+            Act("diagram.turn", "Diagram along the other parameter", line.turn, "Diagram", "X"),
+            Act("diagram.next", "Next state on the vertical axis", self._next_state, "Diagram", "V"),
+        )
+
+    def _next_state(self) -> None:
+        if self.model.plane is not None:
+            line = self.model.slice
+            line.set_ordinate((line.ordinate + 1) % len(line.ordinates))
 
     @property
     def axis(self) -> ValueAxis:
@@ -62,32 +99,31 @@ class DiagramView(View):
 
     def refresh(self, event: str) -> None:
         """Draw what has changed."""
-        plane = self.model.plane
-        if plane is None:
-            return
-        if event == "plane":
-            self._zoomed = False
-            self.axis.log = plane.scales[1] == "log"
-            self.axis.setLabel(style.axis_label(self.model.system, plane.free[1]))
-            if [self.states.itemText(i) for i in range(self.states.count())] != list(self.model.system.states):
-                self.states.clear()
-                self.states.addItems(list(self.model.system.states))
-        if event in ("plane", "component"):
-            self._zoomed = False
-            self.states.setCurrentIndex(self.model.component)
-            self.plot.getAxis("left").setLabel(
-                style.axis_label(self.model.system, self.model.system.states[self.model.component])
-            )
+        if event in ("plane", "all", "axis", "ordinate"):
+            self._zoomed = self._zoomed and event == "all"
+            self._label()
         self._draw_lines()
         self._draw_now()
 
+    def _label(self) -> None:
+        line, system = self.model.slice, self.model.system
+        self.axis.log = line.scale == "log"
+        self.axis.picture = None
+        self.axis.setLabel(style.axis_label(system, line.free))
+        if [self.states.itemText(i) for i in range(self.states.count())] != list(line.ordinates):
+            self.states.clear()
+            self.states.addItems(list(line.ordinates))
+        self.states.setCurrentIndex(line.ordinate)
+        name = line.ordinates[line.ordinate]
+        names = ", ".join(style.html(system, state) for state in system.states)
+        self.plot.getAxis("left").setLabel(f"‖({names})‖" if name == NORM else style.axis_label(system, name))
+
     def _draw_lines(self) -> None:
-        model, plane = self.model, self.model.plane
-        assert plane is not None
-        if model.diagram is not None:
-            lines: Lines | None = diagram_lines(model.diagram, model.component)
-        elif model.column is not None:
-            lines = column_lines(model.column, model.component)
+        model, line = self.model, self.model.slice
+        if line.traced is not None:
+            lines: Lines | None = diagram_lines(line.traced, line.height)
+        elif line.column is not None:
+            lines = column_lines(line.column, line.height)
         else:
             lines = None
         if lines is not None:
@@ -95,39 +131,38 @@ class DiagramView(View):
                 item.setData(self.axis.shown(x), y)
             self._fit(lines)
         self._draw_points()
-        name = style.html(self.model.system, plane.free[0])
-        shown = ", from the atlas" if model.diagram is None else ", traced"
-        self.heading.setText(f"at {name} = {style.number(model.cross[0])}{shown}")
+        name = style.html(model.system, line.other)
+        shown = ", traced" if line.traced is not None else ", being traced" if model.live else ", from the atlas"
+        self.heading.setText(f"at {name} = {style.number(model.cross[1 - line.axis])}{shown}")
 
     def _fit(self, lines: Lines) -> None:
         """Follow the branches, unless the user has zoomed."""
         if self._zoomed:
             return
-        plane = self.model.plane
-        assert plane is not None
-        ends = [float(self.axis.shown(plane.y[i])) for i in (0, -1)]
-        low, high = span_of(self._column_states(lines))
+        nodes = self.model.slice.nodes
+        ends = [float(self.axis.shown(nodes[i])) for i in (0, -1)]
+        low, high = span_of(self._heights(lines))
         self.box.setLimits(maxXRange=2 * (ends[1] - ends[0]))
         self.plot.setRange(xRange=ends, yRange=(low, high), padding=0)
 
-    def _column_states(self, lines: Lines) -> np.ndarray:
+    def _heights(self, lines: Lines) -> np.ndarray:
         """What decides the height: the states at the nodes, since traced branches may run to infinity."""
-        if self.model.column is not None:
-            states = self.model.column.state[:, :, self.model.component]
-            if np.isfinite(states).any():  # not where the column is still to be computed
-                return states
+        line = self.model.slice
+        if line.column is not None:
+            heights = line.height(line.column.state)
+            if np.isfinite(heights).any():  # not where the column is still to be computed
+                return heights
         return np.concatenate([lines.stable[1], lines.unstable[1]])
 
     def _draw_points(self) -> None:
         for label in self.labels:
             self.plot.removeItem(label)
         self.labels = []
-        diagram, component = self.model.diagram, self.model.component
-        special = () if diagram is None else diagram.special_points
+        line = self.model.slice
         spots = []
-        for point in special:
+        for point in () if line.traced is None else line.traced.special_points:
             _, symbol, colour = style.special(point.kind)
-            x, y = float(self.axis.shown(point.parameters[diagram.free])), float(point.state[component])  # type: ignore[union-attr]
+            x, y = float(self.axis.shown(point.parameters[line.free])), float(line.height(point.state))
             spots.append({"pos": (x, y), "symbol": symbol, "pen": pen(colour, 1.8)})
             left, right = self.box.viewRange()[0]
             beside = -0.3 if x < right - 0.06 * (right - left) else 1.3
@@ -140,15 +175,18 @@ class DiagramView(View):
         self.points.setData(spots)
 
     def _draw_now(self) -> None:
-        x = float(self.axis.shown(self.model.cross[1]))
+        model, line = self.model, self.model.slice
+        x = float(self.axis.shown(model.cross[line.axis]))
         self.now.setValue(x)
         self.marks.setData(
             [
-                {"pos": (x, float(mark.state[self.model.component])), "symbol": s, "brush": fill, "pen": pen(edge, 1.5)}
-                for mark in self.model.marks
-                for s, fill, edge in (style.MARKS[mark.kind],)
+                {"pos": (x, float(line.height(mark.state))), "symbol": s, "brush": fill, "pen": pen(edge, 1.5)}
+                for mark in model.marks
+                for s, fill, edge in (style.mark(mark.kind),)
             ]
         )
+        chosen = model.selected
+        self.chosen.setData([] if chosen is None else [{"pos": (x, float(line.height(chosen.state)))}])
 
     def _keep_zoom(self, *_: object) -> None:
         self._zoomed = True
@@ -156,9 +194,21 @@ class DiagramView(View):
     def reset(self) -> None:
         """The whole diagram."""
         self._zoomed = False
-        if self.model.plane is not None:
-            self.refresh("component")
+        self.draw("ordinate")
 
-    def _point_at(self, x: float) -> None:
-        if self.model.plane is not None:
-            self.model.move_to(self.model.cross[0], self.axis.true(x))
+    # ---- the mouse ----------------------------------------------------------------------
+
+    def _point_at(self, x: float, y: float, let_go: bool) -> None:
+        """The cross follows; a click on a branch also selects that equilibrium."""
+        model, line = self.model, self.model.slice
+        if model.plane is None:
+            return
+        place = list(model.cross)
+        place[line.axis] = self.axis.true(x)
+        model.move_to(*place)
+        if let_go and model.marks:
+            heights = np.array([float(line.height(mark.state)) for mark in model.marks])
+            pixels = np.abs(heights - y) / (self.box.viewPixelSize()[1] or 1.0)
+            nearest = int(np.argmin(pixels))
+            if pixels[nearest] < 12:
+                model.select(model.marks[nearest].state)

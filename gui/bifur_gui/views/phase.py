@@ -10,21 +10,23 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QLabel, QToolButton
 
 from bifur_gui import style
+from bifur_gui.acts import Act
 from bifur_gui.shapes import Portrait, Spans, fit_window, joined, portrait, trajectory_line
-from bifur_gui.views.base import Pointer, View, make_plot, pen, quietly
+from bifur_gui.views.base import Pointer, View, make_plot, pen, quietly, restyle_plot
 
 if TYPE_CHECKING:
     from bifur_gui.model import Model
 
-NULLCLINES = (style.BLUE, style.VERMILLION)
 PRIME = "\N{PRIME}"
 
 
 class PhaseView(View):
     """Two states: the plane of both. One state: u' against u. More: said plainly."""
 
+    name = "phase"
     title = "the phase portrait"
-    hears = frozenset({"cross", "column", "trajectories"})
+    key = "3"
+    hears = frozenset({"cross", "column", "trajectories", "selected"})
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
@@ -37,7 +39,7 @@ class PhaseView(View):
         policy.setRetainSizeWhenHidden(True)
         self.clear.setSizePolicy(policy)
         self.clear.setVisible(False)
-        self.clear.clicked.connect(quietly(model.clear_trajectories))
+        self.clear.clicked.connect(quietly(model.trajectories.clear))
         self.bar.addWidget(self.heading, 1)
         self.bar.addWidget(self.legend)
         self.bar.addWidget(self.clear)
@@ -62,48 +64,71 @@ class PhaseView(View):
         self.box.sigRangeChangedManually.connect(self._zoom)
         self.box.sigResized.connect(quietly(self._pause.start))
         self.box.pointed.connect(self._start)
+        self.restyle()
 
     def _make_items(self) -> None:
-        self.arrows = pg.PlotCurveItem(pen=pen(style.PALE, 1.0), connect="pairs")
+        self.arrows = pg.PlotCurveItem(connect="pairs")
         self.arrows.setSegmentedLineMode("on")  # forty times faster than as one path
-        self.nullclines = [pg.PlotDataItem(pen=pen(colour, 1.8), connect="finite") for colour in NULLCLINES]
-        self.zero = pg.InfiniteLine(angle=0, pen=pen(style.GREY, 1.0))
-        self.paths = pg.PlotDataItem(pen=pen(style.GREEN, 2.2), connect="finite")
-        self.starts = pg.ScatterPlotItem(size=7, symbol="+", pen=pen(style.GREEN, 2))
+        self.nullclines = [pg.PlotDataItem(connect="finite") for _ in range(2)]
+        self.zero = pg.InfiniteLine(angle=0)
+        self.paths = pg.PlotDataItem(connect="finite")
+        self.starts = pg.ScatterPlotItem(size=7, symbol="+")
+        self.chosen = pg.ScatterPlotItem(size=19, symbol="o")
         self.marks = pg.ScatterPlotItem(size=11)
-        items = (self.arrows, self.zero, *self.nullclines, self.paths, self.starts, self.marks)
+        items = (self.arrows, self.zero, *self.nullclines, self.paths, self.starts, self.chosen, self.marks)
         for z, item in enumerate(items):
             item.setZValue(z)
             self.plot.addItem(item, ignoreBounds=True)
+
+    def restyle(self) -> None:
+        """Set all colours."""
+        t = style.theme()
+        self.canvas.setBackground(t.ground)
+        restyle_plot(self.plot)
+        self.arrows.setPen(pen(t.pale, 1.0))
+        for line, colour in zip(self.nullclines, self._colours, strict=True):
+            line.setPen(pen(colour, 1.8))
+        self.zero.setPen(pen(t.grey, 1.0))
+        self.paths.setPen(pen(t.green, 2.2))
+        self.starts.setPen(pen(t.green, 2))
+        self.chosen.setPen(pen(t.orange, 3.0))
+        self.chosen.setBrush(None)
+
+    @property
+    def _colours(self) -> tuple[str, str]:
+        """Of the nullclines."""
+        return style.theme().blue, style.theme().vermillion
+
+    def acts(self) -> tuple[Act, ...]:
+        """What can be done here."""
+        return (Act("phase.clear", "Forget trajectories", self.model.trajectories.clear, "Portrait", "Esc"),)
 
     # ---- drawing ------------------------------------------------------------------------
 
     def refresh(self, event: str) -> None:
         """Draw what has changed."""
-        plane = self.model.plane
-        if plane is None:
-            return
         if event == "plane":
-            self._enter()
+            self._zoomed, self.window_spans, self.shown = False, None, None
+        if event in ("plane", "all"):
+            self._label()
         if self.model.system.dimension > 2:
             self._write_states()
             return
-        if event in ("plane", "cross", "column"):
+        if event in ("plane", "all", "cross", "column"):
             if not self._zoomed and self.model.marks:
                 spans = fit_window(self.window_spans, self.model.marks, self.model.system.dimension)
                 if spans != self.window_spans:
                     self._set_window(spans)
             self._draw_marks()
             self._ask()
-        if event in ("plane", "trajectories"):
+        if event == "selected":
+            self._draw_marks()
+        if event in ("plane", "all", "trajectories"):
             self._draw_paths()
         self._head()
 
-    def _enter(self) -> None:
-        plane = self.model.plane
-        assert plane is not None
+    def _label(self) -> None:
         system, n = self.model.system, self.model.system.dimension
-        self._zoomed, self.window_spans, self.shown = False, None, None
         self.canvas.setVisible(n <= 2)
         self.words.setVisible(n > 2)
         names = [style.html(system, name) for name in system.states]
@@ -111,11 +136,11 @@ class PhaseView(View):
         self.plot.getAxis("bottom").setLabel(style.axis_label(system, system.states[0]))
         self.plot.getAxis("left").setLabel(vertical)
         self.zero.setVisible(n == 1)
-        lines = [f"<b style='color:{NULLCLINES[0]}'>━</b>&nbsp;{names[0]}{PRIME}"]
+        lines = [f"<b style='color:{self._colours[0]}'>━</b>&nbsp;{names[0]}{PRIME}"]
         if n == 2:
             lines = [
                 f"<b style='color:{colour}'>━</b>&nbsp;{name}{PRIME}&nbsp;=&nbsp;0"
-                for colour, name in zip(NULLCLINES, names, strict=True)
+                for colour, name in zip(self._colours, names, strict=True)
             ]
         kinds = (
             "●&nbsp;sink&nbsp;&nbsp;◇&nbsp;saddle&nbsp;&nbsp;○&nbsp;source"
@@ -151,9 +176,11 @@ class PhaseView(View):
                     "pen": pen(edge, 1.8),
                 }
                 for mark in self.model.marks
-                for symbol, fill, edge in (style.MARKS[mark.kind],)
+                for symbol, fill, edge in (style.mark(mark.kind),)
             ]
         )
+        chosen = self.model.selected
+        self.chosen.setData([] if chosen is None else [{"pos": (*map(float, chosen.state[:2]), 0.0)[:2]}])
 
     def _ask(self) -> None:
         """The flow in the window that is seen, worked out elsewhere."""
@@ -180,11 +207,11 @@ class PhaseView(View):
     def _draw_paths(self) -> None:
         model, plane = self.model, self.model.plane
         assert plane is not None
-        lines = [trajectory_line(self.model.system, run.parameters, run.state) for run in model.trajectories]
+        lines = [trajectory_line(self.model.system, run.parameters, run.state) for run in model.trajectories.runs]
         self.paths.setData(*joined(lines))
         firsts = np.array([(x[0], y[0]) for x, y in lines]).reshape(-1, 2)
         self.starts.setData(firsts[:, 0], firsts[:, 1])
-        self.clear.setVisible(bool(model.starts))
+        self.clear.setVisible(bool(model.trajectories.starts))
 
     def _write_states(self) -> None:
         """More than two states: no section yet, the equilibria in words."""
@@ -205,7 +232,7 @@ class PhaseView(View):
     def _start(self, x: float, y: float, _: bool) -> None:
         plane = self.model.plane
         if plane is not None and self.model.system.dimension <= 2:
-            self.model.start_at((x, y)[: self.model.system.dimension])
+            self.model.trajectories.start_at((x, y)[: self.model.system.dimension])
 
     def _zoom(self, *_: object) -> None:
         self._zoomed = True
@@ -214,5 +241,4 @@ class PhaseView(View):
     def reset(self) -> None:
         """The window around the equilibria."""
         self._zoomed, self.window_spans = False, None
-        if self.model.plane is not None:
-            self.refresh("cross")
+        self.draw("cross")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPainterPath, QTransform
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLabel, QSizePolicy
 
 from bifur.atlas.plane import COMPLETENESS, doubt_name
 from bifur_gui import style
-from bifur_gui.views.base import Pointer, ValueAxis, View, make_plot, pen
+from bifur_gui.views.base import Pointer, ValueAxis, View, make_plot, pen, restyle_plot
 from bifur_gui.views.training import TrainingDots
 
 if TYPE_CHECKING:
@@ -88,9 +88,10 @@ class Hatch(pg.GraphicsObject):
 class PlaneView(View):
     """A map of the plane with the cross; the left button moves it."""
 
+    name = "plane"
     title = "the plane"
+    key = "1"
     hears = frozenset({"map", "tiles", "cross", "validation"})
-    hovered = Signal(str)
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
@@ -105,13 +106,9 @@ class PlaneView(View):
         self.image.setCacheMode(pg.ImageItem.CacheMode.DeviceCoordinateCache)
         self.hatch = Hatch()
         self.dots = TrainingDots()
-        # a pale line under the dark one is seen on dark colours too
-        self.lines = [
-            pg.InfiniteLine(angle=angle, pen=pen(colour, width))
-            for colour, width in (("#FFFFFFB0", 3.5), (style.INK, 1.2))
-            for angle in (90, 0)
-        ]
-        self.centre = pg.ScatterPlotItem(size=13, symbol="o", pen=pen(style.INK, 2), brush=pg.mkBrush("#FFFFFFC0"))
+        # a halo under the line: it is seen on all colours
+        self.lines = [pg.InfiniteLine(angle=angle) for _ in range(2) for angle in (90, 0)]
+        self.centre = pg.ScatterPlotItem(size=13, symbol="o")
         self.curves: list[pg.PlotDataItem] = []
         for z, item in enumerate((self.image, self.hatch, self.dots, *self.lines, self.centre)):
             item.setZValue(10 * z)
@@ -128,6 +125,7 @@ class PlaneView(View):
         self.body.addWidget(self.legend)
         self.box.pointed.connect(lambda x, y, _: self._point_at(x, y))
         self.canvas.scene().sigMouseMoved.connect(self._hover)
+        self.restyle()
 
     def _make_controls(self) -> None:
         self.planes, self.maps = QComboBox(), QComboBox()
@@ -153,7 +151,6 @@ class PlaneView(View):
         for side in ("left", "bottom", "top"):
             self.scale.showAxis(side)
             self.scale.getAxis(side).setStyle(showValues=False, tickLength=0)
-            self.scale.getAxis(side).setPen(style.INK)
         self.scale.getAxis("left").setWidth(1)
         self.scale.getAxis("bottom").setHeight(38)
         self.scale.showAxis("right")
@@ -164,29 +161,43 @@ class PlaneView(View):
         self.colours = pg.colormap.get("cividis").getLookupTable(nPts=256, alpha=False)
         self.scale_image.setLookupTable(self.colours)
 
+    def restyle(self) -> None:
+        """Set all colours."""
+        t = style.theme()
+        self.canvas.setBackground(t.ground)
+        restyle_plot(self.plot)
+        restyle_plot(self.scale)
+        for line, (colour, width) in zip(
+            self.lines, ((t.halo, 3.5), (t.halo, 3.5), (t.ink, 1.2), (t.ink, 1.2)), strict=True
+        ):
+            line.setPen(pen(colour, width))
+        self.centre.setPen(pen(t.ink, 2))
+        self.centre.setBrush(pg.mkBrush(t.halo))
+
     # ---- drawing ------------------------------------------------------------------------
 
     def refresh(self, event: str) -> None:
         """Draw what has changed."""
-        if self.model.plane is None:
-            return
-        if event == "plane":
-            self._enter()
-        if event in ("plane", "tiles"):
+        everything = event in ("plane", "all")
+        if everything:
+            self._label()
+        if everything or event == "tiles":
             self._draw_plane()
-        if event in ("plane", "tiles", "map"):
+        if everything or event in ("tiles", "map"):
             self._draw_map()
-        if event in ("plane", "validation"):
+        if everything or event == "validation":
             self._show_training()
-        if event in ("plane", "cross"):
+        if everything or event == "cross":
             self._draw_cross()
+        if event == "plane":
+            self.reset()
 
     @property
     def axes(self) -> tuple[ValueAxis, ValueAxis]:
         """The axes of x and y."""
         return self.plot.getAxis("bottom"), self.plot.getAxis("left")
 
-    def _enter(self) -> None:
+    def _label(self) -> None:
         model, plane = self.model, self.model.plane
         assert plane is not None
         assert model.atlas is not None
@@ -195,7 +206,6 @@ class PlaneView(View):
             axis.log = scale == "log"
             axis.setLabel(style.axis_label(self.model.system, name))
             axis.picture = None
-        self.reset()
 
     def _draw_plane(self) -> None:
         """What lies over the map: curves and hatching."""
@@ -223,7 +233,9 @@ class PlaneView(View):
                 axis.shown(point.parameters[name]) for axis, name in zip(self.axes, self.model.plane.free, strict=True)
             ]
             items.append(
-                pg.ScatterPlotItem([place[0]], [place[1]], symbol=symbol, size=9, pen=pen(edge, 1.5), brush="w")
+                pg.ScatterPlotItem(
+                    [place[0]], [place[1]], symbol=symbol, size=9, pen=pen(edge, 1.5), brush=style.theme().ground
+                )
             )
         for item in items:
             item.setZValue(15)
@@ -249,7 +261,7 @@ class PlaneView(View):
         self.image.setRect(self._rect())
         assert model.plane is not None
         if model.missing.any():
-            entries.append(style.swatch(style.MISSING, model.missing_words))
+            entries.append(style.swatch(style.theme().missing, model.missing_words))
         kinds = dict.fromkeys(curve.kind for curve in model.plane.curves)
         entries += [
             f"<b style='color:{style.special(k)[2]}'>—</b>&nbsp;{style.special(k)[0]}&nbsp;({k})" for k in kinds
@@ -283,14 +295,14 @@ class PlaneView(View):
                 table[value] = reasons[value], doubt_name(value)
             else:
                 words = COMPLETENESS[value] if name == "completeness" else f"{value} {_COUNTED[name]}"
-                table[value] = style.AREAS[value % len(style.AREAS)], words
-        lookup = np.full((max(present, default=0) + 2, 3), _rgb(style.NOTHING), dtype=np.ubyte)
+                table[value] = style.theme().areas[value % len(style.theme().areas)], words
+        lookup = np.full((max(present, default=0) + 2, 3), _rgb(style.theme().nothing), dtype=np.ubyte)
         for value, (colour, _) in table.items():
             lookup[value + 1] = _rgb(colour)
         self._show_picture(lookup[np.maximum(values, -1) + 1])
         self._show_colour_bar(False)
         entries = {words: colour for colour, words in table.values()}
-        entries |= {"not known": style.NOTHING} if ((values < 0) & ~model.missing).any() else {}
+        entries |= {"not known": style.theme().nothing} if ((values < 0) & ~model.missing).any() else {}
         return [style.swatch(colour, words) for words, colour in entries.items()]
 
     def _draw_values(self) -> list[str]:
@@ -306,7 +318,7 @@ class PlaneView(View):
         with np.errstate(invalid="ignore"):
             place = np.nan_to_num((axis.shown(values) - low) / (high - low) * 255.0)
         picture = self.colours[np.clip(place, 0, 255).astype(np.ubyte)]
-        picture[~there] = _rgb(style.NOTHING)
+        picture[~there] = _rgb(style.theme().nothing)
         self._show_picture(picture)
         self.scale_image.setRect(QRectF(0.0, low, 1.0, high - low))
         self.scale.setRange(xRange=(0, 1), yRange=(low, high), padding=0)
@@ -314,11 +326,11 @@ class PlaneView(View):
         units = self.model.plane.maps[self.model.choice.name].units if self.model.plane else "1"
         axis.setLabel(escape(self.model.choice.words + ("" if units == "1" else f" ({units})")))
         self._show_colour_bar(True)
-        return [] if (there | self.model.missing).all() else [style.swatch(style.NOTHING, "none there")]
+        return [] if (there | self.model.missing).all() else [style.swatch(style.theme().nothing, "none there")]
 
     def _show_picture(self, picture: NDArray[np.ubyte]) -> None:
         """Colours (ny, nx, 3) as the map; nodes that are not computed in grey."""
-        picture[self.model.missing] = _rgb(style.MISSING)
+        picture[self.model.missing] = _rgb(style.theme().missing)
         self.image.setImage(picture, autoLevels=False, levels=None)
 
     def _show_colour_bar(self, on: bool) -> None:

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 class TrainingDots(pg.ScatterPlotItem):
     """A dot per trained cell: the more modes end non-trivial the darker, ringed where not as predicted."""
 
-    legend = (
-        "training:&nbsp;○&nbsp;all&nbsp;collapsed",
-        "●&nbsp;all&nbsp;non&#8209;trivial",
-        f"<b style='color:{style.VERMILLION}'>◉</b>&nbsp;not&nbsp;as&nbsp;predicted",
-    )
+    @property
+    def legend(self) -> tuple[str, ...]:
+        """What the dots mean."""
+        return (
+            "training:&nbsp;○&nbsp;all&nbsp;collapsed",
+            "●&nbsp;all&nbsp;non&#8209;trivial",
+            f"<b style='color:{style.theme().vermillion}'>◉</b>&nbsp;not&nbsp;as&nbsp;predicted",
+        )
 
     def __init__(self) -> None:
         super().__init__(size=6, pxMode=True)
@@ -36,7 +39,7 @@ class TrainingDots(pg.ScatterPlotItem):
         grey = (255 * (1 - np.nan_to_num(share, nan=0.4))).astype(int)
         erred = agreement < 1
         brushes = [pg.mkBrush(v, v, v) for v in grey.tolist()]
-        edge, ring = pen(style.INK, 0.8), pen(style.VERMILLION, 2.2)
+        edge, ring = pen(style.theme().ink, 0.8), pen(style.theme().vermillion, 2.2)
         self.setData(
             x=x.shown(run.points[:, 0]),
             y=y.shown(run.points[:, 1]),
