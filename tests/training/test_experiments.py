@@ -101,7 +101,7 @@ def test_the_misprint_is_off_by_what_is_known(tmp_path):
         ("alignment", {"width": 1}, "`width` must be from 2 to 256"),
         ("alignment", {"runs": 1}, "`runs` must be from 2"),
         ("width", {"largest": 5}, "`largest` must be one of 4, 8"),
-        ("width", {"networks": 0}, "`networks` must be at least 1"),
+        ("width", {"networks": 0}, "`networks` must be at least 2"),
         ("misprint", {"decays": 1}, "`decays` must be at least 4"),
         ("misprint", {"rng": -1}, "`rng` must be a whole number"),
     ],
