@@ -484,7 +484,7 @@ print(window.width(), window.height(), ratio)
 overlaps = []
 from PySide6.QtCore import QPoint, QRect
 for view in window.views.values():
-    if not view.isVisible():
+    if not view.seen:  # one behind another has no size yet
         continue
     inside = [view.bar.itemAt(i).widget() for i in range(view.bar.count())]
     boxes = [(w, QRect(w.mapTo(view, QPoint(0, 0)), w.size())) for w in inside if w is not None and w.isVisible()]
