@@ -101,13 +101,13 @@ def _judged(atlas: Atlas) -> tuple[str, str]:
     if status.finished == status.tiles:
         return f"{words}, being packed", ""
     if status.working and math.isfinite(status.seconds_left):
-        return f"{words}, about {_span(status.seconds_left)} left", ""
+        return f"{words}, about {span_words(status.seconds_left)} left", ""
     if status.builders and not status.working:
         return words, f"{atlas.path}: nobody is at work on this build; the same `bifur build` goes on"
     return words, ""
 
 
-def _span(seconds: float) -> str:
+def span_words(seconds: float) -> str:
     """A time in the unit in which one thinks of it."""
     if seconds < 100:
         return f"{math.ceil(seconds)} s"

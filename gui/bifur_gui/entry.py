@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bifur.atlas.plane import NOT_COMPUTED
 from bifur_gui.columns import Columns
-from bifur_gui.maps import MapChoice, choices_of, values_of
+from bifur_gui.maps import MapChoice
+from bifur_gui.picture import Picture, read_picture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,28 +18,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A plane with the map that is shown; `sure` and `doubt` are the maps of completeness and of its reasons."""
+    """A plane with the map that is shown, as `picture`."""
 
     plane: Plane
-    system: System
-    choices: tuple[MapChoice, ...]
-    choice: MapChoice
-    values: NDArray[Any]
-    sure: NDArray[Any]
-    doubt: NDArray[Any]
+    picture: Picture
     columns: Columns
+
+    @property
+    def system(self) -> System:
+        """That of the plane."""
+        return self.picture.system
+
+    @property
+    def choices(self) -> tuple[MapChoice, ...]:
+        """The maps that can be shown."""
+        return self.picture.choices
+
+    @property
+    def choice(self) -> MapChoice:
+        """The one that is."""
+        return self.picture.choice
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """Its values."""
+        return self.picture.values
+
+    @property
+    def sure(self) -> NDArray[Any]:
+        """The map of completeness."""
+        return self.picture.sure
+
+    @property
+    def doubt(self) -> NDArray[Any]:
+        """The map of the reasons against it."""
+        return self.picture.doubt
 
 
 def read_plane(atlas: Atlas, name: str, chosen: MapChoice) -> Entry:
     """All that a plane needs to be entered, so that damage shows before anything has changed."""
     plane = atlas[name]
-    system = plane.system
-    for other in atlas.planes:  # the colours are those of all regions
-        _ = atlas[other].regions
-    _ = plane.curves
-    choices = choices_of(plane, system)
-    choice = next((c for c in choices if c == chosen), choices[0])
-    sure = plane.map("completeness")
-    # older files do not say why
-    doubt = plane.map("doubt") if "doubt" in plane.maps else np.full(plane.shape, NOT_COMPUTED)
-    return Entry(plane, system, tuple(choices), choice, values_of(plane, choice), sure, doubt, Columns(plane))
+    return Entry(plane, read_picture(atlas, plane, chosen), Columns(plane))

@@ -1,28 +1,22 @@
-"""The window without a file: the packaged atlas, or a small one built while the window is open."""
+"""The window without a file: the packaged atlas, or a small one built while the window is open. No Qt."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING
 
 from platformdirs import user_cache_dir
-from PySide6.QtCore import QObject, Signal
 
 import bifur
 from bifur.atlas.spec import AtlasSpec
 
 if TYPE_CHECKING:
-    from bifur.atlas.reader import Atlas
+    from bifur_gui.jobs import Job
     from bifur_gui.model import Model
 
 DATA = Path(bifur.__file__).parent / "data"
 POINTS = 128
-
-
-class Stopped(Exception):
-    """The window was closed while its first atlas was built."""
 
 
 def packaged() -> Path | None:
@@ -51,16 +45,15 @@ def cached(spec: AtlasSpec) -> Path:
     return folder / f"default-{spec.digest[:12]}.h5"
 
 
-class FirstAtlas(QObject):
-    """Builds the first atlas in the background and shows it when it is done."""
+class FirstAtlas:
+    """Builds the first atlas as a job and shows it when it is done."""
 
-    _progress = Signal(int, int, str)
+    title = "the first atlas"
 
-    def __init__(self, model: Model, parent: QObject) -> None:
-        super().__init__(parent)
+    def __init__(self, model: Model) -> None:
         self._model = model
-        self._stop = Event()
-        self._progress.connect(self._report)
+        self._job: Job | None = None
+        model.subscribe(self._hear, self)
 
     def start(self) -> None:
         """Open what is there, else build."""
@@ -68,33 +61,25 @@ class FirstAtlas(QObject):
         if there is not None:
             self._model.open(there)
             return
-        self._model.say("No atlas was named: a small one is being built; the very first time this takes a minute")
-        self._model.tasks.submit("build", self._build, self._show, self._failed)
-
-    def stop(self) -> None:
-        """Give up at the next report of the build."""
-        self._stop.set()
-
-    def _build(self) -> Atlas:
         spec = small_spec()
+        path = cached(spec)
+        if path.exists():
+            self._model.open(path)
+            return
+        self._model.say("No atlas was named: a small one is being built; the very first time this takes a minute")
+        self._job = self._model.jobs.build(spec, path)
 
-        def report(done: int, total: int, message: str) -> None:
-            if self._stop.is_set():
-                raise Stopped
-            self._progress.emit(done, total, message)
-
-        return bifur.build_atlas(spec, cached(spec), restart=False, progress=report)
-
-    def _report(self, done: int, total: int, message: str) -> None:
-        if self._model.atlas is None and total:
-            self._model.say(f"No atlas was named: a small one is being built, {100 * done // total} % ({message})")
-
-    def _show(self, atlas: Atlas) -> None:
-        if self._model.atlas is None:
-            self._model.show(atlas)
-        else:  # the user has opened another meanwhile
-            atlas.close()
-
-    def _failed(self, error: Exception) -> None:
-        advice = "build one with `bifur build default atlas.h5`, then open it by Ctrl+O"
-        self._model.say(f"no atlas could be built ({error}); {advice}")
+    def _hear(self, event: str) -> None:
+        model, job = self._model, self._job
+        if event != "jobs" or job is None or model.atlas is not None:
+            return
+        if job.state == "done":
+            model.open(job.path)
+        elif job.state == "failed":
+            advice = "build one with `bifur build default atlas.h5`, then open it by Ctrl+O"
+            model.say(f"no atlas could be built ({job.sentence}); {advice}")
+        elif job.state == "running" and job.total:
+            percent = f"{100 * job.share:.0f} %"
+            model.say(f"No atlas was named: a small one is being built, {percent} ({job.message})")
+        if not job.open:
+            self._job = None

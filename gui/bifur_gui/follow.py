@@ -72,15 +72,12 @@ class Follower(QObject):
     def _take(self, atlas: Atlas, seen: Seen) -> None:
         look, entry, took = seen
         if atlas is not self._model.atlas:  # the user has opened another meanwhile
-            if look.atlas is not None:
-                look.atlas.close()
+            self._model.opening.put_away(look.atlas)
             return
         if entry is not None and look.atlas is not None:
-            try:
-                self._model.go_on(look.atlas, entry)
-            except (ValueError, OSError) as error:
-                look.atlas.close()
-                self._fail(atlas, error)
+            if not self._model.go_on(look.atlas, entry):  # another plane or map is shown by now: look again for that
+                self._model.opening.put_away(look.atlas)
+                self._timer.start(0)
                 return
             self._atlas = look.atlas
         self._model.set_progress(look.words)

@@ -67,6 +67,7 @@ class History:
 
     def begin(self) -> None:
         """A button is pressed: all that follows is one step."""
+        self._quiet = False  # what was to be taken back and is still being read
         self._held, self._grew = True, False
 
     def end(self) -> None:
@@ -153,24 +154,35 @@ class History:
         self._last = ("", -1e9)
         stand = source.pop()
         self._take(stand)
-        self._now = self._stand(stand.zooms)
 
     def _take(self, stand: Stand) -> None:
-        """Set the model to what was; its own events tell the views."""
-        model, before = self._model, self._quiet
+        """Set the model to what was, as soon as it is read; its own events tell the views."""
+        model = self._model
+        assert model.plane is not None
         self._quiet = True
+        if stand.plane != model.plane.name:
+            model.choose_plane(stand.plane, lambda: self._take_map(stand))
+        else:
+            self._take_map(stand)
+
+    def _take_map(self, stand: Stand) -> None:
+        model = self._model
+        if stand.map != model.choice and stand.map in model.choices:
+            model.set_map(stand.map, lambda: self._take_rest(stand))
+        else:
+            self._take_rest(stand)
+
+    def _take_rest(self, stand: Stand) -> None:
+        model = self._model
         try:
-            assert model.plane is not None
-            if stand.plane != model.plane.name:
-                model.choose_plane(stand.plane)
-            if stand.map != model.choice and stand.map in model.choices:
-                model.set_map(stand.map)
+            self._quiet = True
             model.stand_at(stand.node, dict(stand.overrides))
             model.slice.set_axis(stand.axis)
             model.slice.set_ordinate(stand.ordinate)
             self.zoom_to(stand.zooms)
         finally:
-            self._quiet = before
+            self._quiet = False
+        self._now = self._stand(stand.zooms)
 
 
 def as_zooms(boxes: Mapping[str, tuple[float, ...]]) -> Zooms:

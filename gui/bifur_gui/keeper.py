@@ -146,9 +146,15 @@ class Keeper(QObject):
             QTimer.singleShot(0, self, lambda: self._take(kept))  # when everyone has heard of the plane
 
     def _take(self, kept: dict[str, Any]) -> None:
+        try:
+            session.apply(self._window.model, kept, lambda: self._take_views(kept))
+        except Exception as error:
+            self._window.model.fault(self.title, error)
+
+    def _take_views(self, kept: dict[str, Any]) -> None:
+        """When plane and map of the session are shown."""
         window = self._window
         try:
-            session.apply(window.model, kept)
             views = kept.get("views")
             for name, about in views.items() if isinstance(views, dict) else ():
                 if name in window.views and isinstance(about, dict):

@@ -15,9 +15,16 @@ What belongs together is a part of the model, with a file of its own, that publi
     parameters  a fixed parameter has another value than in the atlas, or has the atlas's again
     axis        the diagram runs along the other parameter       ordinate  another state on its vertical axis
     diagram     the diagram through the cross was traced         trajectories  were integrated, or cleared
-    validation  training runs were read                          notice        a sentence for the user, or none
+    section     the portrait shows other states, or holds the others elsewhere
+    flow        the portrait's flow and separatrices came        basins, cycles  came, or went
+    layers      a layer of the portrait was switched             path          its start was set, or it is played
+    learning_rate  another one, or none                          descents      iterates of gradient descent came
+    validation  training runs were read, or others are shown     run           a trained cell, or its runs
+    jobs        a job was begun, went on, or ended               notice        a sentence for the user, or none
     picked      another special point to go on from, or none     continued     curves were continued, or forgotten
     theme       light or dark
+    live_plane  the plane was computed for other values of its fixed parameters, or that is given up
+    companion   the plane beside this one, or its map, is another
 """
 
 from __future__ import annotations
@@ -31,13 +38,23 @@ import numpy as np
 
 import bifur
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, doubt_sentence
+from bifur_gui.companion import Companion
 from bifur_gui.continued import Continuation
-from bifur_gui.entry import Entry, read_plane
+from bifur_gui.dials import Dials
+from bifur_gui.entry import Entry
 from bifur_gui.history import History
 from bifur_gui.hub import Hub, Tasks
-from bifur_gui.maps import REGIONS, MapChoice, covers, value_words, values_of, verdict_words
+from bifur_gui.jobs import Jobs
+from bifur_gui.journey import Journey
+from bifur_gui.live_plane import LivePlane
+from bifur_gui.maps import REGIONS, MapChoice, verdict_words
 from bifur_gui.opening import Opening
+from bifur_gui.phase import Phase
+from bifur_gui.picture import Picture, missing_of
+from bifur_gui.rate import LearningRate
+from bifur_gui.section import Section
 from bifur_gui.slice import Slice
+from bifur_gui.trained import Trained
 from bifur_gui.trajectories import Trajectories
 
 if TYPE_CHECKING:
@@ -50,6 +67,9 @@ if TYPE_CHECKING:
     from bifur.continuation.results import EquilibriumSet, SpecialPoint
     from bifur.systems.base import System
     from bifur_gui.columns import Columns, Strip
+
+
+Then = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -82,15 +102,24 @@ class Model(Hub):
         self.choices: tuple[MapChoice, ...] = ()
         self.choice = REGIONS
         self.values: NDArray[Any] = np.zeros((0, 0))
+        self.of_atlas: Picture | None = None
         self.columns: Columns | None = None
         self.found: EquilibriumSet | None = None
         self._proved = False  # whether `found` went through the proof
         self._selected: NDArray[np.float64] | None = None
-        self.validation: Validation | None = None
         self.opening = Opening(self)
         self.slice = Slice(self)
         self.trajectories = Trajectories(self)
+        self.trained = Trained(self)
+        self.dials = Dials(self)
+        self.jobs = Jobs(self)
+        self.live_plane = LivePlane(self)
+        self.companion = Companion(self)
         self.continuation = Continuation(self)
+        self.section = Section(self)
+        self.phase = Phase(self)
+        self.rate = LearningRate(self)
+        self.journey = Journey(self)
         self.history = History(self)
 
     # ---- jobs ---------------------------------------------------------------------------
@@ -115,43 +144,39 @@ class Model(Hub):
 
     # ---- the file -----------------------------------------------------------------------
 
-    def open(self, path: str | Path) -> bool:
+    def open(self, path: str | Path, then: Then | None = None) -> bool:
         """Open another atlas, or an unfinished build; see `Opening.open`. Returns whether it is shown already."""
-        return self.opening.open(path)
+        return self.opening.open(path, then)
 
     def show(self, atlas: Atlas) -> bool:
-        """Show an open atlas, which belongs to the model from now on; where that fails a sentence says why."""
-        before = self.atlas
-        try:
-            name = self.plane.name if self.plane and self.plane.name in atlas else atlas.planes[0]
-            entry = read_plane(atlas, name, self.choice)
-        except (ValueError, OSError) as error:
-            atlas.close()
-            place = "" if str(error).startswith(str(atlas.path)) else f"{atlas.path}: "
-            self.say(f"{place}{error}")
-            return False
-        self.atlas = atlas
-        self.say("")
-        self._enter(entry)
-        if before is not None:
-            before.close()
-        return True
+        """Show an open atlas, which belongs to the model from now on. Returns whether it is shown already."""
+        return self.opening.show(atlas)
 
-    def go_on(self, atlas: Atlas, entry: Entry) -> None:
-        """Show more of the build that is shown; what was chosen and computed stays. `entry` is what `reader` read."""
+    def take(self, atlas: Atlas, entry: Entry) -> None:
+        """Show another atlas, at a plane that was read of it; for `Opening`."""
+        before, self.atlas = self.atlas, atlas
+        self.say("")
+        self.enter(entry)
+        self.opening.put_away(before)
+
+    def go_on(self, atlas: Atlas, entry: Entry) -> bool:
+        """Show more of the build that is shown; what was chosen and computed stays. `entry` is what `reader` read.
+
+        Nothing is done where the user has chosen another plane or map since it was read; returns whether it is shown.
+        """
         before, plane = self.atlas, self.plane
-        assert before is not None
         assert plane is not None
-        if (entry.plane.name, entry.choice) != (plane.name, self.choice):  # the user chose another meanwhile
-            entry = read_plane(atlas, plane.name, self.choice)
+        if (entry.plane.name, entry.choice) != (plane.name, self.choice):
+            return False
         self.atlas = atlas
         self._set(entry)
         self._look()
         self.publish("tiles")
         self.publish("column")
         self._fetch(0)
-        self._ask_validations()
-        before.close()
+        self.trained.read()
+        self.opening.put_away(before)
+        return True
 
     def set_progress(self, words: str) -> None:
         """How far the build is; empty where there is none."""
@@ -160,37 +185,34 @@ class Model(Hub):
             self.publish("progress")
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
+        self.companion.close()
         if self.atlas is not None:
             self.atlas.close()
 
     # ---- the plane ----------------------------------------------------------------------
 
-    def choose_plane(self, name: str) -> None:
-        """Show another plane of the atlas; one that cannot be read leaves the present one."""
-        if self.atlas is None:
-            return
-        try:
-            entry = read_plane(self.atlas, name, self.choice)
-        except (ValueError, OSError) as error:
-            self.fault(name, error)
-            return
-        self._enter(entry)
+    def choose_plane(self, name: str, then: Then | None = None) -> None:
+        """Show another plane of the atlas, `then` do more; one that cannot be read leaves the present one."""
+        self.opening.choose_plane(name, then)
 
     def _set(self, entry: Entry) -> None:
         self.plane, self.choices, self.choice = entry.plane, entry.choices, entry.choice
         self.values, self._sure, self._doubt = entry.values, entry.sure, entry.doubt
-        self.columns = entry.columns
+        self.columns, self.of_atlas = entry.columns, entry.picture
 
-    def _enter(self, entry: Entry) -> None:
+    def enter(self, entry: Entry) -> None:
+        """Show a plane that was read of the atlas; for `Opening`."""
         before, plane = self.plane, entry.plane
         self._set(entry)
         self._visit = object()
         same_system = before is not None and self.system is entry.system
         self.system = entry.system
-        self.overrides, self.found, self._selected, self.validation = {}, None, None, None
+        self.overrides, self.found, self._selected = {}, None, None
         self.slice.enter(same_system)
+        self.section.enter(same_system)
         self.trajectories.drop()
+        self.trained.drop()
         self.continuation.enter(plane, self.system)
         ny, nx = plane.shape
         if before is not None and before.free == plane.free and self._stood is not None:
@@ -200,29 +222,30 @@ class Model(Hub):
         self._look()
         self.publish("plane")
         self._fetch(0)
-        self._ask_validations()
+        self.trained.read()
         self.settle()
 
-    def _ask_validations(self) -> None:
-        plane = self.plane
-        assert plane is not None
-        self.ask("validation", lambda: plane.validations, self._take_validations, "training runs", reads=True)
+    @property
+    def validation(self) -> Validation | None:
+        """The training runs that are shown."""
+        return self.trained.validation
 
-    def _take_validations(self, runs: Sequence[Validation]) -> None:
-        self.validation = runs[-1] if runs else None
-        self.publish("validation")
+    def set_map(self, choice: MapChoice, then: Then | None = None) -> None:
+        """Show another map, `then` do more; one that cannot be read leaves the present one.
 
-    def set_map(self, choice: MapChoice) -> None:
-        """Show another map; one that cannot be read leaves the present one."""
-        if self.plane is None:
-            return
-        try:
-            values = values_of(self.plane, choice)
-        except (ValueError, OSError) as error:
-            self.fault(choice.words, error)
-            return
-        self.choice, self.values = choice, values
+        `choice` is what the user chose, at once; `picture` follows, and with it the event.
+        """
+        self.opening.choose_map(choice, then)
+
+    def take_map(self, picture: Picture) -> None:
+        """Show a map that was read of the plane; for `Opening`."""
+        self.of_atlas, self.values = picture, picture.values
         self.publish("map")
+
+    @property
+    def picture(self) -> Picture | None:
+        """The map that is shown: the atlas's, or that of other fixed parameters once it is computed."""
+        return self.live_plane.picture or self.of_atlas
 
     def set_theme(self, name: str) -> None:
         """`light` or `dark`."""
@@ -423,10 +446,9 @@ class Model(Hub):
     @property
     def missing(self) -> NDArray[np.bool_]:
         """The nodes for which the map that is shown is not computed, (ny, nx)."""
-        missing = self._sure < 0
-        if self.choice.name == "curve_distance" and self.atlas is not None and not self.atlas.finished:
-            missing |= np.isnan(self.values)  # curves come when all tiles are there
-        return missing
+        shown = self.of_atlas
+        assert shown is not None
+        return missing_of(shown.choice, shown.values, shown.sure, shown.finished)
 
     @property
     def missing_words(self) -> str:
@@ -443,6 +465,7 @@ class Model(Hub):
             self._find(prove=True)
         if self.slice.traced is None:
             self.slice.trace()
+        self.phase.settle()
 
     def _find(self, prove: bool) -> None:
         """The equilibria at the cross, beside the window."""
@@ -458,17 +481,5 @@ class Model(Hub):
     # ---- words --------------------------------------------------------------------------
 
     def describe(self, x: float, y: float) -> str:
-        """What the atlas has at the node nearest to (x, y), and what is not proved there; nothing outside the cells."""
-        plane = self.plane
-        if plane is None or not (covers(plane.x, plane.scales[0], x) and covers(plane.y, plane.scales[1], y)):
-            return ""
-        iy, ix = plane.nearest(x, y)
-        place = ", ".join(
-            f"{self.system.label(name)} = {value:.4g}"
-            for name, value in zip(plane.free, (plane.x[ix], plane.y[iy]), strict=True)
-        )
-        if self.missing[iy, ix]:
-            return f"{place}:  {self.missing_words}"
-        words = f"{place}:  {value_words(plane, self.choice, self.values[iy, ix])}"
-        doubt = verdict_words(self._verdict_at(iy, ix), doubt_sentence(int(self._doubt[iy, ix])))
-        return f"{words} – {doubt}" if doubt else words
+        """What the map that is shown has at the node nearest to (x, y), and what is not proved there."""
+        return "" if self.picture is None else self.picture.describe(x, y)

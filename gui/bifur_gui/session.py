@@ -7,7 +7,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,13 +145,25 @@ def file_of(kept: Mapping[str, Any]) -> Path | None:
         return None
 
 
-def apply(model: Model, kept: Mapping[str, Any]) -> None:
-    """Show what a session tells, in the file that is open; what does not fit any more is passed over."""
+def apply(model: Model, kept: Mapping[str, Any], then: Callable[[], object] = lambda: None) -> None:
+    """Show what a session tells in the open file, `then` do more; what does not fit any more is passed over."""
     if model.atlas is None or model.plane is None:
         return
+
+    def rest() -> None:
+        _apply_rest(model, kept)
+        then()
+
+    def go_on() -> None:
+        _apply_map(model, kept.get("map"), rest)
+
     if kept.get("plane") in model.atlas.planes and kept["plane"] != model.plane.name:
-        model.choose_plane(kept["plane"])
-    _apply_map(model, kept.get("map"))
+        model.choose_plane(kept["plane"], go_on)
+    else:
+        go_on()
+
+
+def _apply_rest(model: Model, kept: Mapping[str, Any]) -> None:
     cross = _numbers(kept.get("cross"))
     if len(cross) == 2:
         model.move_to(cross[0], cross[1])
@@ -170,12 +182,14 @@ def apply(model: Model, kept: Mapping[str, Any]) -> None:
             model.trajectories.start_at(_numbers(start))
 
 
-def _apply_map(model: Model, kept: Any) -> None:
+def _apply_map(model: Model, kept: Any, then: Callable[[], object]) -> None:
     if isinstance(kept, Mapping):
         wanted = kept.get("name"), kept.get("component")
         for choice in model.choices:
             if (choice.name, choice.component) == wanted and choice != model.choice:
-                model.set_map(choice)
+                model.set_map(choice, then)
+                return
+    then()
 
 
 def _apply_overrides(model: Model, kept: Any) -> None:

@@ -35,10 +35,16 @@ from bifur_gui.model import Model
 from bifur_gui.notice import Notice
 from bifur_gui.tour import Step, Tour
 from bifur_gui.views.base import View
+from bifur_gui.views.companion import CompanionView
 from bifur_gui.views.diagram import DiagramView
+from bifur_gui.views.jobs import JobsView
+from bifur_gui.views.parameters import ParametersView
 from bifur_gui.views.phase import PhaseView
 from bifur_gui.views.plane import PlaneView
+from bifur_gui.views.series import SeriesView
+from bifur_gui.views.spectrum import SpectrumView
 from bifur_gui.views.table import TableView
+from bifur_gui.views.training import TrainingView
 from bifur_gui.worker import Worker
 from bifur_gui.zooms import ZoomKeeper
 
@@ -68,10 +74,19 @@ class Window(QMainWindow):
         style.use(self.model.theme)
         self.model.subscribe(self._change_look, self)  # before the views, which draw in it
         self.plane, self.diagram, self.phase = PlaneView(self.model), DiagramView(self.model), PhaseView(self.model)
+        self.companion = CompanionView(self.model, self.plane)
         self.table = TableView(self.model)
         self.upper: tuple[View, ...] = (self.diagram, self.table)
-        self.lower: tuple[View, ...] = (self.phase,)  # type: ignore[assignment]
-        self.views: dict[str, View] = {view.name: view for view in (self.plane, *self.upper, *self.lower)}
+        self.spectrum, self.series = SpectrumView(self.model), SeriesView(self.model)
+        self.parameters, self.jobs = ParametersView(self.model), JobsView(self.model)
+        self.training = TrainingView(self.model)
+        self.lower: tuple[View, ...] = (  # type: ignore[assignment]
+            self.phase, self.spectrum, self.series, self.parameters, self.jobs, self.training,
+        )  # fmt: skip
+        self.model.jobs.seen = self.plane.seen_window
+        self.views: dict[str, View] = {
+            view.name: view for view in (self.plane, self.companion, *self.upper, *self.lower)
+        }
         self._arrange()
         self._make_status()
         self._rest = QTimer(self)
@@ -108,6 +123,10 @@ class Window(QMainWindow):
         self.middle.addWidget(self.plane)
         self.setCentralWidget(self.middle)
         self.plane.setMinimumSize(250, 180)
+        self.middle.addWidget(self.companion)
+        self.companion.hide()
+        for wish in (self.plane.beside, self.companion.closed):
+            wish.connect(lambda: self.deeds.actions[f"view.{self.companion.name}"].trigger())
         self.docks: dict[str, QDockWidget] = {}
         for group in (self.upper, self.lower):
             first_of_group = None
@@ -210,6 +229,16 @@ class Window(QMainWindow):
         holder.setVisible(not shown)
         if not shown:
             holder.raise_()
+        if name == self.companion.name:
+            self._make_room(not shown)
+
+    def _make_room(self, second: bool) -> None:
+        """The docks give way to a second plane, and come back after it."""
+        self.plane.show_title(second)
+        firsts = [self.docks[group[0].name] for group in (self.upper, self.lower)]
+        self.resizeDocks(firsts, [self.width() * (44 if second else 52) // 100] * 2, Qt.Orientation.Horizontal)
+        if second:
+            QTimer.singleShot(0, self, lambda: self.middle.setSizes([self.middle.width() // 2] * 2))  # after the docks
 
     def toggle_theme(self) -> None:
         """Light or dark."""
@@ -225,6 +254,13 @@ class Window(QMainWindow):
         """Open the present file anew: it may have been built again, or validated."""
         if self.model.atlas is not None:
             self.model.open(self.model.atlas.path)
+
+    def hold(self, dialog: QDialog) -> None:
+        """Keep a dialog as long as it is shown; the one before it goes."""
+        before, self.dialog = self.dialog, dialog
+        if before is not None:
+            before.close()
+            before.deleteLater()
 
     def start_tour(self) -> None:
         """Five callouts beside the views."""
@@ -277,7 +313,7 @@ class Window(QMainWindow):
 
     def _open_first(self) -> None:
         if self.first is None and self.model.plane is None:
-            self.first = first.FirstAtlas(self.model, self)
+            self.first = first.FirstAtlas(self.model)
             self.first.start()
 
     # ---- the end ----------------------------------------------------------------------------
@@ -291,11 +327,10 @@ class Window(QMainWindow):
             event.ignore()
             return
         self.keeper.keep()
-        if self.first is not None:
-            self.first.stop()
         self.follower.stop()
         self._rest.stop()
         self.hide()
+        self.model.jobs.close()
         self.finished = self.worker.close()
         if self.finished:
             self.model.close()
@@ -303,7 +338,8 @@ class Window(QMainWindow):
 
     def _ask_to_close(self, unsaved: list[str]) -> None:
         """A box that stops nothing; closing the window once more closes it."""
-        box = self.dialog = QMessageBox(self)
+        box = QMessageBox(self)
+        self.hold(box)
         box.setWindowTitle("Not saved")
         box.setTextFormat(Qt.TextFormat.PlainText)
         box.setText("\n".join(["If the window is closed now, this is lost:", "", *unsaved[:12]]))

@@ -51,7 +51,7 @@ def shown(qtbot, path):
 
 def grey(window):
     """The cells of the map that are drawn as missing."""
-    return (window.plane.image.image == GREY).all(axis=-1)
+    return (window.plane.painted() == GREY).all(axis=-1)
 
 
 def missing():
@@ -72,7 +72,7 @@ def test_what_is_there_is_shown(qtbot, begun, monkeypatch):
     assert window.follower.active
     for choice in model.choices:
         model.set_map(choice)
-        QApplication.processEvents()
+        rest(qtbot, window)
         late = choice.name == "curve_distance"  # curves come when all tiles are there
         np.testing.assert_array_equal(grey(window), missing() | late, err_msg=choice.name)
         assert sum("not&nbsp;computed&nbsp;yet" in entry for entry in window.plane.entries) == 1
@@ -93,10 +93,11 @@ def test_it_follows_to_the_end_and_all_else_stays(qtbot, begun, quick):
     window = shown(qtbot, begun.path)
     model = window.model
     model.set_map(next(choice for choice in model.choices if choice.name == "leading_state"))
+    rest(qtbot, window)
     model.slice.set_ordinate(1)
     model.move_to(0.5, 0.5)
     model.trajectories.start_at((0.6, 0.1))
-    pictures = [window.plane, window.diagram, window.phase]
+    pictures = [view for view in window.views.values() if hasattr(view, "box")]
     for view in pictures:
         view.box.scaleBy((0.5, 0.5), QPointF(0.4, -1.0))
         view.box.sigRangeChangedManually.emit([True, True])
@@ -154,7 +155,7 @@ def test_another_plane_may_be_chosen_meanwhile(qtbot, begun, quick, monkeypatch)
         if not chosen:
             chosen.append(entry.plane.name)
             window.model.choose_plane("l2")
-        go_on(atlas, entry)
+        return go_on(atlas, entry)
 
     monkeypatch.setattr(window.model, "go_on", late)
     begun.go_on()
@@ -213,6 +214,7 @@ def test_a_build_begun_anew_with_another_spec_is_said(qtbot, begun, quick):
 def test_another_file_ends_it(qtbot, begun, quick, atlas_path):
     window = shown(qtbot, begun.path)
     window.model.open(atlas_path)
+    qtbot.waitUntil(lambda: window.model.atlas.path == atlas_path)
     assert not window.follower.active
     assert window.progress.isHidden()
     begun.go_on()

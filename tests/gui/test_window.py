@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 import bifur
 from bifur.atlas.plane import COMPLETENESS, DOUBTS
 from bifur_gui import first
+from bifur_gui.cells import Cells
 from bifur_gui.running import _last_resort
 from bifur_gui.views.base import ValueAxis
 from bifur_gui.window import make_window
@@ -203,12 +204,13 @@ def test_a_click_in_the_portrait_starts_a_trajectory(qtbot, window, plane):
 
 def test_maps_in_colour(qtbot, window):
     plane = window.plane
-    colours = {tuple(c) for c in plane.image.image.reshape(-1, 3).tolist()}
+    colours = {tuple(c) for c in plane.painted().reshape(-1, 3).tolist()}
     assert len(colours) == len({region.signature for region in window.model.plane.regions}) == 3
     for i, choice in enumerate(window.model.choices):
         plane.maps.activated.emit(i)
+        rest(qtbot, window)
         assert window.model.choice == choice
-        assert plane.image.image.shape == (32, 24, 3)
+        assert plane.image.image.shape == (32, 24)
         assert (plane.scale.scene() is None) == choice.flat
         QApplication.processEvents()
     assert [choice.words for choice in window.model.choices][-1] == "p_g of the leading sink"
@@ -271,6 +273,7 @@ def test_a_bad_file_shows_a_sentence_and_keeps_the_atlas(qtbot, window, tmp_path
     bad = tmp_path / "bad.h5"
     bad.write_text("not an atlas")
     window.model.open(bad)
+    rest(qtbot, window)
     assert window.notice.isVisible()
     assert str(bad) in window.notice.label.text()
     press(qtbot, window, Qt.Key.Key_Down)
@@ -287,6 +290,7 @@ def test_a_file_that_vanishes_is_said_and_the_picture_stays(qtbot, tmp_path, atl
     rest(qtbot, window)
     path.unlink()
     press(qtbot, window, Qt.Key.Key_F5)
+    rest(qtbot, window)
     assert window.notice.label.text() == f"{path}: no such file"
     press(qtbot, window, Qt.Key.Key_Down)
     rest(qtbot, window)
@@ -327,43 +331,6 @@ def test_pictures_and_keys(qtbot, window, tmp_path):
     press(qtbot, window, Qt.Key.Key_Question)
     assert "move the cross" in window.keys.text()
     window.keys.close()
-
-
-def test_training_runs_are_dots(qtbot, tmp_path, atlas_path):
-    from bifur.atlas.validation import Validation, save_validation
-
-    path = tmp_path / "trained.h5"
-    shutil.copy(atlas_path, path)
-    nodes = np.array([[5, 3], [20, 10], [30, 12]])
-    with bifur.open_atlas(path) as atlas:
-        plane, digest = atlas["phinet"], atlas.spec_digest
-        points = np.column_stack([plane.x[nodes[:, 1]], plane.y[nodes[:, 0]]])
-    blank = np.zeros((3, 1, 2))
-    runs = {
-        "cell": np.arange(3), "seed": np.zeros(3, int), "learning_rate": np.ones(3), "steps": np.ones(3, int),
-        "time": np.ones(3), "misalignment": np.zeros(3), "reason": np.array(["settled"] * 3),
-        "predicted": np.array([[1], [1], [0]]), "observed": np.array([[1], [0], [0]]),
-        "initial": blank, "final": blank, "predicted_final": blank,
-    }  # fmt: skip
-    about = {"plane": "phinet", "system": "phinet", "states": ("p_h", "p_g"), "free": ("sigma2", "rho")}
-    run = Validation(
-        **about, settings={}, points=points, nodes=nodes, region=np.zeros(3, int), curve_distance=np.ones(3),
-        runs=runs, spec_sha256=digest,
-    )  # fmt: skip
-    save_validation(run, path)
-    window = make_window(path)
-    qtbot.addWidget(window)
-    window.show()
-    rest(qtbot, window)
-    dots = window.plane.dots
-    np.testing.assert_allclose(spots(dots), np.column_stack([points[:, 0], np.log10(points[:, 1])]))
-    assert [brush.color().red() for brush in dots.data["brush"]] == [0, 255, 255]
-    assert dots.data["size"].tolist() == [6, 9, 6]  # the middle one was predicted to live, and collapsed
-    place = QPointF(points[1, 0], np.log10(points[1, 1]))
-    assert "0% of the modes end non-trivial, 0% as predicted" in dots.words_near(place, window.plane.box)
-    assert window.plane.training.isVisible()
-    window.plane.training.setChecked(False)
-    assert not dots.isVisible()
 
 
 def shown(qtbot, path):
@@ -408,16 +375,18 @@ def test_exactly_the_unproved_cells_are_hatched(qtbot, doubtful_path):
     away[window.model.node[0]] = away[:, window.model.node[1]] = False
     for choice in window.model.choices:
         window.model.set_map(choice)
-        QApplication.processEvents()
+        rest(qtbot, window)
         change = hatched_pixels(window.plane)
         share = share_of_cells(np.abs(change) > 15, (32, 24))
-        assert share[unproved].min() > 0.18, choice  # a dark line and a pale one in eight
+        # a dark line and a pale one in eight; on the ends of the scale of values only one of the two is seen
+        assert share[unproved].min() > (0.18 if choice.flat else 0.1), choice
         assert share[away & ~unproved].max() < 0.2, choice  # a row and a column of pixels of the next cells
         if choice.name == "relaxation_rate":  # on dark colours the pale lines are what is seen
             there = unproved & np.isfinite(window.model.values)
             assert share_of_cells(change > 15, (32, 24))[there].min() > 0.08
     assert any("not&nbsp;proved" in entry for entry in window.plane.entries)
     window.model.choose_plane("l2")
+    rest(qtbot, window)
     QApplication.processEvents()
     assert not hatched_pixels(window.plane).any()
     assert not any("not&nbsp;proved" in entry for entry in window.plane.entries)
@@ -428,7 +397,7 @@ def test_single_cells_and_rows_of_a_fine_plane_are_seen(qtbot, window):
     view = window.plane
     cells = np.zeros((400, 400), dtype=bool)
     cells[0] = cells[300, 240] = True
-    view.hatch.set_cells(cells, view._rect())
+    view.hatch.set_cells(Cells(cells), view._rect())
     QApplication.processEvents()
     changed = hatched_pixels(view) != 0
     height, width = changed.shape
@@ -465,7 +434,8 @@ def test_the_reason_under_the_pointer_and_at_the_cross(qtbot, folds_path):
         qtbot.mouseMove(view.canvas.viewport(), at(view, plane.x[ix], plane.y[iy]))
         place = f"σ² = {plane.x[ix]:.4g}, ρ = {plane.y[iy]:.4g}"
         qtbot.waitUntil(lambda place=place: window.readout.text().startswith(place))
-        assert window.readout.text().endswith(f"not proved: {sentence}") == bool(sentence)
+        of_node = window.readout.text().split(";  ")[0]  # a fold curve may pass there
+        assert of_node.endswith(f"not proved: {sentence}") == bool(sentence)
         window.model.move_to_node(iy, ix)
         assert window.about.text().endswith(f" – not proved: {sentence}") == bool(sentence)
         rest(qtbot, window)
@@ -483,7 +453,7 @@ def test_a_long_reason_fits_into_the_status_line(qtbot, doubtful_path):
     QApplication.processEvents()
     x, y = (float(axis.shown(v)) for axis, v in zip(view.axes, (plane.x[15], plane.y[7]), strict=True))
     qtbot.mouseMove(view.canvas.viewport(), at(view, x, y))
-    qtbot.waitUntil(lambda: window.readout.text().endswith(DOUBTS["cluster"]))
+    qtbot.waitUntil(lambda: DOUBTS["cluster"] in window.readout.text())
     QApplication.processEvents()
     assert window.readout.heightForWidth(window.readout.width()) <= window.readout.height()
     assert window.width() == wide
@@ -492,8 +462,9 @@ def test_a_long_reason_fits_into_the_status_line(qtbot, doubtful_path):
 def test_the_reasons_as_a_map(qtbot, doubtful_path):
     window = shown(qtbot, doubtful_path)
     window.model.set_map(next(choice for choice in window.model.choices if choice.name == "doubt"))
+    rest(qtbot, window)
     doubt = window.model.plane.map("doubt")
-    colours = {code: {tuple(c) for c in window.plane.image.image[doubt == code].tolist()} for code in np.unique(doubt)}
+    colours = {code: {tuple(c) for c in window.plane.painted()[doubt == code].tolist()} for code in np.unique(doubt)}
     assert all(len(found) == 1 for found in colours.values())
     assert len(set.union(*colours.values())) == len(colours) == 7
     legend = window.plane.legend.text()
@@ -521,6 +492,15 @@ def test_ticks_of_a_log_axis_are_true_values(qapp):
                 assert float(text) == pytest.approx(10.0**value, rel=1e-3)
 
 
+def test_a_log_axis_has_no_ticks_where_numbers_end(qapp):
+    axis = ValueAxis("left")
+    axis.log = True
+    for place in (-5.0, 0.0, 2.5):
+        for width in 10.0 ** -np.arange(1, 19):
+            levels = axis.tickValues(place, place + width, 400.0)
+            assert sum(len(ticks) for _, ticks in levels) < 60
+
+
 def test_without_a_file_a_small_atlas_is_built_and_kept(qtbot, tmp_path, monkeypatch):
     monkeypatch.setattr(first, "user_cache_dir", lambda name: str(tmp_path))
     monkeypatch.setattr(first, "packaged", lambda: None)
@@ -530,6 +510,7 @@ def test_without_a_file_a_small_atlas_is_built_and_kept(qtbot, tmp_path, monkeyp
     qtbot.addWidget(window)
     window.show()
     assert "a small one is being built" in window.notice.label.text()
+    qtbot.waitUntil(lambda: window.model.plane is not None, timeout=60_000)
     rest(qtbot, window)
     assert window.model.plane.shape == (8, 8)
     assert not window.notice.isVisible()
@@ -572,6 +553,7 @@ def test_a_cycle_ends_and_a_lone_equilibrium_has_room(qtbot, tmp_path):
     window = make_window(tmp_path / "b.h5")
     qtbot.addWidget(window)
     window.show()
+    rest(qtbot, window)
     window.model.move_to(1.0, 2.5)
     rest(qtbot, window)
     assert window.diagram.points.data["x"] == pytest.approx([2.0], rel=1e-8)  # b = 1 + a²
