@@ -114,7 +114,7 @@ class DiagramView(View):
             Act("diagram.turn", "Diagram along the other parameter", line.turn, "Diagram", "X"),
             Act("diagram.next", "Next state on the vertical axis", self._next_state, "Diagram", "V"),
             Act("select.next", "Select the next equilibrium", hand.select_next, "Diagram", "E"),
-            Act("pick.next", "Pick the next special point", hand.pick_next, "Diagram", "P"),
+            Act("pick.next", "Pick the next special point", hand.pick_next, "Diagram", "N"),
             Act("continue.one", "Continue in one parameter", hand.continue_one, "Diagram", "C"),
             Act("continue.two", "Continue in two parameters", hand.continue_two, "Diagram", "Shift+C"),
             Act("continue.other", "Continue the other curve in two parameters", hand.continue_other, "Diagram"),
@@ -123,7 +123,7 @@ class DiagramView(View):
                 lambda: hand.beyond),
             Act("continue.export", "Export continued curves…", self.ask_for_folder, "Diagram"),
             Act("continue.forget", "Forget continued curves", hand.forget, "Diagram"),
-            Act("surface.open", "Sheet surface in 3-D", self.open_surface, "View", "0"),
+            Act("surface.open", "Sheet surface in 3-D", self.open_surface, "View", "Ctrl+3"),
         )  # fmt: skip
 
     def ask_for_folder(self) -> None:
