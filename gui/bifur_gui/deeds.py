@@ -207,7 +207,7 @@ class Deeds(QObject):
 
     def pointed(self) -> View | None:
         """The view under the pointer, if there is one."""
-        return next((view for view in self._window.views.values() if view.isVisible() and view.underMouse()), None)
+        return next((view for view in self._window.views.values() if view.seen and view.underMouse()), None)
 
     def _meant(self, view: View | None) -> View:
         """That view; else the one under the pointer, the one with the focus, the plane."""
@@ -236,7 +236,7 @@ class Deeds(QObject):
 
     def export(self, view: View, path: Path) -> None:
         """Write a view and say so."""
-        if not self._window.is_shown(view.name):
+        if not view.seen:
             self._window.toggle_view(view.name)
             QApplication.processEvents()
         self._model.say(pictures.export(view, path))

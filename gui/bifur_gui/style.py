@@ -87,10 +87,15 @@ SPECIAL = {
     "NS": ("neutral saddle", "x", "grey"),
     "CP": ("cusp", "t1", "ink"),
     "BT": ("Bogdanov–Takens", "t", "blue"),
+    "GH": ("generalised Hopf", "star", "green"),
+    "ZH": ("zero-Hopf", "p", "blue"),
+    "HH": ("double Hopf", "+", "green"),
+    "flip": ("largest learning rate", "o", "vermillion"),
+    "neimark-sacker": ("largest learning rate", "o", "vermillion"),
 }
 
 # a symbol of the pictures in text
-GLYPHS = {"o": "○", "d": "◇", "s": "□", "x": "×", "t": "▽", "t1": "△", "h": "⬡"}
+GLYPHS = {"o": "○", "d": "◇", "s": "□", "x": "×", "t": "▽", "t1": "△", "h": "⬡", "star": "☆", "p": "⬠", "+": "+"}
 
 # kind of an equilibrium -> symbol, fields of the theme for fill and edge
 MARKS = {
@@ -171,6 +176,13 @@ def number(value: float) -> str:
             return mantissa.replace("1", power).replace("-", "−")
         shown = f"{mantissa}×{power}"
     return shown.replace("-", "−")
+
+
+def complex_number(value: complex) -> str:
+    """Four digits of both parts; the imaginary one only where there is one."""
+    if value.imag == 0:
+        return number(value.real)
+    return f"{number(value.real)} {'+' if value.imag > 0 else '−'} {number(abs(value.imag))}i"
 
 
 def swatch(colour: str, words: str) -> str:

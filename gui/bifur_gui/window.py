@@ -41,6 +41,9 @@ from bifur_gui.views.jobs import JobsView
 from bifur_gui.views.parameters import ParametersView
 from bifur_gui.views.phase import PhaseView
 from bifur_gui.views.plane import PlaneView
+from bifur_gui.views.series import SeriesView
+from bifur_gui.views.spectrum import SpectrumView
+from bifur_gui.views.table import TableView
 from bifur_gui.views.training import TrainingView
 from bifur_gui.worker import Worker
 from bifur_gui.zooms import ZoomKeeper
@@ -72,13 +75,15 @@ class Window(QMainWindow):
         self.model.subscribe(self._change_look, self)  # before the views, which draw in it
         self.plane, self.diagram, self.phase = PlaneView(self.model), DiagramView(self.model), PhaseView(self.model)
         self.companion = CompanionView(self.model, self.plane)
-        self.upper: tuple[View, ...] = (self.diagram,)
+        self.table = TableView(self.model)
+        self.upper: tuple[View, ...] = (self.diagram, self.table)
+        self.spectrum, self.series = SpectrumView(self.model), SeriesView(self.model)
         self.parameters, self.jobs = ParametersView(self.model), JobsView(self.model)
         self.training = TrainingView(self.model)
         self.lower: tuple[View, ...] = (  # type: ignore[assignment]
-            self.phase, self.parameters, self.jobs, self.training,
+            self.phase, self.spectrum, self.series, self.parameters, self.jobs, self.training,
         )  # fmt: skip
-        self.model.jobs.seen = self.plane.seen
+        self.model.jobs.seen = self.plane.seen_window
         self.views: dict[str, View] = {
             view.name: view for view in (self.plane, self.companion, *self.upper, *self.lower)
         }
@@ -139,6 +144,7 @@ class Window(QMainWindow):
         dock = QDockWidget(view.title.removeprefix("the ").capitalize(), self)
         dock.setObjectName(f"dock {view.name}")
         dock.setWidget(view)
+        dock.visibilityChanged.connect(view.catch_up)  # also where one comes from behind another
         view.setMinimumSize(230, 110)
         self.docks[view.name] = dock
         return dock
@@ -214,7 +220,7 @@ class Window(QMainWindow):
 
     def is_shown(self, name: str) -> bool:
         """Whether a view is seen, not behind another."""
-        return self.views[name].isVisible()
+        return self.views[name].seen
 
     def toggle_view(self, name: str) -> None:
         """Bring a view to the front; one that is seen is hidden."""

@@ -62,15 +62,24 @@ class View(QWidget):
             event = "all"
         elif event != "plane" and event not in self.hears:
             return
-        if self.isVisible():
+        if self.seen:
             self.draw(event)
         elif self._missed != "plane":
             self._missed = event if event == "plane" else "all"
 
+    @property
+    def seen(self) -> bool:
+        """Whether it is on the screen; for Qt alone a dock behind another one is visible too."""
+        return self.isVisible() and not self.visibleRegion().isEmpty()
+
     def showEvent(self, event: QShowEvent) -> None:
         """What was missed while hidden is drawn now."""
         super().showEvent(event)
-        if self._missed:
+        self.catch_up()
+
+    def catch_up(self, shown: bool = True) -> None:
+        """Draw what was missed, once it is shown."""
+        if shown and self._missed:
             missed, self._missed = self._missed, ""
             self.draw(missed)
 
@@ -136,19 +145,24 @@ class View(QWidget):
 
 
 class Pointer(pg.ViewBox):
-    """A view box in which the left button points (`pointed`), the wheel zooms and the other buttons pan."""
+    """A view box in which the left button points (`pointed`), the wheel zooms and the other buttons pan.
+
+    `modifiers` are the keys that were held when it pointed last.
+    """
 
     pointed = Signal(float, float, bool)  # x, y, and whether the button was let go
 
     def __init__(self, drags: bool, **options: Any) -> None:
         super().__init__(enableMenu=False, **options)
         self._drags = drags
+        self.modifiers = Qt.KeyboardModifier.NoModifier
 
     def mouseClickEvent(self, event: Any) -> None:
         """A click points."""
         if event.button() == Qt.MouseButton.LeftButton:
             event.accept()
             place = self.mapSceneToView(event.scenePos())
+            self.modifiers = event.modifiers()
             self.pointed.emit(place.x(), place.y(), True)
         else:
             super().mouseClickEvent(event)
