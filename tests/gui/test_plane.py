@@ -114,7 +114,7 @@ def test_a_curve_is_named_under_the_pointer_and_followed_by_a_click(qtbot, windo
     assert (x[0], y[0]) == pytest.approx((model.cross[0], np.log10(model.cross[1])))
     qtbot.mouseMove(view.canvas.viewport(), spot + QPoint(90, -60))
     qtbot.waitUntil(lambda: not view.layer.ring.isVisible(), timeout=2000)
-    trigger(window, "plane.home")
+    trigger(window, "parameters.home")
     assert not model.live
 
 
@@ -300,7 +300,7 @@ def test_the_picture_says_for_which_values_it_holds(qtbot, cosine):
 
 
 def test_back_to_the_atlas_from_there_says_so(cosine):
-    trigger(cosine, "plane.home")
+    trigger(cosine, "parameters.home")
     assert "already" in cosine.notice.label.text()
 
 
