@@ -19,6 +19,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["PYQTGRAPH_QT_LIB"] = "PySide6"
 
 import numpy as np
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 
 import bifur
@@ -39,7 +40,9 @@ maps = ["relaxation_rate", "curve_distance"{more}]
 def build(path: Path, n: int, planes: int = 1, more: str = "") -> None:
     """An atlas of `phinet` planes of n x n nodes."""
     spec = path.with_suffix(".toml")
-    spec.write_text('format = 1\ntitle = "drag"\n' + "".join(PLANE.format(name=f"p{i}", n=n, more=more) for i in range(planes)))
+    spec.write_text(
+        'format = 1\ntitle = "drag"\n' + "".join(PLANE.format(name=f"p{i}", n=n, more=more) for i in range(planes))
+    )
     bifur.build_atlas(spec, path, threads=2).close()
 
 
@@ -111,7 +114,7 @@ def basins(app: QApplication, window: Window) -> list[float]:
         iy, ix = int(ny * (0.5 + 0.4 * np.sin(0.3 * i))), int(nx * (0.5 + 0.4 * np.cos(0.2 * i)))
         began = time.perf_counter()
         model.move_to_node(iy, ix)
-        while model.basins.shown_at != model.point:
+        while not model.phase.up_to_date:
             app.processEvents()
         app.processEvents()
         spent.append(1e3 * (time.perf_counter() - began))
@@ -177,7 +180,10 @@ def main() -> None:
         beside = float(np.median(plain(app)))
         window = make_window(path)
         window.show()
-        window.toggle_view("spectrum")
+        apart = window.docks["spectrum"]  # beside the portrait, not behind it
+        window.removeDockWidget(apart)
+        window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, apart, Qt.Orientation.Vertical)
+        apart.show()
         rest(app, window)
         print(f"{'1280 x 720, without a screen':<44}{'median ms':>10}{'95 % ms':>9}{'x one image':>13}")
         print(f"{'one plain image, painted':<44}{beside:>10.1f}{'':>9}{1.0:>13.1f}")

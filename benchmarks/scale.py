@@ -41,33 +41,52 @@ def build(path: Path, system: str, n: int, more: str = "") -> dict[str, float]:
     return {"seconds": time.perf_counter() - began, "memory": float(json.loads(done.stdout))}
 
 
-def reading(path: Path) -> dict[str, float]:
-    """Seconds to open, and the slowest window of 256 x 256 over all maps, the first of each map apart."""
+def reading(path: Path, times: int = 5) -> dict[str, list[float]]:
+    """Seconds to open, and of windows of 256 x 256 of the slowest map, the first of each map apart: (least, median).
+
+    Every repetition is a process of its own, with the file in the page cache.
+    """
     code = (
-        "import json, sys, time, numpy as np, bifur\n"
-        f"bifur.open_atlas({str(path)!r}).close()\n"  # imports, and the file in the page cache
+        "import json, time, numpy as np, bifur\n"
+        f"bifur.open_atlas({str(path)!r}).close()\n"
         "began = time.perf_counter()\n"
         f"atlas = bifur.open_atlas({str(path)!r}); plane = atlas['plane']\n"
-        "opened = time.perf_counter() - began\n"
-        "first, slowest, rng = 0.0, 0.0, np.random.default_rng(0)\n"
+        "took, rng = {'open': [time.perf_counter() - began]}, np.random.default_rng(0)\n"
         "for name in plane.maps:\n"
-        "    for k in range(4):\n"
+        "    took[name] = []\n"
+        "    for k in range(5):\n"
         "        iy, ix = rng.integers(0, max(1, plane.shape[0] - 256), 2)\n"
         "        began = time.perf_counter()\n"
         "        plane.map(name, slice(iy, iy + 256), slice(ix, ix + 256))\n"
-        "        took = time.perf_counter() - began\n"
-        "        first, slowest = (max(first, took), slowest) if k == 0 else (first, max(slowest, took))\n"
-        "print(json.dumps([opened, slowest, first]))\n"
+        "        took[name].append(time.perf_counter() - began)\n"
+        "print(json.dumps(took))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    opened, slowest, first = json.loads(done.stdout)
-    return {"open": opened, "window": slowest, "first": first}
+    runs = []
+    for _ in range(times):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        runs.append(json.loads(done.stdout))
+
+    def slowest(part: slice) -> list[float]:
+        each = [[seconds for run in runs for seconds in run[name][part]] for name in runs[0] if name != "open"]
+        return [max(float(summary(seconds)) for seconds in each) for summary in (np.min, np.median)]
+
+    opened = [run["open"][0] for run in runs]
+    return {
+        "open": [min(opened), float(np.median(opened))],
+        "window": slowest(slice(1, None)),
+        "first": slowest(slice(1)),
+    }
+
+
+def pair(seconds: list[float]) -> str:
+    """Milliseconds, the least and the median."""
+    return f"{1e3 * seconds[0]:.1f}/{1e3 * seconds[1]:.1f}"
 
 
 def main() -> None:
     largest = int(sys.argv[1]) if len(sys.argv) > 1 else 8192
     heads = f"{'plane':<34}{'seconds':>9}{'µs a node':>11}{'ratio':>7}{'MiB':>7}{'file MB':>9}"
-    print(f"{heads}{'open ms':>9}{'window ms':>11}{'first ms':>10}")
+    print(f"{heads}{'open ms':>14}{'window ms':>14}{'first ms':>14}     least/median, slowest map")
     with tempfile.TemporaryDirectory() as folder:
         for system, sizes in (("phinet", (512, 2048)), ("l2", (512, largest))):
             first = float("nan")
@@ -82,8 +101,8 @@ def main() -> None:
                 first = each if np.isnan(first) else first
                 print(
                     f"{f'{system}, {n} x {n}':<34}{cost['seconds']:>9.2f}{each:>11.2f}{each / first:>7.2f}"
-                    f"{cost['memory']:>7.0f}{path.stat().st_size / 1e6:>9.1f}{1e3 * read['open']:>9.1f}"
-                    f"{1e3 * read['window']:>11.1f}{1e3 * read['first']:>10.1f}"
+                    f"{cost['memory']:>7.0f}{path.stat().st_size / 1e6:>9.1f}{pair(read['open']):>14}"
+                    f"{pair(read['window']):>14}{pair(read['first']):>14}"
                 )
                 path.unlink()
         for name, n, more in (("phinet, 513 x 513", 513, ""), ("phinet, 65 x 65, refine = 8", 65, "refine = 8")):

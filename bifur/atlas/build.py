@@ -115,7 +115,7 @@ def pack_atlas(
     ValueError
         There is nothing to pack, tiles are missing or have failed, or the disk takes no file.
     """
-    path = path_of("path", path)
+    path = parts.named(path_of("path", path))
     if not parts.exists(path):
         from bifur.atlas.more import fold_more
 

@@ -157,6 +157,12 @@ def folder_of(path: Path) -> Path:
     return path.with_name(path.name + SUFFIX)
 
 
+def named(path: Path) -> Path:
+    """The atlas that a path names: of the folder of an unfinished build its atlas, else the path itself."""
+    is_folder = path.name.endswith(SUFFIX) and (path / SPEC).is_file()
+    return path.with_name(path.name.removesuffix(SUFFIX)) if is_folder else path
+
+
 def exists(path: Path) -> bool:
     """Whether there is an unfinished build of the atlas `path`."""
     return (folder_of(path) / SPEC).is_file()

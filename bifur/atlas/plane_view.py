@@ -97,24 +97,26 @@ class MapArray:
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
         with self._plane.reading(f"map {self.name!r}"):
+            block = self._chunks.block(index)
+            if block is not None:
+                return self._checked(self._chunks.read(block))
             self._chunks.judge(index)
             try:
                 values = self._dataset[index]
             except (IndexError, TypeError, ValueError) as error:
                 mistake = error  # in the index, not in the file
             else:
-                self._check_codes(values)
-                return values
+                return self._checked(values)
         raise mistake
 
-    def _check_codes(self, values: Any) -> None:
+    def _checked(self, values: Any) -> Any:
         """What is looked up in a table must be in it."""
         most = int(np.max(values, initial=-1)) if self.name in _CODES or self.name == "region" else -1
-        if most < 0:
-            return
-        count = len(self._plane.regions) if self.name == "region" else _CODES[self.name]
-        if most >= count:
-            raise ValueError(f"it holds the code {most}, and there are {count}")
+        if most >= 0:
+            count = len(self._plane.regions) if self.name == "region" else _CODES[self.name]
+            if most >= count:
+                raise ValueError(f"it holds the code {most}, and there are {count}")
+        return values
 
     @property
     def dims(self) -> tuple[str, ...]:

@@ -32,7 +32,8 @@ def open_atlas(path: str | Path) -> Atlas:
     """Open an atlas for reading; close it, or use it in a `with` statement.
 
     Of an unfinished build that shows which tiles are there, also while it runs: the other nodes are not computed, and
-    curves and slices come at the end (`Atlas.finished`, `Atlas.is_stale`).
+    curves and slices come at the end (`Atlas.finished`, `Atlas.is_stale`). Its folder `NAME.h5.parts` may be given for
+    `NAME.h5`.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def open_atlas(path: str | Path) -> Atlas:
         There is no such file, it is not an HDF5 file, is damaged or cut off, holds what no atlas holds (`guard`), is no
         bifur atlas, or needs a newer bifur.
     """
-    path = path_of("path", path)
+    path = parts.named(path_of("path", path))
     if not path.exists() and parts.exists(path):
         from bifur.atlas.pack import look_into
 

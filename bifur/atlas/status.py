@@ -66,14 +66,14 @@ class BuildStatus:
 
 
 def build_status(path: str | Path) -> BuildStatus:
-    """How far the unfinished build of the atlas `path` is.
+    """How far the unfinished build of the atlas `path` is, which may be given by its folder too.
 
     Raises
     ------
     ValueError
         There is no unfinished build.
     """
-    begun = parts.open_parts(path_of("path", path))
+    begun = parts.open_parts(parts.named(path_of("path", path)))
     there = begun.finished()
     every, finished = Counter[int](), Counter[int]()
     for job in begun.jobs:

@@ -14,6 +14,7 @@ from bifur import _late
 from bifur._say import nearest
 from bifur.cli.base import (
     ATLAS,
+    BUILD,
     DONE,
     FILE,
     JSON,
@@ -79,7 +80,7 @@ def _tiles(atlas: Atlas) -> str:
 
 
 @click.command(short_help="Pack the tiles of a build into one file.")
-@click.argument("atlas", type=FILE)
+@click.argument("atlas", type=BUILD)
 @click.option("--partial", is_flag=True, help="Pack though tiles are missing.")
 @click.option("--keep-parts", is_flag=True, help="Leave the folder with the tiles.")
 def pack(atlas: Path, partial: bool, keep_parts: bool) -> None:
@@ -93,7 +94,7 @@ def pack(atlas: Path, partial: bool, keep_parts: bool) -> None:
 
 
 @click.command(short_help="Show how far a build is.")
-@click.argument("atlas", type=FILE)
+@click.argument("atlas", type=BUILD)
 @JSON
 def status(atlas: Path, as_json: bool) -> None:
     """Show how far the unfinished build of ATLAS is: tiles, rate, time left, failures, and who is at work."""

@@ -23,7 +23,20 @@ if TYPE_CHECKING:
 DONE, NOT_AS_CLAIMED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
-class AtlasFile(click.Path):
+class BuildFile(click.Path):
+    """An atlas, which may be named by the folder of its unfinished build."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """The path of the atlas, which need not be there."""
+        path = Path(os.fsdecode(value))
+        if path.name.endswith(".parts"):
+            from bifur.atlas import parts
+
+            path = parts.named(path)
+        return super().convert(path, parameter, context)
+
+
+class AtlasFile(BuildFile):
     """An atlas, which is read in a trial process where it was not written here."""
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
@@ -51,6 +64,7 @@ class Share(click.ParamType):
 
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+BUILD = BuildFile(path_type=Path, dir_okay=False)
 ATLAS = AtlasFile(path_type=Path, dir_okay=False)
 SHARE = Share()
 JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")

@@ -207,7 +207,7 @@ class Deeds(QObject):
 
     def pointed(self) -> View | None:
         """The view under the pointer, if there is one."""
-        return next((view for view in self._window.views.values() if view.isVisible() and view.underMouse()), None)
+        return next((view for view in self._window.views.values() if view.seen and view.underMouse()), None)
 
     def _meant(self, view: View | None) -> View:
         """That view; else the one under the pointer, the one with the focus, the plane."""
@@ -222,7 +222,8 @@ class Deeds(QObject):
 
     def ask_for_file(self) -> None:
         """Choose an atlas."""
-        dialog = self._window.dialog = OpenDialog(self._window, str(self._folder()))
+        dialog = OpenDialog(self._window, str(self._folder()))
+        self._window.hold(dialog)
         dialog.fileSelected.connect(lambda name: self._model.open(name))
         dialog.open()
 
@@ -235,7 +236,7 @@ class Deeds(QObject):
 
     def export(self, view: View, path: Path) -> None:
         """Write a view and say so."""
-        if not view.isVisible():
+        if not view.seen:
             self._window.toggle_view(view.name)
             QApplication.processEvents()
         self._model.say(pictures.export(view, path))
@@ -257,7 +258,7 @@ class Deeds(QObject):
             self._model.say(f"written: {path}")
 
     def _ask_where(self, title: str, name: str, filters: dict[str, str], call: Callable[[Path], Any]) -> None:
-        self._window.dialog = ask_where(self._window, title, self._folder() / name, filters, call)
+        self._window.hold(ask_where(self._window, title, self._folder() / name, filters, call))
 
     def copy_picture(self, view: View | None = None) -> None:
         """Put a view on the clipboard, on white."""
@@ -283,11 +284,12 @@ class Deeds(QObject):
     def ask_which_session(self) -> None:
         """Ask which session to take back."""
         call, folder = self._window.keeper.open, self._folder()
-        self._window.dialog = ask_which(self._window, "Open a session", folder, "Session (*.json)", call)
+        self._window.hold(ask_which(self._window, "Open a session", folder, "Session (*.json)", call))
 
     def show_keys(self) -> None:
         """The keys, in a box of their own."""
         self._window.keys = KeysBox(self._window, self.all)
+        self._window.hold(self._window.keys)
         self._window.keys.open()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
 from bifur_gui.acts import MENUS, Act
@@ -41,7 +40,6 @@ class KeysBox(QDialog):
     def __init__(self, parent: QWidget, acts: Sequence[Act]) -> None:
         super().__init__(parent)
         self.setWindowTitle("Keys")
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.words = QTextBrowser()
         self.words.setHtml(table(acts))
         self.words.setAccessibleName("keys")

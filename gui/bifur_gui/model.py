@@ -15,8 +15,13 @@ What belongs together is a part of the model, with a file of its own, that publi
     parameters  a fixed parameter has another value than in the atlas, or has the atlas's again
     axis        the diagram runs along the other parameter       ordinate  another state on its vertical axis
     diagram     the diagram through the cross was traced         trajectories  were integrated, or cleared
+    section     the portrait shows other states, or holds the others elsewhere
+    flow        the portrait's flow and separatrices came        basins, cycles  came, or went
+    layers      a layer of the portrait was switched             path          its start was set, or it is played
+    learning_rate  another one, or none                          descents      iterates of gradient descent came
     validation  training runs were read, or others are shown     run           a trained cell, or its runs
     jobs        a job was begun, went on, or ended               notice        a sentence for the user, or none
+    picked      another special point to go on from, or none     continued     curves were continued, or forgotten
     theme       light or dark
     live_plane  the plane was computed for other values of its fixed parameters, or that is given up
     companion   the plane beside this one, or its map, is another
@@ -34,15 +39,20 @@ import numpy as np
 import bifur
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS, doubt_sentence
 from bifur_gui.companion import Companion
+from bifur_gui.continued import Continuation
 from bifur_gui.dials import Dials
 from bifur_gui.entry import Entry
 from bifur_gui.history import History
 from bifur_gui.hub import Hub, Tasks
 from bifur_gui.jobs import Jobs
+from bifur_gui.journey import Journey
 from bifur_gui.live_plane import LivePlane
 from bifur_gui.maps import REGIONS, MapChoice, verdict_words
 from bifur_gui.opening import Opening
+from bifur_gui.phase import Phase
 from bifur_gui.picture import Picture, missing_of
+from bifur_gui.rate import LearningRate
+from bifur_gui.section import Section
 from bifur_gui.slice import Slice
 from bifur_gui.trained import Trained
 from bifur_gui.trajectories import Trajectories
@@ -54,7 +64,7 @@ if TYPE_CHECKING:
 
     from bifur.atlas.reader import Atlas, Plane
     from bifur.atlas.validation import Validation
-    from bifur.continuation.results import EquilibriumSet
+    from bifur.continuation.results import EquilibriumSet, SpecialPoint
     from bifur.systems.base import System
     from bifur_gui.columns import Columns, Strip
 
@@ -105,6 +115,11 @@ class Model(Hub):
         self.jobs = Jobs(self)
         self.live_plane = LivePlane(self)
         self.companion = Companion(self)
+        self.continuation = Continuation(self)
+        self.section = Section(self)
+        self.phase = Phase(self)
+        self.rate = LearningRate(self)
+        self.journey = Journey(self)
         self.history = History(self)
 
     # ---- jobs ---------------------------------------------------------------------------
@@ -195,8 +210,10 @@ class Model(Hub):
         self.system = entry.system
         self.overrides, self.found, self._selected = {}, None, None
         self.slice.enter(same_system)
+        self.section.enter(same_system)
         self.trajectories.drop()
         self.trained.drop()
+        self.continuation.enter(plane, self.system)
         ny, nx = plane.shape
         if before is not None and before.free == plane.free and self._stood is not None:
             self.node = plane.nearest(*self._inside(*self._stood))
@@ -397,6 +414,15 @@ class Model(Hub):
         self.publish("selected")
 
     @property
+    def picked(self) -> SpecialPoint | None:
+        """The special point that is picked, to go on from."""
+        return self.continuation.picked
+
+    def pick(self, point: SpecialPoint | None) -> None:
+        """Pick a special point, in all views; None picks none."""
+        self.continuation.pick(point)
+
+    @property
     def verdict(self) -> str:
         """How sure the number of equilibria at the cross is."""
         if self.found is not None and (self._proved or self.live):
@@ -439,6 +465,7 @@ class Model(Hub):
             self._find(prove=True)
         if self.slice.traced is None:
             self.slice.trace()
+        self.phase.settle()
 
     def _find(self, prove: bool) -> None:
         """The equilibria at the cross, beside the window."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton
 
 if TYPE_CHECKING:
@@ -35,6 +36,16 @@ class Notice(QFrame):
     def _hear(self, event: str) -> None:
         if event == "notice":
             self.label.setText(self._model.notice)
+            self._fit()
             bar = self.parentWidget()  # of the window, that holds it
             if bar is not None:
                 bar.setVisible(bool(self._model.notice))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """As high as the sentence needs."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        high = self.label.heightForWidth(max(self.label.width(), 200))
+        self.label.setFixedHeight(max(high, self.label.fontMetrics().lineSpacing()))

@@ -71,7 +71,7 @@ def _system(model: Model) -> list[str]:
     assert model.plane is not None
     if _bundled(model):
         return [f"system = bifur.get_system({model.system.name!r})"]
-    return [f"with bifur.open_atlas({_path(model)}) as atlas:", f"    system = atlas.system({model.plane.name!r})"]
+    return [f"with bifur.open_atlas({_path(model)}) as atlas:", f"    system = atlas[{model.plane.name!r}].system"]
 
 
 def _point(model: Model) -> list[str]:

@@ -10,7 +10,6 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bifur.atlas.reader import Plane
     from bifur.systems.base import System
 
 
@@ -88,10 +87,15 @@ SPECIAL = {
     "NS": ("neutral saddle", "x", "grey"),
     "CP": ("cusp", "t1", "ink"),
     "BT": ("Bogdanov–Takens", "t", "blue"),
+    "GH": ("generalised Hopf", "star", "green"),
+    "ZH": ("zero-Hopf", "p", "blue"),
+    "HH": ("double Hopf", "+", "green"),
+    "flip": ("largest learning rate", "o", "vermillion"),
+    "neimark-sacker": ("largest learning rate", "o", "vermillion"),
 }
 
 # a symbol of the pictures in text
-GLYPHS = {"o": "○", "d": "◇", "s": "□", "x": "×", "t": "▽", "t1": "△", "h": "⬡"}
+GLYPHS = {"o": "○", "d": "◇", "s": "□", "x": "×", "t": "▽", "t1": "△", "h": "⬡", "star": "☆", "p": "⬠", "+": "+"}
 
 # kind of an equilibrium -> symbol, fields of the theme for fill and edge
 MARKS = {
@@ -174,17 +178,17 @@ def number(value: float) -> str:
     return shown.replace("-", "−")
 
 
+def complex_number(value: complex) -> str:
+    """Four digits of both parts; the imaginary one only where there is one."""
+    if value.imag == 0:
+        return number(value.real)
+    return f"{number(value.real)} {'+' if value.imag > 0 else '−'} {number(abs(value.imag))}i"
+
+
 def swatch(colour: str, words: str) -> str:
     """An entry of a legend: a field of colour and what it means."""
     shown = escape(words).replace(" ", "&nbsp;")
     return f"<span style='background-color:{colour}'>&nbsp;&nbsp;&nbsp;&nbsp;</span>&nbsp;{shown}"
-
-
-def region_colours(planes: Iterable[Plane]) -> dict[str, str]:
-    """One colour for each signature of regions, the same in every plane of an atlas."""
-    signatures = {region.signature for plane in planes for region in plane.regions}
-    ordered = sorted(signatures, key=lambda signature: (len(signature.split()), signature))
-    return {signature: theme().areas[i % len(theme().areas)] for i, signature in enumerate(ordered)}
 
 
 def reason_colours(codes: Iterable[int]) -> dict[int, str]:

@@ -41,6 +41,9 @@ from bifur_gui.views.jobs import JobsView
 from bifur_gui.views.parameters import ParametersView
 from bifur_gui.views.phase import PhaseView
 from bifur_gui.views.plane import PlaneView
+from bifur_gui.views.series import SeriesView
+from bifur_gui.views.spectrum import SpectrumView
+from bifur_gui.views.table import TableView
 from bifur_gui.views.training import TrainingView
 from bifur_gui.worker import Worker
 from bifur_gui.zooms import ZoomKeeper
@@ -72,13 +75,15 @@ class Window(QMainWindow):
         self.model.subscribe(self._change_look, self)  # before the views, which draw in it
         self.plane, self.diagram, self.phase = PlaneView(self.model), DiagramView(self.model), PhaseView(self.model)
         self.companion = CompanionView(self.model, self.plane)
-        self.upper: tuple[View, ...] = (self.diagram,)
+        self.table = TableView(self.model)
+        self.upper: tuple[View, ...] = (self.diagram, self.table)
+        self.spectrum, self.series = SpectrumView(self.model), SeriesView(self.model)
         self.parameters, self.jobs = ParametersView(self.model), JobsView(self.model)
         self.training = TrainingView(self.model)
         self.lower: tuple[View, ...] = (  # type: ignore[assignment]
-            self.phase, self.parameters, self.jobs, self.training,
+            self.phase, self.spectrum, self.series, self.parameters, self.jobs, self.training,
         )  # fmt: skip
-        self.model.jobs.seen = self.plane.seen
+        self.model.jobs.seen = self.plane.seen_window
         self.views: dict[str, View] = {
             view.name: view for view in (self.plane, self.companion, *self.upper, *self.lower)
         }
@@ -139,6 +144,7 @@ class Window(QMainWindow):
         dock = QDockWidget(view.title.removeprefix("the ").capitalize(), self)
         dock.setObjectName(f"dock {view.name}")
         dock.setWidget(view)
+        dock.visibilityChanged.connect(view.catch_up)  # also where one comes from behind another
         view.setMinimumSize(230, 110)
         self.docks[view.name] = dock
         return dock
@@ -214,7 +220,7 @@ class Window(QMainWindow):
 
     def is_shown(self, name: str) -> bool:
         """Whether a view is seen, not behind another."""
-        return self.views[name].isVisible()
+        return self.views[name].seen
 
     def toggle_view(self, name: str) -> None:
         """Bring a view to the front; one that is seen is hidden."""
@@ -248,6 +254,13 @@ class Window(QMainWindow):
         """Open the present file anew: it may have been built again, or validated."""
         if self.model.atlas is not None:
             self.model.open(self.model.atlas.path)
+
+    def hold(self, dialog: QDialog) -> None:
+        """Keep a dialog as long as it is shown; the one before it goes."""
+        before, self.dialog = self.dialog, dialog
+        if before is not None:
+            before.close()
+            before.deleteLater()
 
     def start_tour(self) -> None:
         """Five callouts beside the views."""
@@ -325,7 +338,8 @@ class Window(QMainWindow):
 
     def _ask_to_close(self, unsaved: list[str]) -> None:
         """A box that stops nothing; closing the window once more closes it."""
-        box = self.dialog = QMessageBox(self)
+        box = QMessageBox(self)
+        self.hold(box)
         box.setWindowTitle("Not saved")
         box.setTextFormat(Qt.TextFormat.PlainText)
         box.setText("\n".join(["If the window is closed now, this is lost:", "", *unsaved[:12]]))

@@ -17,7 +17,7 @@ import pytest
 import xarray
 
 import bifur
-from bifur.atlas import export, flat
+from bifur.atlas import chunks, export, flat
 from bifur.atlas.plane import COMPLETENESS, DOUBTS, KINDS
 from bifur.atlas.store import write_atlas
 from bifur.systems.base import System
@@ -193,6 +193,7 @@ def long(tmp_path_factory):
 def test_memory_does_not_grow_with_the_plane(long, kind, tmp_path, monkeypatch):
     monkeypatch.setattr(flat, "BUDGET", 2**16)
     monkeypatch.setattr(export, "PIECE", 64)
+    monkeypatch.setattr(chunks, "KEPT", 2**14)
     path, size = long
     tracemalloc.start()
     bifur.export_atlas(path, tmp_path / "out", kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -192,6 +193,27 @@ def test_xarray_reads_it_without_bifur(path):
         assert ds.region.dtype == np.int16
         np.testing.assert_array_equal(ds.state.values, data.maps["state"])
         assert ds.relaxation_rate.sel(sigma2=0.5, rho=1e-3).item() == data.maps["relaxation_rate"][0, 2]
+
+
+@pytest.mark.skipif(shutil.which("h5dump") is None, reason="h5dump is not installed")
+def test_h5dump_reads_it(path):
+    """All of it, however old the HDF5 of h5dump is."""
+    done = subprocess.run(["h5dump", str(path)], capture_output=True, text=True, check=True)
+    assert "unable" not in done.stderr
+    for name in ("region", "eigenvalues_imag", "state"):
+        assert f'DATASET "{name}"' in done.stdout
+
+
+def test_silx_takes_the_maps_for_an_image(path):
+    """With the axes of the plane."""
+    nexus = pytest.importorskip("silx.io.nxdata")
+    with h5py.File(path) as file:
+        shown = nexus.get_default(file["planes/l2/maps"])
+        assert shown.is_valid
+        assert shown.is_image
+        np.testing.assert_array_equal(shown.signal[()], file["planes/l2/maps/region"][()])
+        np.testing.assert_array_equal(shown.axes[0][()], file["planes/l2/maps/rho"][()])
+        np.testing.assert_array_equal(shown.axes[1][()], file["planes/l2/maps/sigma2"][()])
 
 
 def test_to_xarray_while_the_atlas_is_open(plane):

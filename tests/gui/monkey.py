@@ -167,7 +167,10 @@ class Monkey:
         self.done[-1] += f" {words!r} into {field.objectName() or field.accessibleName() or type(field).__name__}"
         field.setFocus()
         field.selectAll()
-        QTest.keyClicks(field, words)
+        if words.isascii():
+            QTest.keyClicks(field, words)
+        elif isinstance(field, QLineEdit):  # QTest ends the process at a letter that no key has
+            field.insert(words)
         QTest.keyClick(field, self.pick((Qt.Key.Key_Return, Qt.Key.Key_Tab, Qt.Key.Key_Escape)))
 
     def resize(self) -> None:

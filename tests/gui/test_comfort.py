@@ -179,7 +179,6 @@ def test_a_drag_and_a_zoom_are_undone(qtbot, window):
     assert model.node == end
     box = window.phase.box
     rest(qtbot, window)
-    whole = np.array(box.viewRange())
     box.scaleBy((0.3, 0.3))
     box.sigRangeChangedManually.emit([True, True])
     zoomed = np.array(box.viewRange())
@@ -188,8 +187,9 @@ def test_a_drag_and_a_zoom_are_undone(qtbot, window):
     model.history.undo()
     model.history.undo()
     rest(qtbot, window)
-    np.testing.assert_allclose(box.viewRange(), whole, rtol=0.2)
     assert not window.phase._zoomed
+    (x0, x1), (y0, y1) = box.viewRange()
+    assert all(x0 < mark.state[0] < x1 and y0 < mark.state[1] < y1 for mark in model.marks)
     model.history.redo()
     rest(qtbot, window)
     np.testing.assert_allclose(box.viewRange(), zoomed, rtol=1e-6)
@@ -373,7 +373,9 @@ def test_the_tour_goes_through_five_steps_inside_the_window(qtbot, window):
         qtbot.mouseClick(tour.next, LEFT)
     assert len(set(seen)) == 5
     window.start_tour()
-    qtbot.keyClick(tour, Qt.Key.Key_Escape)
+    qtbot.keyClick(tour.next, Qt.Key.Key_Return)
+    assert tour.index == 1
+    qtbot.keyClick(tour.next, Qt.Key.Key_Escape)
     assert not tour.isVisible()
 
 
@@ -487,6 +489,11 @@ print(window.width(), window.height(), ratio)
 overlaps = []
 from PySide6.QtCore import QPoint, QRect
 for view in window.views.values():
+    if view.name in window.docks:
+        window.docks[view.name].show()
+        window.docks[view.name].raise_()
+    for _ in range(20):
+        app.processEvents(); time.sleep(0.005)
     if not view.isVisible():
         continue
     inside = [view.bar.itemAt(i).widget() for i in range(view.bar.count())]

@@ -151,7 +151,7 @@ def test_what_is_seen_is_refined(qtbot, window, tmp_path):
     qtbot.waitUntil(lambda: not job.open, timeout=60_000)
     with bifur.open_atlas(tmp_path / "window.h5") as atlas:
         plane = atlas["phinet"]
-        (x0, x1), (y0, y1) = window.plane.seen()
+        (x0, x1), (y0, y1) = window.plane.seen_window()
         assert (plane.x[0], plane.x[-1]) == pytest.approx((x0, x1))
         assert (plane.y[0], plane.y[-1]) == pytest.approx((y0, y1))
         assert plane.shape == (5, 5)

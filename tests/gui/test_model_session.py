@@ -49,7 +49,8 @@ def test_what_does_not_fit_is_passed_over(model):
         model,
         {
             "plane": "none", "map": {"name": "none", "component": 7}, "cross": [1.0],
-            "overrides": {"none": 1, "rho": -5}, "axis": 3, "ordinate": "none", "selected": [1.0, 2.0, 3.0], "starts": [[1.0], "x", None],
+            "overrides": {"none": 1, "rho": -5}, "axis": 3, "ordinate": "none",
+            "selected": [1.0, 2.0, 3.0], "starts": [[1.0], "x", None],
         },
     )  # fmt: skip
     assert session.of_model(model) == before

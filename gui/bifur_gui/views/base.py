@@ -62,22 +62,38 @@ class View(QWidget):
             event = "all"
         elif event != "plane" and event not in self.hears:
             return
-        if self.isVisible():
+        if self.seen:
             self.draw(event)
         elif self._missed != "plane":
             self._missed = event if event == "plane" else "all"
 
+    @property
+    def seen(self) -> bool:
+        """Whether it is on the screen; for Qt alone a dock behind another one is visible too."""
+        return self.isVisible() and not self.visibleRegion().isEmpty()
+
     def showEvent(self, event: QShowEvent) -> None:
         """What was missed while hidden is drawn now."""
         super().showEvent(event)
-        if self._missed:
+        self.catch_up()
+
+    def catch_up(self, shown: bool = True) -> None:
+        """Draw what was missed, once it is shown."""
+        if shown and self._missed:
             missed, self._missed = self._missed, ""
             self.draw(missed)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The bar may have less room than it needs."""
+        """The bar may have less room than it needs. An error that left here would harm PySide's own counts."""
         super().resizeEvent(event)
-        self.fit_bar()
+        try:
+            self.fit_bar()
+            self.resized()
+        except Exception as error:
+            self.model.fault(self.title, error)
+
+    def resized(self) -> None:
+        """The view has another size."""
 
     def fit_bar(self) -> None:
         """The legend in the bar gives way where there is no room for all; the heading's tip says it whole."""
@@ -129,19 +145,24 @@ class View(QWidget):
 
 
 class Pointer(pg.ViewBox):
-    """A view box in which the left button points (`pointed`), the wheel zooms and the other buttons pan."""
+    """A view box in which the left button points (`pointed`), the wheel zooms and the other buttons pan.
+
+    `modifiers` are the keys that were held when it pointed last.
+    """
 
     pointed = Signal(float, float, bool)  # x, y, and whether the button was let go
 
     def __init__(self, drags: bool, **options: Any) -> None:
         super().__init__(enableMenu=False, **options)
         self._drags = drags
+        self.modifiers = Qt.KeyboardModifier.NoModifier
 
     def mouseClickEvent(self, event: Any) -> None:
         """A click points."""
         if event.button() == Qt.MouseButton.LeftButton:
             event.accept()
             place = self.mapSceneToView(event.scenePos())
+            self.modifiers = event.modifiers()
             self.pointed.emit(place.x(), place.y(), True)
         else:
             super().mouseClickEvent(event)
@@ -203,6 +224,8 @@ class ValueAxis(pg.AxisItem):
     def _even(low: float, high: float, room: float) -> list[float]:
         """Evenly spaced true values within less than half a decade."""
         raw = (10**high - 10**low) / max(room, 2)
+        if not raw > 10**low * 1e-15:  # zoomed in beyond what numbers can tell apart
+            return []
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(power * k for k in (1, 2, 5, 10) if power * k >= raw)
         ticks = np.arange(math.ceil(10**low / step), math.floor(10**high / step) + 1) * step

@@ -43,8 +43,8 @@ class CompanionView(MapView):
             button.setAccessibleName(words)
         self.file.clicked.connect(self.ask_for_file)
         self.shut.clicked.connect(lambda: self.closed.emit())
-        for widget in (self.planes, self.maps):
-            self.bar.addWidget(widget)
+        self.bar.addWidget(self.planes, 2)
+        self.bar.addWidget(self.maps, 4)
         self.bar.addStretch(1)
         self.bar.addWidget(self.file)
         self.bar.addWidget(self.shut)

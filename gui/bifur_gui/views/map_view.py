@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QResizeEvent
+from PySide6.QtGui import QColor, QFontMetricsF
 from PySide6.QtWidgets import QComboBox, QLabel, QSizePolicy
 
 from bifur_gui import style
@@ -54,11 +54,12 @@ class MapView(View):
         self.planes, self.maps = QComboBox(), QComboBox()
         for combo, words in ((self.planes, "plane"), (self.maps, "map")):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            combo.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            combo.setMinimumContentsLength(3)
             combo.setAccessibleName(words)
             combo.setToolTip(f"the {words} that is shown")
-        self.planes.setMinimumContentsLength(6)
-        self.maps.setMinimumContentsLength(9)
+        self.planes.setMaximumWidth(150)
+        self.maps.setMaximumWidth(330)
         self._make_canvas()
         self._make_items()
         self.legend = QLabel()
@@ -342,6 +343,7 @@ class MapView(View):
             combo.clear()
             for words, data in entries:
                 combo.addItem(words, data)
+            combo.view().setMinimumWidth(combo.view().sizeHintForColumn(0) + 24)  # longer than the list when closed
         combo.setCurrentIndex([data for _, data in entries].index(chosen))
 
     def reset(self) -> None:
@@ -351,9 +353,8 @@ class MapView(View):
             self.box.setLimits(maxXRange=2 * rect.width(), maxYRange=2 * rect.height())
             self.plot.setRange(rect, padding=0)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
+    def resized(self) -> None:
         """Legend and badge take another width."""
-        super().resizeEvent(event)
         if self._drawn is not None:
             self.write_legend()
             self.write_badge()

@@ -1,82 +1,126 @@
-"""The phase portrait at the cross: flow, nullclines, equilibria, and trajectories from clicks."""
+"""The phase portrait at the cross: flow, nullclines, separatrices, basins, equilibria, and trajectories from clicks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QLabel, QToolButton
+from PySide6.QtWidgets import QLabel, QSizePolicy, QToolButton
 
 from bifur_gui import style
 from bifur_gui.acts import Act
-from bifur_gui.shapes import Portrait, Spans, fit_window, joined, portrait, trajectory_line
+from bifur_gui.flow import Portrait, fit_window, trajectory_line
+from bifur_gui.journey import FRAMES
+from bifur_gui.phase import LAYERS, cycle_lines
+from bifur_gui.shapes import Spans, joined, thinned
 from bifur_gui.views.base import Pointer, View, make_plot, pen, quietly, restyle_plot
+from bifur_gui.views.basin_picture import BasinPicture
+from bifur_gui.views.section_bar import SectionBar
 
 if TYPE_CHECKING:
-    from bifur_gui.model import Model
+    from collections.abc import Mapping
+
+    from bifur_gui.model import Mark, Model
+    from bifur_gui.views.base import Table
 
 PRIME = "\N{PRIME}"
+REACH = 10.0  # pixels: a click this near to an equilibrium selects it
 
 
 class PhaseView(View):
-    """Two states: the plane of both. One state: u' against u. More: said plainly."""
+    """Two states: the plane of both. One state: u' against u. More: a section through two of them."""
 
     name = "phase"
     title = "the phase portrait"
     key = "3"
-    hears = frozenset({"cross", "column", "trajectories", "selected"})
+    hears = frozenset(
+        {"cross", "column", "trajectories", "selected", "section", "flow", "basins", "cycles", "layers", "path"}
+    )
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
-        self.legend = QLabel()
-        self.clear = QToolButton()
-        self.clear.setText("✕")
-        self.clear.setToolTip("forget the trajectories (Esc)")
-        self.clear.setAutoRaise(True)
-        policy = self.clear.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self.clear.setSizePolicy(policy)
-        self.clear.setVisible(False)
-        self.clear.clicked.connect(quietly(model.trajectories.clear))
-        self.bar.addWidget(self.heading, 1)
-        self.bar.addWidget(self.legend)
-        self.bar.addWidget(self.clear)
+        self._make_controls()
         self.canvas = pg.GraphicsLayoutWidget()
         self.canvas.setFrameShape(self.canvas.Shape.NoFrame)
         self.box = Pointer(drags=False)
         self.plot = make_plot(self.box)
         self.canvas.addItem(self.plot)
+        self.sections = SectionBar(model)
+        self.body.addWidget(self.sections)
         self.body.addWidget(self.canvas, 1)
-        self.words = QLabel()
-        self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.words.setWordWrap(True)
-        self.body.addWidget(self.words, 1)
+        self.legend = QLabel()
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.setWordWrap(True)
+        self.legend.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.legend.setContentsMargins(12, 0, 8, 4)
+        self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.legend.setFixedHeight(2 * self.legend.fontMetrics().lineSpacing() + 8)
+        self.body.addWidget(self.legend)
         self._make_items()
         self.window_spans: Spans | None = None
-        self.shown: Portrait | None = None
         self._zoomed = False
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(30)
         self._pause.timeout.connect(self._ask)
+        self._frames = QTimer(self)
+        self._frames.setInterval(1000 // FRAMES)
+        self._frames.timeout.connect(model.journey.tick)
+        model.subscribe(self._follow_path, self)
         self.box.sigRangeChangedManually.connect(self._zoom)
         self.box.sigResized.connect(quietly(self._pause.start))
-        self.box.pointed.connect(self._start)
+        self.box.pointed.connect(self._point_at)
+        self.canvas.scene().sigMouseMoved.connect(self._hover)
         self.restyle()
 
+    def _make_controls(self) -> None:
+        model = self.model
+        self.bar.addWidget(self.heading, 1)
+        self.switches: dict[str, QToolButton] = {}
+        for layer, sign in (("basins", "▦"), ("separatrices", "⤳")):
+            self.switches[layer] = self._button(sign, LAYERS[layer].lower(), partial(model.phase.toggle, layer), True)
+        self.both = self._button(
+            "⇆", "follow trajectories back in time too (Shift+T); Shift+click: this one alone", self._toggle_both, True
+        )
+        self.play = self._button(
+            "▷", "move the cross along the path from its start (Shift+P) to here (P)", model.journey.play, False
+        )
+        self.clear = self._button("✕", "forget the trajectories (Esc)", model.trajectories.clear, False)
+        policy = self.clear.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.clear.setSizePolicy(policy)
+        self.clear.setVisible(False)
+
+    def _button(self, sign: str, words: str, call: Any, holds: bool) -> QToolButton:
+        button = QToolButton()
+        button.setText(sign)
+        button.setToolTip(words)
+        button.setAccessibleName(words)
+        button.setAutoRaise(True)
+        button.setCheckable(holds)
+        button.clicked.connect(quietly(call))
+        self.bar.addWidget(button)
+        return button
+
     def _make_items(self) -> None:
+        self.picture = BasinPicture()
         self.arrows = pg.PlotCurveItem(connect="pairs")
         self.arrows.setSegmentedLineMode("on")  # forty times faster than as one path
-        self.nullclines = [pg.PlotDataItem(connect="finite") for _ in range(2)]
         self.zero = pg.InfiniteLine(angle=0)
-        self.paths = pg.PlotDataItem(connect="finite")
+        self.nullclines = [pg.PlotDataItem(connect="finite") for _ in range(2)]
+        self.unstable, self.stable = pg.PlotDataItem(connect="finite"), pg.PlotDataItem(connect="finite")
+        self.cycles = [pg.PlotDataItem(connect="finite") for _ in range(2)]  # that attract, and that do not
+        self.past, self.paths = pg.PlotDataItem(connect="finite"), pg.PlotDataItem(connect="finite")
         self.starts = pg.ScatterPlotItem(size=7, symbol="+")
         self.chosen = pg.ScatterPlotItem(size=19, symbol="o")
         self.marks = pg.ScatterPlotItem(size=11)
-        items = (self.arrows, self.zero, *self.nullclines, self.paths, self.starts, self.chosen, self.marks)
-        for z, item in enumerate(items):
+        lines = (self.unstable, self.stable, *self.cycles, self.past, self.paths)
+        for z, item in enumerate(
+            (self.picture, self.arrows, self.zero, *self.nullclines, *lines, self.starts, self.chosen, self.marks)
+        ):
             item.setZValue(z)
             self.plot.addItem(item, ignoreBounds=True)
 
@@ -85,69 +129,163 @@ class PhaseView(View):
         t = style.theme()
         self.canvas.setBackground(t.ground)
         restyle_plot(self.plot)
-        self.arrows.setPen(pen(t.pale, 1.0))
         for line, colour in zip(self.nullclines, self._colours, strict=True):
             line.setPen(pen(colour, 1.8))
         self.zero.setPen(pen(t.grey, 1.0))
+        self.stable.setPen(pen(t.ink, 1.6))
+        self.unstable.setPen(pen(t.purple, 1.6))
+        for line, dashes in zip(self.cycles, (None, (4, 3)), strict=True):
+            line.setPen(pen(t.orange, 2.4, dashes))
         self.paths.setPen(pen(t.green, 2.2))
+        self.past.setPen(pen(t.green, 1.4, (2, 2)))
         self.starts.setPen(pen(t.green, 2))
         self.chosen.setPen(pen(t.orange, 3.0))
         self.chosen.setBrush(None)
+        self._pale_arrows()
+
+    def _pale_arrows(self) -> None:
+        """Seen over the colours of basins too."""
+        t = style.theme()
+        self.arrows.setPen(pen(t.grey if self.picture.isVisible() else t.pale, 1.0))
 
     @property
     def _colours(self) -> tuple[str, str]:
         """Of the nullclines."""
         return style.theme().blue, style.theme().vermillion
 
+    @property
+    def shown(self) -> Portrait | None:
+        """The flow that is drawn."""
+        return self.model.phase.flow
+
+    # ---- what can be done -----------------------------------------------------------------
+
     def acts(self) -> tuple[Act, ...]:
         """What can be done here."""
-        return (Act("phase.clear", "Forget trajectories", self.model.trajectories.clear, "Portrait", "Esc"),)
+        model = self.model
+        layers = tuple(
+            Act(
+                f"phase.{layer}",
+                words,
+                partial(model.phase.toggle, layer),
+                "Portrait",
+                key,
+                partial(self._is_on, layer),
+            )
+            for (layer, words), key in zip(LAYERS.items(), ("B", "", ""), strict=True)
+        )
+        return (
+            *layers,
+            Act("phase.both", "Trajectories back in time too", self._toggle_both, "Portrait", "Shift+T",
+                lambda: model.trajectories.both),
+            Act("phase.clear", "Forget trajectories", model.trajectories.clear, "Portrait", "Esc"),
+            Act("phase.axes", "Section: the next two states", model.section.turn, "Portrait"),
+            Act("phase.hold", "Section: hold states at the equilibrium", model.section.follow, "Portrait"),
+            Act("path.start", "Set start of path", model.journey.set_start, "Portrait", "Shift+P"),
+            Act("path.play", "Play path", model.journey.play, "Portrait", "P"),
+            Act("path.stop", "Stop path", model.journey.stop, "Portrait"),
+        )  # fmt: skip
+
+    def _is_on(self, layer: str) -> bool:
+        return layer in self.model.phase.shown
+
+    def _toggle_both(self) -> None:
+        self.model.trajectories.set_both(not self.model.trajectories.both)
+
+    def _follow_path(self, event: str) -> None:
+        """The timer runs while the path is played, whether the portrait is seen or not."""
+        if event == "path":
+            playing = self.model.journey.playing
+            if playing != self._frames.isActive():
+                self._frames.start() if playing else self._frames.stop()
+            self.play.setText("■" if playing else "▷")
+
+    def kept(self) -> dict[str, Any]:
+        """What a session keeps."""
+        section = self.model.section
+        return {
+            "layers": sorted(self.model.phase.shown),
+            "both": self.model.trajectories.both,
+            "axes": list(section.axes),
+        }
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Take back what `kept` gave."""
+        layers = kept.get("layers")
+        if isinstance(layers, list):
+            for layer in LAYERS:
+                self.model.phase.show(layer, layer in layers)
+        self.model.trajectories.set_both(kept.get("both") is True)
+        axes = kept.get("axes")
+        if isinstance(axes, list) and len(axes) == 2 and all(isinstance(i, int) for i in axes):
+            self.model.section.set_axes(*axes)
 
     # ---- drawing ------------------------------------------------------------------------
 
     def refresh(self, event: str) -> None:
         """Draw what has changed."""
         if event == "plane":
-            self._zoomed, self.window_spans, self.shown = False, None, None
-        if event in ("plane", "all"):
+            self._zoomed, self.window_spans = False, None
+        if event == "section":
+            self._zoomed, self.window_spans = False, None if self._turned() else self.window_spans
+        if event in ("plane", "all", "section"):
             self._label()
-        if self.model.system.dimension > 2:
-            self._write_states()
-            return
-        if event in ("plane", "all", "cross", "column"):
-            if not self._zoomed and self.model.marks:
-                spans = fit_window(self.window_spans, self.model.marks, self.model.system.dimension)
-                if spans != self.window_spans:
-                    self._set_window(spans)
+        moved = event in ("plane", "all", "cross", "column", "section")
+        if moved or event == "selected":
+            if moved and not self._zoomed:
+                self._fit()
             self._draw_marks()
             self._ask()
-        if event == "selected":
-            self._draw_marks()
-        if event in ("plane", "all", "trajectories"):
+        if event in ("plane", "all", "flow"):
+            self._draw_flow()
+        if event in ("plane", "all", "basins", "layers"):
+            self._draw_basins()
+        if event in ("plane", "all", "cycles", "layers"):
+            self._draw_cycles()
+        if event in ("plane", "all", "trajectories", "section"):
             self._draw_paths()
-        self._head()
+        if moved:
+            self._head()
+
+    def _turned(self) -> bool:
+        """Whether other states are on the axes now than are drawn."""
+        return self._axes != self.model.section.axes
+
+    _axes: tuple[int, ...] = ()
 
     def _label(self) -> None:
-        system, n = self.model.system, self.model.system.dimension
-        self.canvas.setVisible(n <= 2)
-        self.words.setVisible(n > 2)
-        names = [style.html(system, name) for name in system.states]
-        vertical = names[0] + PRIME if n == 1 else names[min(1, n - 1)]
-        self.plot.getAxis("bottom").setLabel(style.axis_label(system, system.states[0]))
+        system, axes = self.model.system, self.model.section.axes
+        self._axes = axes
+        names = [style.html(system, system.states[i]) for i in axes]
+        one = len(axes) == 1
+        vertical = names[0] + PRIME if one else style.axis_label(system, system.states[axes[1]])
+        self.plot.getAxis("bottom").setLabel(style.axis_label(system, system.states[axes[0]]))
         self.plot.getAxis("left").setLabel(vertical)
-        self.zero.setVisible(n == 1)
-        lines = [f"<b style='color:{self._colours[0]}'>━</b>&nbsp;{names[0]}{PRIME}"]
-        if n == 2:
-            lines = [
+        self.zero.setVisible(one)
+        self.sections.fill()
+        self._write_legend()
+
+    def _write_legend(self) -> None:
+        t, model = style.theme(), self.model
+        names = [style.html(model.system, model.system.states[i]) for i in model.section.axes]
+        entries = [*self.picture.entries]
+        if len(names) == 1:
+            entries.append(f"<b style='color:{t.blue}'>━</b>&nbsp;{names[0]}{PRIME}")
+        else:
+            entries += [
                 f"<b style='color:{colour}'>━</b>&nbsp;{name}{PRIME}&nbsp;=&nbsp;0"
                 for colour, name in zip(self._colours, names, strict=True)
             ]
-        kinds = (
-            "●&nbsp;sink&nbsp;&nbsp;◇&nbsp;saddle&nbsp;&nbsp;○&nbsp;source"
-            if n == 2
-            else "●&nbsp;sink&nbsp;&nbsp;○&nbsp;source"
-        )
-        self.legend.setText("&nbsp;&nbsp;".join([*lines, kinds]) if n <= 2 else "")
+        if model.system.dimension == 2 and "separatrices" in model.phase.shown:
+            entries += [
+                f"<b style='color:{t.ink}'>━</b>&nbsp;stable",
+                f"<b style='color:{t.purple}'>━</b>&nbsp;unstable&nbsp;manifold",
+            ]
+        entries += ["●&nbsp;sink", "○&nbsp;source"] if len(names) == 1 else ["●&nbsp;sink", "◇&nbsp;saddle"]
+        entries += ["○&nbsp;source"] if len(names) == 2 else []
+        if model.section.needed:
+            entries.append(f"<span style='color:{t.grey}'>○</span>&nbsp;off&nbsp;the&nbsp;section")
+        self.legend.setText("&nbsp;&nbsp; ".join(entries))
 
     def _head(self) -> None:
         """How many equilibria, and how sure that is; hovering says why it is not sure."""
@@ -161,39 +299,52 @@ class PhaseView(View):
         self.heading.setText(f"at {name} = {style.number(model.cross[1])}: {found}")
         self.heading.setToolTip(model.doubt)
 
-    def _set_window(self, spans: Spans) -> None:
-        self.window_spans = spans
-        vertical = {"yRange": spans[1]} if len(spans) > 1 else {}
-        self.plot.setRange(xRange=spans[0], padding=0, **vertical)
+    def _fit(self) -> None:
+        """A window on the equilibria."""
+        marks = self.model.marks
+        if marks:
+            places = self.model.section.cut.place([mark.state for mark in marks])
+            spans = fit_window(self.window_spans, places)
+            if spans != self.window_spans:
+                self.window_spans = spans
+                vertical = {"yRange": spans[1]} if len(spans) > 1 else {}
+                self.plot.setRange(xRange=spans[0], padding=0, **vertical)
+
+    def _place(self, mark: Mark) -> tuple[float, float]:
+        place = [float(mark.state[i]) for i in self.model.section.axes]
+        return place[0], place[1] if len(place) > 1 else 0.0
 
     def _draw_marks(self) -> None:
-        self.marks.setData(
-            [
-                {
-                    "pos": (float(mark.state[0]), float(mark.state[1]) if len(mark.state) > 1 else 0.0),
-                    "symbol": symbol,
-                    "brush": fill,
-                    "pen": pen(edge, 1.8),
-                }
-                for mark in self.model.marks
-                for symbol, fill, edge in (style.mark(mark.kind),)
-            ]
-        )
+        cut, t = self.model.section.cut, style.theme()
+        spots = []
+        for mark in self.model.marks:
+            symbol, fill, edge = style.mark(mark.kind)
+            spot = {"pos": self._place(mark), "symbol": symbol, "brush": fill, "pen": pen(edge, 1.8)}
+            if not cut.holds(mark.state):
+                spot |= {"brush": None, "pen": pen(t.grey, 1.5), "size": 9}
+            spots.append(spot)
+        self.marks.setData(spots)
         chosen = self.model.selected
-        self.chosen.setData([] if chosen is None else [{"pos": (*map(float, chosen.state[:2]), 0.0)[:2]}])
+        self.chosen.setData([] if chosen is None else [{"pos": self._place(chosen)}])
+        self.sections.show_values()
 
     def _ask(self) -> None:
-        """The flow in the window that is seen, worked out elsewhere."""
-        plane = self.model.plane
-        if plane is None or self.model.system.dimension > 2 or not self.isVisible():
+        """What is to be seen in the window, worked out elsewhere."""
+        if self.model.plane is None or not self.seen:
             return
-        spans: Spans = tuple((float(low), float(high)) for low, high in self.box.viewRange())
+        (x0, x1), (y0, y1) = self.box.viewRange()
         pixels = (max(self.box.width(), 1.0), max(self.box.height(), 1.0))
-        system, point, marks = self.model.system, self.model.point, self.model.marks
-        self.model.ask("portrait", lambda: portrait(system, point, spans, pixels, marks), self._draw_flow, self.title)
+        # one state: the vertical range follows from the flow
+        spans: Spans = ((x0, x1), (y0, y1)) if self.model.system.dimension > 1 else ((x0, x1),)
+        self.model.phase.look_at(spans, pixels)
 
-    def _draw_flow(self, found: Portrait) -> None:
-        self.shown = found
+    def _draw_flow(self) -> None:
+        phase = self.model.phase
+        found = phase.flow
+        if found is None:
+            for item in (self.arrows, *self.nullclines, self.stable, self.unstable):
+                item.setData([], [])
+            return
         self.arrows.setData(*found.arrows)
         if found.curve is not None:
             self.nullclines[0].setData(*found.curve)
@@ -203,36 +354,112 @@ class PhaseView(View):
         else:
             for item, line in zip(self.nullclines, found.nullclines, strict=True):
                 item.setData(*line)
+        self._draw_separatrices()
+
+    def _draw_separatrices(self) -> None:
+        phase = self.model.phase
+        on = "separatrices" in phase.shown
+        for item, line in ((self.stable, phase.stable), (self.unstable, phase.unstable)):
+            item.setData(*(line if on else ((), ())))
+
+    def _draw_basins(self) -> None:
+        phase = self.model.phase
+        for layer, button in self.switches.items():
+            button.setChecked(layer in phase.shown)
+        self.picture.draw(phase.basins if "basins" in phase.shown else None, phase.numbers, self.box.viewRange()[1])
+        self._pale_arrows()
+        self._draw_separatrices()
+        self._write_legend()
+
+    def _draw_cycles(self) -> None:
+        found = self.model.phase.cycles if "cycles" in self.model.phase.shown else ()
+        for item, stable in zip(self.cycles, (True, False), strict=True):
+            item.setData(*cycle_lines(found, stable))
 
     def _draw_paths(self) -> None:
-        model, plane = self.model, self.model.plane
-        assert plane is not None
-        lines = [trajectory_line(self.model.system, run.parameters, run.state) for run in model.trajectories.runs]
-        self.paths.setData(*joined(lines))
-        firsts = np.array([(x[0], y[0]) for x, y in lines]).reshape(-1, 2)
-        self.starts.setData(firsts[:, 0], firsts[:, 1])
+        model = self.model
+        cut, ((x0, x1), (y0, y1)) = model.section.cut, self.box.viewRange()
+        pixels = (max(self.box.width(), 1.0), max(self.box.height(), 1.0))
+        for item, runs in ((self.paths, model.trajectories.runs), (self.past, model.trajectories.past)):
+            lines = [trajectory_line(model.system, run.parameters, run.state, cut) for run in runs]
+            item.setData(*thinned(joined(lines), ((x0, x1), (y0, y1)), pixels))
+            if item is self.paths:
+                firsts = np.array([(x[0], y[0]) for x, y in lines]).reshape(-1, 2)
+                self.starts.setData(firsts[:, 0], firsts[:, 1])
         self.clear.setVisible(bool(model.trajectories.starts))
+        self.both.setChecked(model.trajectories.both)
 
-    def _write_states(self) -> None:
-        """More than two states: no section yet, the equilibria in words."""
-        plane = self.model.plane
-        assert plane is not None
-        self._head()
-        rows = "<br>".join(
-            f"({', '.join(style.number(float(v)) for v in mark.state)})&nbsp; {mark.kind}" for mark in self.model.marks
-        )
-        states = ", ".join(style.html(self.model.system, name) for name in self.model.system.states)
-        self.words.setText(
-            f"{self.model.system.name} has {self.model.system.dimension} states: a portrait shows one or two, "
-            f"sections through more come later.<br><br>({states})<br>{rows}"
-        )
+    def tables(self) -> dict[str, Table]:
+        """Equilibria, nullclines, separatrices, basins and trajectories."""
+        model, system = self.model, self.model.system
+        if model.plane is None:
+            return {}
+        axes = [system.states[i] for i in model.section.axes]
+        marks = model.marks
+        tables: dict[str, Table] = {
+            "equilibria": {
+                **{name: [float(m.state[i]) for m in marks] for i, name in enumerate(system.states)},
+                "kind": [m.kind for m in marks],
+            }
+        }
+        lines = {f"{name}-nullcline": line for name, line in zip(axes, self.nullclines, strict=False)}
+        if len(axes) == 2:
+            lines |= {"stable-manifolds": self.stable, "unstable-manifolds": self.unstable}
+            tables |= {what: dict(zip(axes, line.getData(), strict=True)) for what, line in lines.items()
+                       if line.xData is not None and len(line.xData)}  # fmt: skip
+        else:
+            tables["rate"] = {axes[0]: self.nullclines[0].xData, f"{axes[0]}_rate": self.nullclines[0].yData}
+        for what, runs in (("trajectories", model.trajectories.runs), ("trajectories-back", model.trajectories.past)):
+            if runs:
+                tables[what] = {
+                    "run": np.repeat(np.arange(len(runs)), [len(run) for run in runs]),
+                    "t": np.concatenate([run.t for run in runs]),
+                    **{name: np.concatenate([run.state[:, i] for run in runs]) for i, name in enumerate(system.states)},
+                }
+        basins = model.phase.basins
+        if basins is not None and self.picture.isVisible():
+            mesh = np.meshgrid(basins.x, basins.y) if len(basins.axes) == 2 else [basins.x]
+            tables["basins"] = {
+                **{name: values.ravel() for name, values in zip(basins.axes, mesh, strict=True)},
+                "label": basins.label.ravel(),
+            }
+        return tables
 
     # ---- the mouse ----------------------------------------------------------------------
 
-    def _start(self, x: float, y: float, _: bool) -> None:
-        plane = self.model.plane
-        if plane is not None and self.model.system.dimension <= 2:
-            self.model.trajectories.start_at((x, y)[: self.model.system.dimension])
+    def _near(self, x: float, y: float) -> Mark | None:
+        """The equilibrium under the pointer."""
+        wide, high = self.box.viewPixelSize()
+        distances = [np.hypot((px - x) / wide, (py - y) / high) for px, py in map(self._place, self.model.marks)]
+        if not distances or min(distances) > REACH:
+            return None
+        return self.model.marks[int(np.argmin(distances))]
+
+    def _point_at(self, x: float, y: float, _: bool) -> None:
+        """A click starts a trajectory, back in time too with Shift; one on an equilibrium selects it."""
+        model = self.model
+        if model.plane is None:
+            return
+        mark = self._near(x, y)
+        if mark is not None:
+            model.select(mark.state)
+            return
+        cut = model.section.cut
+        state = [float(value) for value in cut.lift((x, y)[: len(cut.axes)])]
+        model.trajectories.start_at(state, bool(self.box.modifiers & Qt.KeyboardModifier.ShiftModifier))
+
+    def _hover(self, position: Any) -> None:
+        if self.model.plane is None or not self.box.sceneBoundingRect().contains(position):
+            self.hovered.emit("")
+            return
+        place = self.box.mapSceneToView(position)
+        mark = self._near(place.x(), place.y())
+        if mark is None:
+            self.hovered.emit(self.model.phase.describe(place.x(), place.y()))
+            return
+        state = ", ".join(style.number(float(v)) for v in mark.state)
+        values = ", ".join(style.complex_number(v) for v in mark.eigenvalues)
+        self.hovered.emit(f"{mark.kind} ({state}):  λ = {values}")
 
     def _zoom(self, *_: object) -> None:
         self._zoomed = True

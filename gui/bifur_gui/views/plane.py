@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QToolButton
 
 from bifur_gui.acts import Act
 from bifur_gui.views.map_view import MapView
+from bifur_gui.views.overlay import Overlay
 from bifur_gui.views.training import TrainingDots
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ class PlaneView(MapView):
         self.second.setToolTip("a second plane beside this one (0)")
         self.second.setAccessibleName("second plane")
         self.second.clicked.connect(lambda: self.beside.emit())
-        for widget in (self.planes, self.maps, self.training):
-            self.bar.addWidget(widget)
+        self.bar.addWidget(self.planes, 2)
+        self.bar.addWidget(self.maps, 4)
+        self.bar.addWidget(self.training)
         self.bar.addStretch(1)
         self.bar.addWidget(self.second)
         self.dots = TrainingDots()
@@ -53,6 +55,7 @@ class PlaneView(MapView):
         self.heading.setContentsMargins(12, 0, 8, 0)
         self.body.insertWidget(1, self.heading)
         self.show_title(False)
+        self.overlay = Overlay(self)
         self.restyle()
 
     def show_title(self, on: bool) -> None:
@@ -143,7 +146,7 @@ class PlaneView(MapView):
         self.model.trained.select(cell)
         self.model.trained.go_there()
 
-    def seen(self) -> tuple[tuple[float, float], tuple[float, float]]:
+    def seen_window(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """The part of the plane that is seen: low and high of x and of y."""
         x, y = (
             (axis.true(low), axis.true(high)) for axis, (low, high) in zip(self.axes, self.box.viewRange(), strict=True)
