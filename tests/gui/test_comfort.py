@@ -88,6 +88,7 @@ def test_the_palette_runs_what_is_typed(qtbot, window):
     assert window.model.choice.name == "relaxation_rate"
     palette = typed(qtbot, window, "plane: l")
     qtbot.keyClick(palette.field, Qt.Key.Key_Return)
+    rest(qtbot, window)
     assert window.model.plane.name == "l2"
     palette = typed(qtbot, window, "nothing like it")
     assert palette.found() == []
@@ -205,7 +206,9 @@ def test_a_session_is_restored(qtbot, atlas_path, tmp_path):
     rest(qtbot, first)
     model = first.model
     model.choose_plane("l2")
+    rest(qtbot, first)
     model.set_map(model.choices[1])
+    rest(qtbot, first)
     model.set_parameters({"sigma2": 0.77, "rho": 0.02})
     model.slice.turn()
     model.trajectories.start_at((0.4,))
