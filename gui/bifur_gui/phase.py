@@ -82,8 +82,8 @@ class Phase:
     """The portrait in the window that a view looks at; all is computed beside the window.
 
     `flow` and the lines `stable` and `unstable` (manifolds of the saddles) come at once, `basins` with `numbers` (of
-    their attractors, which stay with them) and `cycles` a little later. `shown` are the layers that are on.
-    Publishes `flow`, `basins`, `cycles`, and `layers` where one is switched.
+    their attractors, which stay with them) and `cycles` a little later. `resting` says whether the cross does, `shown`
+    which layers are on. Publishes `flow`, `basins`, `cycles`, and `layers` where one is switched.
     """
 
     def __init__(self, model: Model) -> None:
@@ -102,14 +102,14 @@ class Phase:
         self._asked: tuple[Any, int] = ((), 0)
         self.numbers: tuple[int, ...] = ()
         self.cycles: tuple[Cycle, ...] = ()
-        self._resting = False
+        self.resting = False
         self._identities: Identities | None = None
 
     def _hear(self, event: str) -> None:
         if event == "plane":
             self._forget()
         elif event == "cross":
-            self._resting = False
+            self.resting = False
             if self.cycles:  # they take too long to follow the cross
                 self.cycles = ()
                 self._model.publish("cycles")
@@ -155,13 +155,13 @@ class Phase:
 
         model.ask("portrait", job, done, "the phase portrait")
         self._ask_basins()
-        if self._resting:
+        if self.resting:
             self._ask_cycles()
 
     def settle(self) -> None:
         """The cross rests: finer basins, and a look for cycles."""
-        if not self._resting:
-            self._resting = True
+        if not self.resting:
+            self.resting = True
             self._ask_basins()
             self._ask_cycles()
 
@@ -190,19 +190,19 @@ class Phase:
         place, last, model = self.place, self._last, self._model
         if place is None or "basins" not in self.shown or dict(place.point) != model.point:
             return
-        budget = RESTING if self._resting else MOVING
+        budget = RESTING if self.resting else MOVING
         nodes = _affordable(place, last.pace if last is not None else 0.0, budget)
-        if not self._resting and last is not None and last.pace * LEAST * LEAST > TOO_SLOW:
+        if not self.resting and last is not None and last.pace * LEAST * LEAST > TOO_SLOW:
             self._drop_basins()
             return
-        if last is None and place.system.dimension > 2 and not self._resting:
+        if last is None and place.system.dimension > 2 and not self.resting:
             return
         key, before = self._asked
         most = math.prod(place.most)
         if key == place.key and (nodes < 1.5 * before and not (nodes == most and before < 0.95 * most)):
             return
         self._asked = place.key, nodes
-        steps = MANY_STEPS if self._resting else FEW_STEPS
+        steps = MANY_STEPS if self.resting else FEW_STEPS
 
         def job() -> Answer:
             return _basins(place, last, nodes, budget, steps)
@@ -221,7 +221,7 @@ class Phase:
         key, asked = self._asked
         self._asked = answer.place.key, max(asked if key == answer.place.key else 0, answer.basins.label.size)
         self._model.publish("basins")
-        if answer.place.key != place.key or self._resting:
+        if answer.place.key != place.key or self.resting:
             self._ask_basins()
 
     # ---- cycles -----------------------------------------------------------------------------
@@ -229,7 +229,7 @@ class Phase:
     def _ask_cycles(self) -> None:
         """The limit cycles that separatrices and others go to."""
         place, model = self.place, self._model
-        if place is None or not self._resting or "cycles" not in self.shown or place.system.dimension != 2:
+        if place is None or not self.resting or "cycles" not in self.shown or place.system.dimension != 2:
             return
         system, point = place.system, dict(place.point)
         if point != model.point:

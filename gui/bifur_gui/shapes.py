@@ -132,7 +132,7 @@ def span_of(values: NDArray[np.float64], margin: float = 0.08) -> tuple[float, f
 
 
 def thinned(line: Line, spans: Spans, pixels: tuple[float, float]) -> Line:
-    """Without the points that lie on the same half pixel as the one before."""
+    """Without the points that lie on the same half pixel as the one before; the ends of all pieces stay."""
     if not len(line[0]):
         return line
     cells = [
@@ -141,4 +141,6 @@ def thinned(line: Line, spans: Spans, pixels: tuple[float, float]) -> Line:
     ]
     keep = np.ones(len(line[0]), dtype=bool)
     keep[1:] = (np.diff(cells[0]) != 0) | (np.diff(cells[1]) != 0)
+    keep[:-1] |= np.isnan(line[0][1:])
+    keep[-1] = True
     return line[0][keep], line[1][keep]

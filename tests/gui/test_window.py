@@ -165,20 +165,6 @@ def test_every_component_and_plane(qtbot, window):
     np.testing.assert_allclose(rate, u**2 * (1 - a * u) - rho * u, atol=1e-13)
 
 
-def test_three_states_are_said_plainly(qtbot, window):
-    window.plane.planes.activated.emit(2)
-    rest(qtbot, window)
-    assert window.phase.canvas.isHidden()
-    assert "has 3 states" in window.phase.words.text()
-    for e in bifur.find_equilibria("phinet-full", window.model.point):
-        assert e.kind in window.phase.words.text()
-    check_against_find_equilibria(window)
-    before = window.phase.words.text()
-    press(qtbot, window, Qt.Key.Key_Down)
-    rest(qtbot, window)
-    assert window.phase.words.text() != before
-
-
 @pytest.mark.parametrize("plane", [0, 1])
 def test_a_click_in_the_portrait_starts_a_trajectory(qtbot, window, plane):
     window.plane.planes.activated.emit(plane)

@@ -177,6 +177,14 @@ class Pointer(pg.ViewBox):
             super().mouseDragEvent(event, axis)
 
 
+class Symbols(pg.ScatterPlotItem):
+    """Symbols through which a click goes to the box: it decides what is near."""
+
+    def mouseClickEvent(self, event: Any) -> None:
+        """Not for these."""
+        event.ignore()
+
+
 class ValueAxis(pg.AxisItem):
     """An axis labelled with true values; on a log axis the picture is drawn in log10 of them."""
 

@@ -39,17 +39,18 @@ def _mixed(colour: str, other: str, share: float) -> str:
 
 
 class BasinPicture(pg.ImageItem):
-    """One colour for each attractor. `entries` are those of the legend."""
+    """One colour for each attractor. `present` are the labels in it, `entries` those of the legend."""
 
     def __init__(self) -> None:
         super().__init__()
         self.entries: list[str] = []
+        self.present: tuple[int, ...] = ()
         self.setVisible(False)
 
     def draw(self, basins: Basins | None, numbers: Sequence[int], heights: Sequence[float]) -> None:
         """Draw basins whose attractors have these numbers; a line's as bands beyond `heights`."""
         self.setVisible(basins is not None)
-        self.entries = []
+        self.entries, self.present = [], ()
         if basins is None:
             return
         colours = [colour_of(number) for number in (ESCAPES, UNDECIDED, *numbers)]
@@ -64,8 +65,8 @@ class BasinPicture(pg.ImageItem):
         else:
             (y0, y1), room = heights, 4.0 * (heights[1] - heights[0])
         self.setRect(QRectF(x0 - half, y0 - room, x1 - x0 + 2 * half, y1 - y0 + 2 * room))
-        present = np.unique(basins.label).tolist()
-        found = sorted(present, key=lambda k: k if k >= 0 else 1000 - k)
+        self.present = tuple(np.unique(basins.label).tolist())
+        found = sorted(self.present, key=lambda k: k if k >= 0 else 1000 - k)
         self.entries = [
             "□&nbsp;escapes" if k == ESCAPES else style.swatch(colours[k + 2], self._words(basins, k))
             for k in found[:MOST_ENTRIES]

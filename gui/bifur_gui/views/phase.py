@@ -16,7 +16,7 @@ from bifur_gui.flow import Portrait, fit_window, trajectory_line
 from bifur_gui.journey import FRAMES
 from bifur_gui.phase import LAYERS, cycle_lines
 from bifur_gui.shapes import Spans, joined, thinned
-from bifur_gui.views.base import Pointer, View, make_plot, pen, quietly, restyle_plot
+from bifur_gui.views.base import Pointer, Symbols, View, make_plot, pen, quietly, restyle_plot
 from bifur_gui.views.basin_picture import BasinPicture
 from bifur_gui.views.section_bar import SectionBar
 
@@ -65,7 +65,7 @@ class PhaseView(View):
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(30)
-        self._pause.timeout.connect(self._ask)
+        self._pause.timeout.connect(self._look)
         self._frames = QTimer(self)
         self._frames.setInterval(1000 // FRAMES)
         self._frames.timeout.connect(model.journey.tick)
@@ -114,9 +114,9 @@ class PhaseView(View):
         self.unstable, self.stable = pg.PlotDataItem(connect="finite"), pg.PlotDataItem(connect="finite")
         self.cycles = [pg.PlotDataItem(connect="finite") for _ in range(2)]  # that attract, and that do not
         self.past, self.paths = pg.PlotDataItem(connect="finite"), pg.PlotDataItem(connect="finite")
-        self.starts = pg.ScatterPlotItem(size=7, symbol="+")
-        self.chosen = pg.ScatterPlotItem(size=19, symbol="o")
-        self.marks = pg.ScatterPlotItem(size=11)
+        self.starts = Symbols(size=7, symbol="+")
+        self.chosen = Symbols(size=19, symbol="o")
+        self.marks = Symbols(size=11)
         lines = (self.unstable, self.stable, *self.cycles, self.past, self.paths)
         for z, item in enumerate(
             (self.picture, self.arrows, self.zero, *self.nullclines, *lines, self.starts, self.chosen, self.marks)
@@ -240,6 +240,8 @@ class PhaseView(View):
             self._draw_flow()
         if event in ("plane", "all", "basins", "layers"):
             self._draw_basins()
+        if event == "layers":
+            self._draw_separatrices()
         if event in ("plane", "all", "cycles", "layers"):
             self._draw_cycles()
         if event in ("plane", "all", "trajectories", "section"):
@@ -251,7 +253,8 @@ class PhaseView(View):
         """Whether other states are on the axes now than are drawn."""
         return self._axes != self.model.section.axes
 
-    _axes: tuple[int, ...] = ()
+    _axes: tuple[int, ...] = ()  # that are drawn
+    _said: tuple[Any, ...] = ()  # what the legend tells
 
     def _label(self) -> None:
         system, axes = self.model.system, self.model.section.axes
@@ -328,6 +331,12 @@ class PhaseView(View):
         self.chosen.setData([] if chosen is None else [{"pos": self._place(chosen)}])
         self.sections.show_values()
 
+    def _look(self) -> None:
+        """Another window."""
+        if self.model.plane is not None and self.seen:
+            self._draw_paths()  # in the detail that is seen
+            self._ask()
+
     def _ask(self) -> None:
         """What is to be seen in the window, worked out elsewhere."""
         if self.model.plane is None or not self.seen:
@@ -368,8 +377,10 @@ class PhaseView(View):
             button.setChecked(layer in phase.shown)
         self.picture.draw(phase.basins if "basins" in phase.shown else None, phase.numbers, self.box.viewRange()[1])
         self._pale_arrows()
-        self._draw_separatrices()
-        self._write_legend()
+        said = (phase.numbers, self.picture.present, frozenset(phase.shown))
+        if said != self._said or phase.resting:  # a new text lays out the window anew: not in every move
+            self._said = said
+            self._write_legend()
 
     def _draw_cycles(self) -> None:
         found = self.model.phase.cycles if "cycles" in self.model.phase.shown else ()

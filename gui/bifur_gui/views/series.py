@@ -13,7 +13,7 @@ from bifur_gui import style
 from bifur_gui.acts import Act
 from bifur_gui.shapes import thinned
 from bifur_gui.timelines import span_of_states, span_of_time, state_lines
-from bifur_gui.views.base import Pointer, ValueAxis, View, make_plot, pen, quietly, restyle_plot
+from bifur_gui.views.base import Pointer, Symbols, ValueAxis, View, make_plot, pen, quietly, restyle_plot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ class SeriesView(View):
         self.body.addWidget(self.canvas, 1)
         self.levels = [pg.PlotCurveItem(connect="pairs") for _ in range(MOST_STATES)]
         self.lines = [pg.PlotDataItem(connect="finite") for _ in range(MOST_STATES)]
-        self.dots = [pg.ScatterPlotItem(size=4, symbol="o", pen=None) for _ in range(MOST_STATES)]
+        self.dots = [Symbols(size=4, symbol="o", pen=None) for _ in range(MOST_STATES)]
         for z, items in enumerate((self.levels, self.lines, self.dots)):
             for item in items:
                 item.setZValue(z)

@@ -14,7 +14,7 @@ from bifur_gui import style
 from bifur_gui.acts import Act
 from bifur_gui.shapes import Spans
 from bifur_gui.spectra import fit_spectrum, stable_disc
-from bifur_gui.views.base import Pointer, View, make_plot, pen, quietly, restyle_plot
+from bifur_gui.views.base import Pointer, Symbols, View, make_plot, pen, quietly, restyle_plot
 from bifur_gui.views.section_bar import value_box
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ class SpectrumView(View):
         self.disc = QGraphicsPolygonItem()
         self.rim = pg.PlotDataItem(connect="finite")
         self.axes = [pg.InfiniteLine(angle=angle) for angle in (90, 0)]
-        self.chosen = pg.ScatterPlotItem(size=19, symbol="o")
-        self.values = pg.ScatterPlotItem(size=10)
+        self.chosen = Symbols(size=19, symbol="o")
+        self.values = Symbols(size=10)
         for z, item in enumerate((self.disc, self.rim, *self.axes, self.chosen, self.values)):
             item.setZValue(z)
             self.plot.addItem(item, ignoreBounds=True)
