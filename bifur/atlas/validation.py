@@ -1,18 +1,14 @@
-"""A validation run: what training did at cells of a plane, against what the ODE predicts. Free of torch.
+"""A validation run on disk: written beside its atlas, read back with suspicion. Free of torch.
 
-It is kept beside the atlas, in `NAME.h5.more/validation-<plane>-<id>.h5`, as the group
-`/planes/<plane>/validation/<id>` that an atlas has for it.
+It is kept in `NAME.h5.more/validation-<plane>-<id>.h5`, as the group `/planes/<plane>/validation/<id>` that an atlas
+has for it.
 """
 
 from __future__ import annotations
 
-import csv
-import itertools
 import os
 import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,31 +16,23 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from bifur import _late
-from bifur.atlas import chunks, guard, hdf, quarantine, schema
+from bifur.atlas import chunks, followed, guard, hdf, quarantine, schema
 from bifur.atlas.agreement import (
     CLASSES,
     COLLAPSED,
     CONCLUSIVE,
-    DISTANCES,
     DIVERGED,
-    FAR,
     INCONCLUSIVE,
     NON_TRIVIAL,
     Agreement,
     Confusion,
-    Errors,
-    Share,
-    errors_over_time,
-    share_of,
 )
+from bifur.atlas.followed import Followed, Trajectory
 from bifur.atlas.untrusted import json_of, text_of, texts_of
+from bifur.atlas.validation_result import Validation
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
-
-    from bifur.atlas.plane_view import Plane
 
 __all__ = [
     "CLASSES",
@@ -55,6 +43,8 @@ __all__ = [
     "NON_TRIVIAL",
     "Agreement",
     "Confusion",
+    "Followed",
+    "Trajectory",
     "Validation",
     "load_validation",
     "save_validation",
@@ -70,259 +60,21 @@ _RUN_DIMENSIONS = {
     "slot": ("mode",),
     "near_separatrix": ("mode",),
     "period": ("mode",),
+    "multiplier": ("mode",),
+    "turned": ("mode",),
+    "initial_s": ("mode",),
+    "final_s": ("mode",),
+    "predicted_s": ("mode",),
+    "path_misalignment": ("reading",),
+    "foreseen": ("reading", "mode"),
     "path_time": ("reading",),
     "path_error": ("reading", "mode"),
     "norm_time": ("checkpoint",),
     "norms": ("checkpoint", "norm"),
     "frozen": ("checkpoint", "mode"),
 }
+_CODES = ("predicted", "observed", "frozen", "foreseen")  # columns of classes
 NORMS = ("N_phi", "N_psi", "N_cross")
-
-
-RUN_COLUMNS = ("learning_rate", "steps", "time", "misalignment", "reason")  # of a run, beside its cell and seed
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Training runs at cells of a plane, each with h modes (eigenvalues), against the prediction.
-
-    `points` (c, 2) values of the free parameters (x, y) of the cells, `nodes` (c, 2) their grid
-    index (iy, ix), `region` (c,), `curve_distance` (c,). `runs` holds columns of r runs: `cell`
-    (index into points), `seed`, `learning_rate` (the mean), `steps`, `time`, `misalignment`, `reason` (text);
-    `predicted` and `observed` (r, h), codes of `CLASSES`; `initial`, `final`, `predicted_final`
-    (r, h, n) in the states of the system; `slot` (r, h), the atlas's slot of the predicted sink or
-    -1; `near_separatrix` (r, h), 1 where the predicted class changes when the initial state is moved by 5 % of its
-    size, else 0; `path_error` (r, m, h), the largest component of trained minus predicted state at the times
-    `path_time` (r, m); where the prediction is a map, `period` (r, h) of the cycle it ends in, 0 for none, instead of
-    `path_error`. For a cosine plane, instead of `slot`, `norm_time` (r, m), `norms`
-    (r, m, 3) along the run and `frozen` (r, m, h), the class that the frozen system gives there.
-    """
-
-    plane: str
-    system: str
-    states: tuple[str, ...]
-    free: tuple[str, str]
-    settings: Mapping[str, Any]
-    points: NDArray[np.float64]
-    nodes: NDArray[np.int64]
-    region: NDArray[np.int64]
-    curve_distance: NDArray[np.float64]
-    runs: Mapping[str, NDArray[Any]]
-    id: str = ""
-    created: str = ""
-    spec_sha256: str = ""
-    path: Path | None = field(default=None, compare=False)
-
-    def __post_init__(self) -> None:
-        r, h = self.runs["predicted"].shape
-        for name, column in self.runs.items():
-            if len(column) != r:
-                raise ValueError(f"`runs` column {name!r} has {len(column)} rows; `predicted` has {r}")
-        shapes = {self.runs[name].shape for name in ("initial", "final", "predicted_final")}
-        if shapes != {(r, h, len(self.states))}:
-            raise ValueError(f"`runs`: initial, final and predicted_final must be ({r}, {h}, {len(self.states)})")
-
-    # ---- what came out ------------------------------------------------------------------
-
-    @property
-    def confusion(self) -> Confusion:
-        """Predicted against observed class, counted over modes."""
-        counts = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
-        np.add.at(counts, (self.runs["predicted"].ravel(), self.runs["observed"].ravel()), 1)
-        return Confusion(counts)
-
-    @property
-    def agreement(self) -> Agreement:
-        """Share of the judged modes whose observed class is the predicted one."""
-        return Agreement(int((self._agrees & self._judged).sum()), int(self._judged.sum()))
-
-    @property
-    def cell_agreement(self) -> NDArray[np.float64]:
-        """(c,) the same for each cell, NaN where nothing could be judged."""
-        cells = self.runs["cell"]
-        judged = np.bincount(cells, self._judged.sum(axis=1), len(self.points))
-        agreed = np.bincount(cells, (self._agrees & self._judged).sum(axis=1), len(self.points))
-        return np.divide(agreed, judged, out=np.full(len(self.points), np.nan), where=judged > 0)
-
-    @property
-    def cell_share(self) -> NDArray[np.float64]:
-        """(c,) share of the conclusive modes that were seen to end non-trivial, NaN where there is none."""
-        cells, observed = self.runs["cell"], self.runs["observed"]
-        judged = np.bincount(cells, np.isin(observed, CONCLUSIVE).sum(axis=1), len(self.points))
-        alive = np.bincount(cells, (observed == NON_TRIVIAL).sum(axis=1), len(self.points))
-        return np.divide(alive, judged, out=np.full(len(self.points), np.nan), where=judged > 0)
-
-    @property
-    def inconclusive(self) -> float:
-        """Share of modes whose training run was not settled when it was judged."""
-        return float((self.runs["observed"] == INCONCLUSIVE).mean())
-
-    @property
-    def not_in_atlas(self) -> int:
-        """Number of modes that the ODE takes to a sink which the atlas does not hold at the cell: 0, or it is wrong."""
-        if "slot" not in self.runs:
-            return 0
-        return int((np.isin(self.runs["predicted"], (COLLAPSED, NON_TRIVIAL)) & (self.runs["slot"] < 0)).sum())
-
-    @property
-    def distance(self) -> NDArray[np.float64]:
-        """(r, h) largest component of final minus predicted final state; NaN unless both are non-trivial."""
-        both = (self.runs["predicted"] == NON_TRIVIAL) & (self.runs["observed"] == NON_TRIVIAL)
-        gap = np.abs(self.runs["final"] - self.runs["predicted_final"]).max(axis=2)
-        return np.where(both, gap, np.nan)
-
-    @property
-    def frozen_agreement(self) -> tuple[Agreement, ...]:
-        """Of a cosine run: the frozen system's class at each checkpoint against the observed one; else empty."""
-        frozen, observed = self.runs.get("frozen"), self.runs["observed"][:, None]
-        if frozen is None:
-            return ()
-        judged = np.isin(frozen, CONCLUSIVE) & np.isin(observed, CONCLUSIVE)
-        agreed = judged & (frozen == observed)
-        return tuple(Agreement(int(agreed[:, k].sum()), int(judged[:, k].sum())) for k in range(frozen.shape[1]))
-
-    @property
-    def far(self) -> NDArray[np.bool_]:
-        """(r, h) modes farther than 5 % from a special curve (of the window) and from a separatrix (of their size)."""
-        distance = np.nan_to_num(self.curve_distance, nan=np.inf)[self.runs["cell"]]
-        near = self.runs.get("near_separatrix", np.zeros(self.runs["predicted"].shape, np.int8))
-        return (distance > FAR)[:, None] & (near == 0)
-
-    @property
-    def far_agreement(self) -> Agreement:
-        """The agreement of the modes that are `far`."""
-        judged = self._judged & self.far
-        return Agreement(int((self._agrees & judged).sum()), int(judged.sum()))
-
-    @property
-    def far_inconclusive(self) -> float:
-        """The share of the modes that are `far` whose training was not settled when it was judged."""
-        far = self.far
-        return float((self.runs["observed"] == INCONCLUSIVE)[far].mean()) if far.any() else 0.0
-
-    @property
-    def by_region(self) -> tuple[Share, ...]:
-        """What the modes did in each region that has cells."""
-        names = list(self.settings.get("regions", ()))
-        labels = np.unique(self.region).tolist()
-        return tuple(
-            self._share(names[label] if label < len(names) else f"region {label}", self.region == label)
-            for label in labels
-        )
-
-    @property
-    def by_distance(self) -> tuple[Share, ...]:
-        """What the modes did at distances to the nearest special curve, in widths of the window; () without a map."""
-        distance = self.curve_distance
-        if not np.isfinite(distance).any():
-            return ()
-        spans = list(itertools.pairwise(DISTANCES))
-        return tuple(
-            self._share(
-                f"{low:g} to {high:g}" if np.isfinite(high) else f"above {low:g}", (distance >= low) & (distance < high)
-            )
-            for low, high in spans
-        )
-
-    @property
-    def error_over_time(self) -> Errors | None:
-        """Trained states against the ODE's at the same times; None where no such errors were kept."""
-        if "path_error" not in self.runs:
-            return None
-        return errors_over_time(self.runs["path_time"], self.runs["path_error"])
-
-    def _share(self, name: str, cells: NDArray[np.bool_]) -> Share:
-        rows = cells[self.runs["cell"]]
-        return share_of(name, int(cells.sum()), self.runs["predicted"][rows], self.runs["observed"][rows])
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """The numbers of a report, in plain types."""
-        gaps = self.distance[np.isfinite(self.distance)]
-        agreement = self.agreement
-        return {
-            "cells": len(self.points),
-            "runs": len(self.runs["cell"]),
-            "modes": int(self.runs["predicted"].size),
-            "agreement": float(agreement) if agreement.judged else None,
-            "agreement_low": agreement.low if agreement.judged else None,
-            "agreement_high": agreement.high if agreement.judged else None,
-            "agreed": agreement.agreed,
-            "judged": agreement.judged,
-            "inconclusive": self.inconclusive,
-            "not_in_atlas": self.not_in_atlas,
-            "far_agreed": self.far_agreement.agreed,
-            "far_judged": self.far_agreement.judged,
-            "far_inconclusive": self.far_inconclusive,
-            "confusion": self.confusion.counts.tolist(),
-            "labels": list(CLASSES),
-            "median_distance": float(np.median(gaps)) if gaps.size else None,
-            "largest_distance": float(gaps.max()) if gaps.size else None,
-            "frozen_agreement": [float(frozen) if frozen.judged else None for frozen in self.frozen_agreement],
-        }
-
-    @property
-    def _judged(self) -> NDArray[np.bool_]:
-        return np.isin(self.runs["predicted"], CONCLUSIVE) & np.isin(self.runs["observed"], CONCLUSIVE)
-
-    @property
-    def _agrees(self) -> NDArray[np.bool_]:
-        return self.runs["predicted"] == self.runs["observed"]
-
-    def _columns(self) -> dict[str, Any]:
-        r, h = self.runs["predicted"].shape
-        columns: dict[str, Any] = {"run": np.repeat(np.arange(r), h), "mode": np.tile(np.arange(h), r)}
-        held = set(self.runs)  # a run of an older file may have fewer
-        columns |= {name: np.repeat(self.runs[name], h) for name in ("cell", "seed") if name in held}
-        for axis, name in enumerate(self.free):
-            columns[name] = self.points[columns["cell"], axis]
-        columns |= {name: np.repeat(self.runs[name], h) for name in RUN_COLUMNS if name in held}
-        for name in ("predicted", "observed"):
-            columns[name] = np.array(CLASSES)[self.runs[name].ravel()]
-        for name in ("initial", "final", "predicted_final"):
-            for k, state in enumerate(self.states if name in held else ()):
-                columns[f"{name}_{state}"] = self.runs[name][:, :, k].ravel()
-        return columns
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """One row per mode: cell, seed, parameters, classes, initial, final and predicted states (extra `notebook`)."""
-        return _late.need("pandas", "notebook").DataFrame(self._columns())
-
-    def to_csv(self, path: str | Path) -> Path:
-        """Write the same rows as comma-separated values, numbers in full; returns the path.
-
-        Raises
-        ------
-        ValueError
-            The file cannot be written.
-        """
-        path, columns = Path(path), self._columns()
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with temporary.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(columns)
-                writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-            temporary.replace(path)
-        except OSError as error:
-            raise ValueError(f"{path}: cannot write there: {error.strerror or error}") from None
-        finally:
-            temporary.unlink(missing_ok=True)
-        return path
-
-    def report(self, path: str | Path, plane: Plane) -> Path:
-        """Write a report as one HTML file, its figures inside (needs the extra `plot`); returns the path."""
-        return Path(_late.plotting().write_report(self, plane, path))
-
-    def plot(self, plane: Plane, **options: Any) -> Any:
-        """Draw the cells over their plane with matplotlib (needs the extra `plot`)."""
-        return _late.plotting().plot_validation(self, plane, **options)
-
-    def __repr__(self) -> str:
-        return f"Validation({self.plane!r}, {len(self.points)} cells, {len(self.runs['cell'])} runs, {self.agreement})"
-
-
-# ---- on disk ------------------------------------------------------------------------------
 
 
 def save_validation(result: Validation, atlas: str | Path) -> Validation:
@@ -389,6 +141,8 @@ def _write(file: h5py.File, result: Validation) -> None:
     )
     _write_cells(hdf.group_of(group, "cells", "validation-cells"), result)
     _write_runs(hdf.group_of(group, "runs", "validation-runs"), result)
+    if result.followed is not None:
+        followed.write(group, result.followed)
 
 
 def _write_cells(group: h5py.Group, result: Validation) -> None:
@@ -417,7 +171,7 @@ def _write_runs(group: h5py.Group, result: Validation) -> None:
     for name, column in result.runs.items():
         text = column.dtype.kind in "OUT"
         dataset = hdf.put(group, name, column.tolist() if text else column)
-        if name in ("predicted", "observed", "frozen"):
+        if name in _CODES:
             hdf.put_attributes(
                 dataset, {"flag_values": np.arange(4, dtype=np.int8), "flag_meanings": " ".join(CLASSES)}
             )
@@ -457,6 +211,7 @@ def read_run(path: Path, plane: str, group: h5py.Group, spec_sha256: str) -> Val
     x, y = texts_of(group.attrs, "free", 2)
     points = chunks.numbers_of(hdf.dataset_in(cells, "points"), None, 2)
     count = len(points)
+    runs = _read_runs(hdf.inside(group, "runs"), count, len(states))
     return Validation(
         plane=plane,
         system=text_of(group.attrs, "system"),
@@ -467,11 +222,12 @@ def read_run(path: Path, plane: str, group: h5py.Group, spec_sha256: str) -> Val
         nodes=chunks.numbers_of(hdf.dataset_in(cells, "nodes"), count, 2, kinds="iu"),
         region=chunks.numbers_of(hdf.dataset_in(cells, "region"), count, kinds="iu"),
         curve_distance=chunks.numbers_of(hdf.dataset_in(cells, "curve_distance"), count),
-        runs=_read_runs(hdf.inside(group, "runs"), count, len(states)),
+        runs=runs,
         id=group.name.rpartition("/")[2],
         created=text_of(group.attrs, "created"),
         spec_sha256=spec_sha256,
         path=path,
+        followed=followed.read(group, *runs["predicted"].shape),
     )
 
 
@@ -495,14 +251,16 @@ def _read_runs(group: h5py.Group, cells: int, n: int) -> dict[str, NDArray[Any]]
     if "norm_time" in columns or "norms" in columns or "frozen" in columns:
         checkpoints = columns["norm_time"].shape[1]
         shapes |= {"norm_time": (r, checkpoints), "norms": (r, checkpoints, len(NORMS)), "frozen": (r, checkpoints, h)}
-    shapes |= dict.fromkeys(("near_separatrix", "period"), (r, h))
-    if "path_time" in columns or "path_error" in columns:
+    shapes |= dict.fromkeys(("near_separatrix", "period", "multiplier", "turned"), (r, h))
+    shapes |= dict.fromkeys(("initial_s", "final_s", "predicted_s"), (r, h)) | {"misalignment_start": (r,)}
+    if not {"path_time", "path_error", "path_misalignment", "foreseen"}.isdisjoint(columns):
         readings = columns["path_time"].shape[1]
-        shapes |= {"path_time": (r, readings), "path_error": (r, readings, h)}
+        shapes |= dict.fromkeys(("path_time", "path_misalignment"), (r, readings))
+        shapes |= dict.fromkeys(("path_error", "foreseen"), (r, readings, h))
     for name, shape in shapes.items():
         if name in columns and columns[name].shape != shape:
             raise ValueError(f"the column {name!r} of the runs has the shape {columns[name].shape}, not {shape}")
-    for name, most in {"cell": cells, **dict.fromkeys(("predicted", "observed", "frozen"), len(CLASSES))}.items():
+    for name, most in {"cell": cells, **dict.fromkeys(_CODES, len(CLASSES))}.items():
         column = columns.get(name, np.zeros(0, np.int8))
         if column.dtype.kind not in "iu" or (column.size and not 0 <= column.min() <= column.max() < most):
             raise ValueError(f"the column {name!r} of the runs holds values that are no place in its table")

@@ -310,6 +310,20 @@ def _no_nan(_context: click.Context, _parameter: click.Parameter, value: float) 
     help="By the ODE, or by gradient descent as a map at --learning-rate.",
 )  # fmt: skip
 @click.option(
+    "--start", type=click.Choice(["aligned", "gaussian"]), default="aligned", show_default=True,
+    help="Weights that share an eigenbasis, or Gaussian ones.",
+)  # fmt: skip
+@click.option("--size", type=float, help="Of Gaussian weights: entries N(0, size^2 / modes); 1 by default.")
+@click.option("--compile", is_flag=True, help="Put the step through torch.compile.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float64", "float32"]),
+    default="float64",
+    show_default=True,
+    help="float32 is for a GPU.",
+)
+@click.option(
     "--at-least", type=click.FloatRange(0, 1), callback=_no_nan, default=0.99, show_default=True,
     help="Agreement to ask for.",
 )  # fmt: skip
@@ -360,7 +374,11 @@ def _tell(result: Validation, cells: int) -> None:
     trained = len(result.points)
     if trained < cells:
         click.echo(f"{trained} cells: every grid point that lies in a region; there are no {cells}")
-    for title, shares in (("region", result.by_region), ("distance to a special curve", result.by_distance)):
+    for title, shares in (
+        ("region", result.by_region),
+        ("distance to a special curve", result.by_distance),
+        ("predicted by the modes", result.foresight),
+    ):
         rows = [
             [share.name, str(share.cells), str(share.runs), str(share.agreement), f"{share.inconclusive:.1%}"]
             for share in shares
@@ -371,4 +389,10 @@ def _tell(result: Validation, cells: int) -> None:
     far = result.far_agreement
     if far.judged:
         click.echo(f"farther than 5 % from curves and separatrices: {far}, {result.far_inconclusive:.2%} inconclusive")
+    if result.turning is not None and result.turning.judged:
+        click.echo(
+            f"networks that keep or lose their shared eigenbasis as predicted: {result.turning}".replace(
+                "modes", "runs"
+            )
+        )
     click.echo(f"kept in {result.path}")

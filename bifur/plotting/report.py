@@ -84,6 +84,7 @@ def page(validation: Validation, plane: Plane) -> str:
         *_by_distance(validation),
         "<h2>Predicted against observed</h2>",
         _confusion(validation),
+        *_without_a_basis(validation),
         "<h2>On the way</h2>",
         *_on_the_way(validation),
         "<h2>Modes that did not do as predicted</h2>",
@@ -113,6 +114,27 @@ def _answer(validation: Validation, plane: Plane) -> list[str]:
     if validation.not_in_atlas:
         sentences.append(f"{validation.not_in_atlas} modes are to end in a sink that the atlas does not hold.")
     return [f"<p>{html.escape(sentence)}</p>" for sentence in sentences]
+
+
+def _without_a_basis(validation: Validation) -> list[str]:
+    """What an unaligned start, or a map of several modes, adds."""
+    parts = []
+    if validation.foresight:
+        start, end = (float(np.median(validation.runs[name])) for name in ("misalignment_start", "misalignment"))
+        words = (
+            "Networks began with Gaussian weights that share no eigenbasis. Modes are read in the eigenbasis of the "
+            "encoder’s F as it is at the time, and the table says what those read then predict. The largest entry off "
+            f"the diagonal, relative to the largest: {start:.2g} at the start and {end:.2g} at the end (medians)."
+        )
+        parts += ["<h2>As networks align</h2>", f"<p>{html.escape(words)}</p>", _shares("read", validation.foresight)]
+    if validation.turning is not None and validation.turning.judged:
+        found = validation.turning
+        words = (
+            "Networks that keep or lose their shared eigenbasis as the multipliers of the matrix map say: "
+            f"{found.agreed} of {found.judged} runs. A network that loses it has no prediction for its modes."
+        )
+        parts.append(f"<p>{html.escape(words)}</p>")
+    return parts
 
 
 def _by_distance(validation: Validation) -> list[str]:

@@ -11,8 +11,11 @@ import numpy as np
 
 from bifur._say import unknown
 from bifur.training.compare import Map
+from bifur.training.data import Place
+from bifur.training.devices import checked_device
 from bifur.training.models import NETWORKS
 from bifur.training.optimisers import OPTIMISERS, Optimiser
+from bifur.training.outcome import Rules
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +40,10 @@ INITIAL: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "byol": {"p": (-0.5, 1.2), "w": (-1.2, 1.2)},
     "x-phinet": {"h": (-1.0, 1.2), "g": (-2.0, 1.2), "f": (-1.2, 1.2)},
 }
+# system of the plane -> what predicts from weights that share no eigenbasis
+UNALIGNED = {"l2": "l2-full", "phinet": "phinet-full", "byol": "byol", "x-phinet": "x-phinet"}
+# under the noise of batches a mode at rest keeps moving by about a percent between two means of readings
+NOISY = Rules(still=3e-3, slower=1e6)
 ADAM_RATE = 0.003  # Adam's learning rate where none is given
 
 
@@ -50,6 +57,87 @@ class Training(NamedTuple):
     def make(self) -> Optimiser:
         """A new optimiser of this kind."""
         return Optimiser(self.optimiser, self.momentum)
+
+
+class How(NamedTuple):
+    """How a validation trains and predicts, its arguments checked; `size` is None unless the start is Gaussian."""
+
+    family: str
+    seeds: int
+    loss: Literal["population", "sampled"]
+    modes: int
+    batch: int
+    steps: int
+    ranges: Mapping[str, tuple[float, float]]
+    rules: Rules
+    training: Training
+    by: Map | None
+    start: str
+    size: float | None
+    compile: bool
+    place: Place
+
+
+def how_of(plane: Plane, **given: Any) -> How:
+    """From the arguments of `bifur.validate`.
+
+    Raises
+    ------
+    ValueError
+        One of them is wrong.
+    """
+    check_counts(cells=given["cells"], seeds=given["seeds"], rng=given["rng"])
+    family = family_of(plane)
+    loss = loss_of(family, given["loss"])
+    ranges = ranges_of(family, plane.system.states, given["initial"])
+    usual = {"cosine": 300}.get(family, 20_000 if loss == "population" else 5000)
+    default = {"modes": 8, "batch": 64} if family == "cosine" else {"modes": 4, "batch": 256}
+    counts = {name: default[name] if given[name] is None else given[name] for name in default}
+    counts["steps"] = usual if given["steps"] is None else given["steps"]
+    check_counts(**counts)
+    rules = given["rules"] if given["rules"] is not None else NOISY if loss == "sampled" else Rules()
+    if not isinstance(rules, Rules):
+        raise ValueError(f"`rules` must be a bifur.training.Rules, not {rules!r}")
+    training = training_of(family, given["optimiser"], given["momentum"], given["learning_rate"])
+    start, size = _start_of(plane, given)
+    by = map_of(family, given["prediction"], training, loss, counts["steps"])
+    compile_, place = _place_of(family, given)
+    return How(
+        family, given["seeds"], loss, counts["modes"], counts["batch"], counts["steps"], ranges, rules, training, by,
+        start, size, compile_, place,
+    )  # fmt: skip
+
+
+def _start_of(plane: Plane, given: Mapping[str, Any]) -> tuple[str, float | None]:
+    start, size, name = given["start"], given["size"], plane.system.name
+    if start not in ("aligned", "gaussian"):
+        raise ValueError(f"`start` is {start!r}; accepted are 'aligned' and 'gaussian'")
+    if start == "aligned":
+        if size is not None:
+            raise ValueError("`size` belongs to start='gaussian'; an aligned start draws eigenvalues from `initial`")
+        return start, None
+    if name not in UNALIGNED:
+        raise ValueError(
+            f"`start`='gaussian' is for the systems {', '.join(UNALIGNED)}; plane \"{plane.name}\" is {name}"
+        )
+    if given["initial"] is not None:
+        raise ValueError("`initial` belongs to start='aligned'; Gaussian weights have a `size`")
+    if given["prediction"] == "map":
+        raise ValueError("`prediction`='map' needs start='aligned': the map knows eigenvalues alone")
+    return start, 1.0 if size is None else _positive("size", size)
+
+
+def _place_of(family: str, given: Mapping[str, Any]) -> tuple[bool, Place]:
+    compile_, device, precision = given["compile"], given["device"], given["precision"]
+    if not isinstance(compile_, bool):
+        raise ValueError(f"`compile` must be True or False, not {compile_!r}")
+    if compile_ and family == "cosine":
+        raise ValueError("`compile` is for the losses with a closed form; a cosine plane has none")
+    if precision not in ("float64", "float32"):
+        raise ValueError(f"`precision` is {precision!r}; accepted are 'float64' and 'float32'")
+    if device == "cpu" and precision == "float32":
+        raise ValueError("`precision`='float32' is for a GPU; a CPU computes in float64")
+    return compile_, Place(checked_device(device), precision)
 
 
 def training_of(family: str, optimiser: Any, momentum: Any, learning_rate: Any) -> Training:

@@ -27,7 +27,7 @@ NOTHING = 1e-9  # a predicted eigenvalue below this is the collapsed one: the ot
 
 
 class Prediction(NamedTuple):
-    """`label` (r, h) codes of `CLASSES`, `final` (r, h, n) where it ends, `period` (r, h) of the end of a map.
+    """`label` (r, h) codes of `CLASSES`, `final` (r, h, n) where it ends; of a map `period` (r, h) and `steps` to it.
 
     A mode that the map takes to a cycle never settles: INCONCLUSIVE, with the period of the cycle.
     """
@@ -35,6 +35,7 @@ class Prediction(NamedTuple):
     label: NDArray[np.int8]
     final: NDArray[np.float64]
     period: NDArray[np.int64] | None = None
+    steps: NDArray[np.int64] | None = None
 
 
 class Map(NamedTuple):
@@ -60,14 +61,14 @@ def predict(system: System, initial: NDArray[np.float64], parameters: NDArray[np
 def predict_map(system: System, initial: NDArray[np.float64], parameters: NDArray[np.float64], by: Map) -> Prediction:
     """As `predict`, by the map u <- u + eta f(u) (with momentum the heavy ball) instead of the ODE."""
     r, h, n = initial.shape
-    final, reasons, _, period = descend_batch(
+    final, reasons, steps, period = descend_batch(
         system, initial.reshape(-1, n), np.repeat(parameters, h, axis=0), learning_rate=by.learning_rate,
         steps=by.steps, momentum=by.momentum,
     )  # fmt: skip
     settled = (reasons == DescentReason.FIXED) & (period == 1)
     lost = (reasons == DescentReason.DIVERGED) | (reasons == DescentReason.NOT_FINITE)
     label = _labels(system, final, settled, lost)
-    return Prediction(label.reshape(r, h), final.reshape(r, h, n), period.reshape(r, h))
+    return Prediction(label.reshape(r, h), final.reshape(r, h, n), period.reshape(r, h), steps.reshape(r, h))
 
 
 def _labels(
@@ -86,13 +87,20 @@ def near_separatrix(
     predictor: Predictor, system: System, initial: NDArray[np.float64], parameters: NDArray[np.float64],
     prediction: Prediction,
 ) -> NDArray[np.int8]:  # fmt: skip
-    """(r, h) 1 where the class, or the end by more than 1 %, changes when a state moves by 5 % of the largest one."""
+    """(r, h) 1 where the class, or the end by more than 1 %, changes when a state moves by 5 % of the largest one.
+
+    Of s it is the root that is moved.
+    """
     changes = np.zeros(prediction.label.shape, bool)
-    shift = FAR * np.abs(initial).max(axis=-1)
+    root = system.states[0] == "s"
+    sizes = np.concatenate([np.sqrt(initial[..., :1]), initial[..., 1:]], axis=-1) if root else initial
+    shift = FAR * np.abs(sizes).max(axis=-1)
     for k in range(initial.shape[-1]):
         for sign in (-1, 1):
-            moved = initial.copy()
+            moved = sizes.copy()
             moved[..., k] += sign * shift
+            if root:
+                moved[..., 0] = np.maximum(moved[..., 0], 0) ** 2
             other = predictor(system, moved, parameters)
             with np.errstate(invalid="ignore"):
                 gap = np.abs(other.final - prediction.final).max(axis=-1)
@@ -101,28 +109,34 @@ def near_separatrix(
     return changes.astype(np.int8)
 
 
-def path_errors(
-    system: System, initial: NDArray[np.float64], parameters: NDArray[np.float64], path: NDArray[np.float64],
-    time: NDArray[np.float64],
-) -> NDArray[np.float64]:  # fmt: skip
-    """(r, m, h) largest component of `path` (r, m, h, n) minus the ODE's state at `time` (r, m), or NaN."""
+def path_states(
+    system: System, initial: NDArray[np.float64], parameters: NDArray[np.float64], time: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(r, m, h, n) the ODE's states at `time` (r, m), which grows, from `initial` (r, h, n); NaN where time is.
+
+    A mode that blew up or could not be integrated is NaN from there on.
+    """
     r, h, n = initial.shape
     options = arguments.options(1e-9, 1e-12, 100_000, arrival.AT_END)
     limits = arguments.box(system, None, None, initial[0])
-    errors, now, before = np.full(path.shape[:3], np.nan), initial.copy(), np.zeros(r)
+    states, now, before = np.full((r, time.shape[1], h, n), np.nan), initial.copy(), np.zeros(r)
     for k in range(time.shape[1]):
-        known = np.flatnonzero(np.isfinite(time[:, k]))
-        if not known.size:
-            break
-        states, spans = now[known].reshape(-1, n).copy(), np.repeat(time[known, k] - before[known], h)
-        rows = np.repeat(parameters[known], h, axis=0)
-        ends = batch.run(system, states, spans, rows, options, limits, np.empty(0))
+        run, mode = np.nonzero(np.isfinite(time[:, k])[:, None] & np.isfinite(now).all(axis=-1))
+        if not run.size:
+            continue
+        spans = time[run, k] - before[run]
+        ends = batch.run(system, now[run, mode], spans, parameters[run], options, limits, np.empty(0))
         right = (ends.reason == Reason.END) | (ends.reason == Reason.ARRIVED)
-        reached = np.where(right[:, None], ends.state, np.nan).reshape(-1, h, n)
-        now[known], before[known] = np.nan_to_num(reached), time[known, k]
-        errors[known, k] = np.abs(path[known, k] - reached).max(axis=-1)
-        errors[:, k + 1 :][~np.isfinite(errors[:, k]).all(axis=1)] = np.nan
-    return errors
+        now[run, mode] = np.where(right[:, None], ends.state, np.nan)
+        states[run, k, mode] = now[run, mode]
+        known = np.isfinite(time[:, k])
+        before[known] = time[known, k]
+    return states
+
+
+def path_errors(path: NDArray[np.float64], states: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(r, m, h) largest component of `path` minus the ODE's `states` (r, m, h, n), or NaN."""
+    return np.abs(path - states).max(axis=-1)
 
 
 def slots(

@@ -87,6 +87,37 @@ def judge_target(
     return _label(size, shrinks, now, before, elapsed, rho, rules)
 
 
+def judge_unaligned(
+    now: NDArray[np.float64],
+    before: NDArray[np.float64],
+    elapsed: NDArray[np.float64],
+    sigma2: NDArray[np.float64],
+    rho: NDArray[np.float64],
+    rules: Rules,
+    gain: float = 1.0,
+) -> NDArray[np.int8]:
+    """As `judge` for networks without a shared eigenbasis: the last two columns are sqrt(s) and the mode's reach.
+
+    A mode collapses for certain once its reach is below the M of `judge_target`: the encoder grows no faster than
+    sqrt(s) (M + M^2), a predictor no faster than M^2 + M^3. It is alive by its sqrt(s), which rests with its states.
+    """
+    cube = (np.sqrt(1 + 4 * rho / gain) - 1)[:, None] / 2
+    a, reach = 1 + sigma2[:, None], now[..., -1]
+    with np.errstate(invalid="ignore", over="ignore"):
+        dead = (reach < cube) & (reach * a < rules.small)
+        size = np.where(dead, 0.0, np.maximum(now[..., -2] * a, rules.small))
+    return _label(size, dead, now[..., :-1], before[..., :-1], elapsed, rho, rules)
+
+
+NO_TILT = 1e-12  # off the diagonal: what round-off alone leaves there
+GROWS = 1.01  # between two readings; a turn of all weights together is free, and stays as it is
+
+
+def still_tilting(now: NDArray[np.float64], before: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(r, h) modes that turned farther out of their eigenbasis between two readings, `now` and `before` (r, h)."""
+    return (now > NO_TILT) & ~(now < GROWS * before)
+
+
 def _label(
     size: NDArray[np.float64], shrinks: NDArray[np.bool_], now: NDArray[np.float64], before: NDArray[np.float64],
     elapsed: NDArray[np.float64], rho: NDArray[np.float64], rules: Rules,

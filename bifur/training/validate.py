@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,44 +11,18 @@ import numpy as np
 
 from bifur._say import path_of
 from bifur._version import __version__
-from bifur.atlas.plane import KINDS
 from bifur.atlas.reader import open_atlas
-from bifur.atlas.validation import COLLAPSED, DIVERGED, INCONCLUSIVE, NON_TRIVIAL, Validation, save_validation
+from bifur.atlas.validation import INCONCLUSIVE, Validation, save_validation
 from bifur.training import cells as training_cells
-from bifur.training import modes as cosine_modes
-from bifur.training.arguments import (
-    Training,
-    check_counts,
-    family_of,
-    loss_of,
-    map_of,
-    ranges_of,
-    regions_of,
-    training_of,
-)
-from bifur.training.compare import Map, Prediction, curvature, near_separatrix, path_errors, predict, predict_map, slots
-from bifur.training.data import Streams, aligned_states
+from bifur.training.arguments import How, how_of, regions_of
 from bifur.training.journal import Journal
-from bifur.training.models import network
-from bifur.training.outcome import Rules, judge_relative
-from bifur.training.run import Outcome, Runs, train, train_cosine
+from bifur.training.outcome import Rules
+from bifur.training.study import Study
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from bifur.atlas.plane_view import Plane
 
 Progress = Callable[[int, int, str], None]
-
-# under the noise of batches a mode at rest keeps moving by about a percent between two means of readings
-NOISY = Rules(still=3e-3, slower=1e6)
-CHECKPOINTS = 5  # of a cosine run, its start and end included
-QUASI_STATIC = 0.1  # a cosine run is judged when rho t is at most this
-STABLE = {"population": 0.2, "sampled": 0.1, "cosine": 0.4}  # learning rate times the largest curvature
-LARGEST_RATE = 0.1  # the error against the ODE is of its order
-FOLLOWED = 1000  # runs at most whose states are compared with the ODE's on the way
-# steps between two readings: a prime at a learning rate that is given, so that a cycle does not look like rest
-EVERY = {"population": 50, "sampled": 25, "given": 53}
 
 
 def validate(
@@ -71,6 +43,11 @@ def validate(
     momentum: float | None = None,
     learning_rate: float | None = None,
     prediction: Literal["ode", "map"] = "ode",
+    start: Literal["aligned", "gaussian"] = "aligned",
+    size: float | None = None,
+    compile: bool = False,
+    device: str = "cpu",
+    precision: Literal["float64", "float32"] = "float64",
     save: bool = True,
     progress: Progress | None = None,
 ) -> Validation:
@@ -110,6 +87,14 @@ def validate(
         The same for every run and step; by default each run has its own, read from its curvature as it goes.
     prediction
         "ode", or "map": gradient descent at `learning_rate` (with `momentum`) as a map.
+    start, size
+        "aligned", or "gaussian": weights with entries N(0, size^2 / h), size 1 by default, that share no eigenbasis.
+        Modes are then read in the eigenbasis of the encoder's F as it is at the time, and predicted from (s, p) there
+        by `l2-full` and its like; the runs' misalignment is kept, and what the modes at later times predict.
+    compile
+        Put the step through `torch.compile` (needs a C++ compiler); worth it for runs of minutes.
+    device, precision
+        As torch names it; "float64", or "float32" on a GPU.
     progress
         Called as `progress(done, total, message)`.
 
@@ -120,39 +105,23 @@ def validate(
     ImportError
         torch is missing; the extra `train` brings it.
     """
-    check_counts(cells=cells, seeds=seeds, rng=rng)
     atlas = path_of("atlas", atlas)
     with open_atlas(atlas) as opened:
         chosen = opened[plane]
-        family = family_of(chosen)
-        loss = loss_of(family, loss)
-        ranges = ranges_of(family, chosen.system.states, initial)
-        h = modes if modes is not None else (8 if family == "cosine" else 4)
-        limit = steps if steps is not None else {"cosine": 300}.get(family, 20_000 if loss == "population" else 5000)
-        batch = batch if batch is not None else (64 if family == "cosine" else 256)
-        check_counts(modes=h, steps=limit, batch=batch)
-        if rules is None:
-            rules = NOISY if loss == "sampled" else Rules()
-        elif not isinstance(rules, Rules):
-            raise ValueError(f"`rules` must be a bifur.training.Rules, not {rules!r}")
-        training = training_of(family, optimiser, momentum, learning_rate)
-        by = map_of(family, prediction, training, loss, limit)
+        how = how_of(
+            chosen, cells=cells, seeds=seeds, rng=rng, loss=loss, modes=modes, batch=batch, steps=steps,
+            initial=initial, rules=rules, optimiser=optimiser, momentum=momentum, learning_rate=learning_rate,
+            prediction=prediction, start=start, size=size, compile=compile, device=device, precision=precision,
+        )  # fmt: skip
         generator = np.random.default_rng(rng)
         sampled = training_cells.sample(chosen, cells, generator, regions_of(chosen, regions))
-        settings = {
-            "cells": cells, "seeds": seeds, "rng": rng, "loss": loss, "modes": h, "batch": batch, "steps": limit,
-            "initial": {name: list(span) for name, span in ranges.items()}, "rules": asdict(rules),
-            "family": family, "fixed": dict(chosen.fixed), "version": __version__, **training._asdict(),
-            "prediction": prediction, "regions": [region.label for region in chosen.regions],
-        }  # fmt: skip
-        study = _Study(
-            chosen, family, sampled, seeds, h, ranges, loss, batch, limit, rules, training, by, generator, progress
-        )
+        settings = _settings(how, chosen, cells, rng)
+        study = Study(chosen, sampled, how, generator, progress)
         journal = Journal(atlas, plane, settings | {"runs": study.digest, "spec": opened.spec_digest}) if save else None
-        columns = study.cosine(journal) if family == "cosine" else study.settle(journal)
+        columns = study.columns(journal)
         if (columns["observed"] == INCONCLUSIVE).all():
             raise ValueError(
-                f"`steps`: not one of the {columns['observed'].size} modes settled within {limit} steps; "
+                f"`steps`: not one of the {columns['observed'].size} modes settled within {how.steps} steps; "
                 "nothing can be compared, so give more"
             )
         result = Validation(
@@ -167,6 +136,7 @@ def validate(
             curve_distance=sampled.curve_distance,
             runs=columns,
             spec_sha256=opened.spec_digest,
+            followed=study.followed,
         )
     if journal is None:
         return result
@@ -175,169 +145,13 @@ def validate(
     return result
 
 
-class _Study:
-    """One call of `validate`: the runs drawn, predicted, trained, put into columns."""
-
-    def __init__(
-        self, plane: Plane, family: str, cells: training_cells.Cells, seeds: int, h: int,
-        ranges: Mapping[str, tuple[float, float]], loss: str, batch: int, steps: int, rules: Rules,
-        training: Training, by: Map | None, rng: np.random.Generator, progress: Progress | None,
-    ) -> None:  # fmt: skip
-        self.training, self.by = training, by
-        self.system, self.family, self.loss, self.steps, self.rules = plane.system, family, loss, steps, rules
-        self.progress, self.rng, self.plane, self.nodes = progress, rng, plane, cells.nodes
-        c = len(cells.points)
-        self.cell = np.repeat(np.arange(c), seeds)
-        self.seed = np.tile(np.arange(seeds), c)
-        names = list(plane.system.parameters)
-        self.parameters = np.tile(plane.system.values(dict(plane.fixed)), (len(self.cell), 1))
-        for axis, name in enumerate(plane.free):
-            self.parameters[:, names.index(name)] = cells.points[self.cell, axis]
-        self.sigma2 = self.parameters[:, names.index("sigma2")].copy()
-        self.rho = self.parameters[:, names.index("rho")].copy()
-        self.p6 = float(self.parameters[0, names.index("p6")]) if "p6" in names else 1.0
-        self.network = network(family, dict(zip(names, self.parameters[0].tolist(), strict=True)))
-        drawn = [state for state in plane.system.states if state in ranges]
-        low, high = np.array([ranges[state] for state in drawn]).T
-        self.initial = rng.uniform(low, high, (len(self.cell), h, len(low)))
-        if len(drawn) < plane.system.dimension:
-            self.initial = np.concatenate([self.initial, self.initial[..., -1:]], axis=-1)  # the target: a copy
-        self.streams = Streams(seeds, h, batch, int(rng.integers(2**62)))
-
-    @property
-    def digest(self) -> str:
-        """Of the states and parameters that the runs start from."""
-        return hashlib.sha256(self.initial.tobytes() + self.parameters.tobytes()).hexdigest()
-
-    def settle(self, journal: Journal | None) -> dict[str, NDArray[Any]]:
-        """All but cosine: train until settled."""
-        self._say(0, len(self.cell), "predicting")
-        predictor = predict if self.by is None else partial(predict_map, by=self.by)
-        prediction = predictor(self.system, self.initial, self.parameters)
-        near = near_separatrix(predictor, self.system, self.initial, self.parameters, prediction)
-        rates, rate = self._rates(prediction)
-        sampled = self.loss == "sampled"
-        outcome = train(
-            self.network, self._runs(rate), self.steps, self.rules,
-            self.streams if sampled else None, every=EVERY["given" if rates is None else self.loss],
-            average=8 if sampled else 1, rates=rates, optimiser=self.training.make(), journal=journal,
-            report=lambda done, total: self._say(done, total, "settled"),
-        )  # fmt: skip
-        iy, ix = self.nodes.T
-        sinks = self.plane.map("kind")[iy, ix] == KINDS.index("sink")
-        slot = slots(self.plane.map("state")[iy, ix], sinks, prediction, self.cell)
-        columns = self._columns(prediction, outcome) | {"slot": slot, "near_separatrix": near}
-        if prediction.period is not None:
-            return columns | {"period": prediction.period}
-        return columns if self.training.optimiser == "adam" else columns | self._path(outcome)
-
-    def _rates(self, prediction: Prediction) -> tuple[Any, NDArray[np.float64]]:
-        """Learning rates from the states of the runs as they go (None: they stay), and those at the start."""
-        if self.training.learning_rate is not None:
-            return None, np.full(len(self.cell), self.training.learning_rate)
-        generic = np.ones(self.initial.shape) / (1 + self.sigma2)[:, None, None]
-        floor = np.maximum(*(curvature(self.system, x, self.parameters) for x in (generic, prediction.final)))
-
-        def rates(now: NDArray[np.float64], active: NDArray[np.int64]) -> NDArray[np.float64]:
-            here = np.nan_to_num(curvature(self.system, now, self.parameters[active]))
-            stable = STABLE[self.loss] / np.maximum(floor[active], here)
-            return (1 - self.training.momentum) * np.minimum(stable, LARGEST_RATE)
-
-        return rates, rates(self.initial, np.arange(len(self.cell)))
-
-    def _path(self, outcome: Outcome) -> dict[str, NDArray[Any]]:
-        """How far some runs were from the ODE's states on the way; with momentum time passes 1 / (1 - m) fast."""
-        path, time = outcome.extra["path"], outcome.extra["path_time"] / (1 - self.training.momentum)
-        errors = np.full(path.shape[:3], np.nan)
-        chosen = np.unique(np.linspace(0, len(path) - 1, min(FOLLOWED, len(path))).astype(int))
-        errors[chosen] = path_errors(
-            self.system, self.initial[chosen], self.parameters[chosen], path[chosen], time[chosen]
-        )
-        return {"path_time": time, "path_error": errors}
-
-    def cosine(self, journal: Journal | None) -> dict[str, NDArray[Any]]:
-        """Cosine: train to the time of judgement."""
-        p = self.initial[..., 0]
-        rate = STABLE["cosine"] / _cosine_curvature(p, self.sigma2, self.rho, self.p6)
-        with np.errstate(divide="ignore"):
-            rate = np.minimum(rate, QUASI_STATIC / self.rho / self.steps)
-        outcome = train_cosine(
-            self._runs(rate), self.steps, CHECKPOINTS, self.streams, journal=journal,
-            report=lambda done, total: self._say(done, total, "steps"),
-        )  # fmt: skip
-        time = rate[:, None] * outcome.extra["marks"]
-        path = cosine_modes.follow(p**2, p, time[:, 1:], self.sigma2, self.rho, self.p6)
-        final = path.p[:, -1]
-        label = judge_relative(final, self.rules)
-        label[path.vanished] = COLLAPSED
-        outcome.label[:] = judge_relative(outcome.final[..., 0], self.rules)
-        columns = self._columns(Prediction(label, final[..., None]), outcome)
-        norms = outcome.extra["norms"]
-        frozen = frozen_class(outcome.extra["path"], norms[:, :, None], self.sigma2, self.rho, self.p6)
-        return columns | {"norm_time": time, "norms": norms, "frozen": frozen}
-
-    def _runs(self, rate: NDArray[np.float64]) -> Runs:
-        start = aligned_states(self.network, self.initial, self.rng)
-        return Runs(start, self.sigma2, self.rho, rate, self.seed)
-
-    def _say(self, done: int, total: int, message: str) -> None:
-        if self.progress is not None:
-            self.progress(done, total, message)
-
-    def _columns(self, prediction: Prediction, outcome: Outcome) -> dict[str, NDArray[Any]]:
-        return {
-            "cell": self.cell,
-            "seed": self.seed,
-            "learning_rate": outcome.time / outcome.steps,
-            "steps": outcome.steps.astype(np.int64),
-            "time": outcome.time,
-            "misalignment": outcome.misalignment,
-            "reason": outcome.reason.astype(str),
-            "predicted": prediction.label,
-            "observed": outcome.label,
-            "initial": self.initial,
-            "final": outcome.final,
-            "predicted_final": prediction.final,
-        }
-
-
-def frozen_class(
-    p: NDArray[np.float64], norms: NDArray[np.float64], sigma2: NDArray[np.float64], rho: NDArray[np.float64], p6: float
-) -> NDArray[np.int8]:
-    """Where the frozen `cosine` takes each p (r, m, h) at the norms (r, m, 1, 3): p' = -p q(p) / (a N_phi N_psi).
-
-    q(p) = c p^5 + n p^2 - p + R, c = 2 p6 / N_psi^2, n = N_cross, R = rho a N_phi N_psi. On p > 0 it
-    has one minimum, so 0 or 2 roots: p goes to the upper one from above the lower one, else to 0.
-    On p < 0 it has one root, below which p goes to minus infinity.
-    """
-    n_phi, n_psi, n = norms[..., 0], norms[..., 1], norms[..., 2]
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        c = 2 * p6 / n_psi**2
-        big_r = (rho * (1 + sigma2))[:, None, None] * n_phi * n_psi
-
-        def q(x: Any) -> Any:
-            return c * x**5 + n * x**2 - x + big_r
-
-        low, high = np.zeros_like(n), np.full_like(n, 1e6)
-        for _ in range(80):  # q' = 5 c x^4 + 2 n x - 1 is below 0 at 0 and changes sign once
-            middle = (low + high) / 2
-            falls = 5 * c * middle**4 + 2 * n * middle - 1 < 0
-            low, high = np.where(falls, middle, low), np.where(falls, high, middle)
-        lowest = (low + high) / 2
-        escapes = (q(lowest) < 0) & ((p >= lowest) | (q(p) < 0)) & (p > 0)
-        label = np.full(p.shape, COLLAPSED, np.int8)
-        label[escapes] = NON_TRIVIAL
-        label[escapes & np.broadcast_to(lowest > 1e5, p.shape)] = DIVERGED  # q never rises again: no upper root
-        label[(p < 0) & (q(p) < 0)] = DIVERGED
-        label[~np.isfinite(q(p))] = INCONCLUSIVE
-    return label
-
-
-def _cosine_curvature(
-    p: NDArray[np.float64], sigma2: NDArray[np.float64], rho: NDArray[np.float64], p6: float
-) -> NDArray[np.float64]:
-    """(r,) a bound of the Jacobian of `cosine-modes` at s = p^2, norms held constant: the sum of its absolute terms."""
-    n_phi, n_psi, n_cross = (x[:, None] for x in np.moveaxis(cosine_modes.norms(p**2, p), -1, 0))
-    size, cross = np.abs(p), np.abs(n_cross)
-    terms = 2 * (cross * size**2 + size) * (1 + size) + 12 * p6 * size**5 * (1 + size) / n_psi**2 + size**2
-    return (terms / ((1 + sigma2)[:, None] * n_phi * n_psi)).max(axis=1) + 2 * rho
+def _settings(how: How, plane: Plane, cells: int, rng: int) -> dict[str, Any]:
+    """All that the numbers depend on, as plain values."""
+    return {
+        "cells": cells, "seeds": how.seeds, "rng": rng, "loss": how.loss, "modes": how.modes, "batch": how.batch,
+        "steps": how.steps, "initial": {name: list(span) for name, span in how.ranges.items()},
+        "rules": asdict(how.rules), "family": how.family, "fixed": dict(plane.fixed), "version": __version__,
+        **how.training._asdict(), "prediction": "ode" if how.by is None else "map",
+        "regions": [region.label for region in plane.regions], "start": how.start, "size": how.size,
+        "compile": how.compile, **how.place._asdict(),
+    }  # fmt: skip

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 Window = tuple[tuple[float, float], tuple[float, float]]  # (x, y) of a part of a plane: low, high
 Hear = Callable[[Mapping[str, Any]], None]
 
+# nodes along an axis and cells of a validation at most, for tests; 0 for no limit
+MOST_POINTS = int(os.environ.get("BIFUR_MOST_POINTS") or 0)
 PATIENCE = 5.0  # seconds for what runs to end in when the window closes
 KEPT_LINES = 20  # of what a process wrote to its standard error
 KEPT_FAILURES = 200
@@ -175,14 +177,12 @@ class Job:
 class Jobs:
     """The jobs of this window, run one after the other. Publishes `jobs`.
 
-    `poll` is to be called now and then while there are `running` ones. `most_points` limits the nodes of an axis, and
-    the cells of a validation, for tests (also BIFUR_MOST_POINTS). `seen` is the part of the plane that is seen.
+    `poll` is to be called now and then while there are `running` ones. `seen` is the part of the plane that is seen.
     """
 
     def __init__(self, model: Model, runner: Runner = Child) -> None:
         self._model, self._runner = model, runner
         self.entries: list[Job] = []
-        self.most_points = int(os.environ.get("BIFUR_MOST_POINTS") or 0)
         self.seen: Callable[[], Window] | None = None
         self._heard: SimpleQueue[tuple[Job, Mapping[str, Any]]] = SimpleQueue()
 
@@ -199,8 +199,8 @@ class Jobs:
         path = _target(path)
         if any(job.open and job.path == path and job.request["job"] == "build" for job in self.entries):
             raise ValueError(f"{path}: is being built already")
-        if self.most_points:
-            spec = _limited(spec, self.most_points)
+        if MOST_POINTS:
+            spec = _limited(spec, MOST_POINTS)
         systems = {plane.name: description(plane.system) for plane in spec.planes}
         request = {"job": "build", "spec": spec.to_toml() + "\n", "systems": systems, "path": str(path)}
         planes = ", ".join(f"{p.name} {p.x.points} × {p.y.points}" for p in spec.planes)
@@ -236,8 +236,8 @@ class Jobs:
             raise ValueError("there is no plane to validate: open an atlas first")
         if not model.atlas.finished:
             raise ValueError(f"{model.atlas.path}: is still being built; it can be validated when it is finished")
-        if self.most_points:
-            cells, seeds = min(cells, self.most_points), min(seeds, 2)
+        if MOST_POINTS:
+            cells, seeds = min(cells, MOST_POINTS), min(seeds, 2)
         request: dict[str, Any] = {
             "job": "validate", "path": str(model.atlas.path.absolute()), "plane": model.plane.name,
             "cells": cells, "seeds": seeds, "rng": rng, "regions": list(regions),

@@ -21,7 +21,7 @@ from bifur.atlas.schema import MAPS as ABOUT
 from bifur.atlas.spec import SHARE_MAPS, USUAL_MAPS, Axis, PlaneSpec
 from bifur.atlas.tile import TileData, compute_tile
 from bifur_gui.maps import MapChoice, image_of
-from bifur_gui.picture import Picture
+from bifur_gui.picture import Picture, doubtful_of
 from bifur_gui.shades import shades_of, signatures_of
 
 if TYPE_CHECKING:
@@ -206,8 +206,8 @@ def _computed(
     signatures = signatures_of(done.regions, like.signatures)
     picture = replace(
         like, x=spec.x.nodes(), y=spec.y.nodes(), fixed=spec.fixed, regions=done.regions, signatures=signatures,
-        curves=done.curves, points=(), region=region, sure=maps["completeness"], doubt=maps["doubt"], finished=True,
-        live=dict(fixed),
+        curves=done.curves, points=(), region=region, sure=maps["completeness"], doubt=maps["doubt"],
+        doubtful=doubtful_of(maps["completeness"]), finished=True, live=dict(fixed),
     )  # fmt: skip
     found = _Computed(picture, maps, 0.0)
     return _Computed(_with_map(found, choice), maps, time.perf_counter() - began)

@@ -408,8 +408,8 @@ class Model(Hub):
 
     def select(self, state: Sequence[float] | NDArray[np.float64] | None) -> None:
         """Select the equilibrium at the cross nearest to a state, in all views; None selects none."""
-        if self.plane is None:
-            return
+        if self.plane is None or (state is not None and len(state) != self.system.dimension):
+            return  # one of a plane that was left
         self._selected = None if state is None else np.asarray(state, dtype=np.float64)
         self.publish("selected")
 

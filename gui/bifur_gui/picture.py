@@ -31,7 +31,8 @@ class Picture:
     """What one map of a plane shows.
 
     `x` (nx,) and `y` (ny,) nodes, `values`, `region`, `sure`, `doubt` (ny, nx), `signatures` of all regions that have
-    colours, `points` special points that lie on none of the curves, `finished` whether all was computed that will be,
+    colours, `doubtful` the nodes whose count is not proved, `points` special points that lie on none of the curves,
+    `finished` whether all was computed that will be,
     `live` the fixed parameters for which it was computed beside the atlas (none: it is the atlas's).
     """
 
@@ -55,6 +56,7 @@ class Picture:
     sure: NDArray[Any]
     doubt: NDArray[Any]
     shades: Shades
+    doubtful: Cells
     finished: bool = True
     live: Mapping[str, float] | None = None
 
@@ -62,11 +64,6 @@ class Picture:
     def shape(self) -> tuple[int, int]:
         """(ny, nx)."""
         return len(self.y), len(self.x)
-
-    @cached_property
-    def doubtful(self) -> Cells:
-        """The nodes whose count is not proved."""
-        return Cells((self.sure >= 0) & (self.sure < COMPLETENESS.index("proved")))
 
     @property
     def missing_words(self) -> str:
@@ -135,6 +132,11 @@ def _drawn(value: Any, scale: str) -> Any:
         return np.log10(value)
 
 
+def doubtful_of(sure: NDArray[Any]) -> Cells:
+    """The nodes of a map of completeness whose count is not proved."""
+    return Cells((sure >= 0) & (sure < COMPLETENESS.index("proved")))
+
+
 def missing_of(choice: MapChoice, values: NDArray[Any], sure: NDArray[Any], finished: bool) -> NDArray[np.bool_]:
     """The nodes for which a map is not computed, (ny, nx)."""
     missing: NDArray[np.bool_] = sure < 0
@@ -162,7 +164,7 @@ def read_picture(atlas: Atlas, plane: Plane, chosen: MapChoice, known: Sequence[
         fixed=plane.fixed, regions=plane.regions, signatures=signatures, curves=plane.curves,
         points=_alone(plane), choices=choices, choice=choice, units=plane.maps[choice.name].units, values=values,
         region=region, sure=sure, doubt=doubt, shades=shades_of(choice, values, missing, plane.regions, signatures),
-        finished=atlas.finished,
+        doubtful=doubtful_of(sure), finished=atlas.finished,
     )  # fmt: skip
 
 

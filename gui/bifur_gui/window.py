@@ -220,7 +220,8 @@ class Window(QMainWindow):
 
     def is_shown(self, name: str) -> bool:
         """Whether a view is seen, not behind another."""
-        return self.views[name].seen
+        view = self.views[name]
+        return view.seen if name in self.docks else view.isVisible()  # only docks lie behind each other
 
     def toggle_view(self, name: str) -> None:
         """Bring a view to the front; one that is seen is hidden."""

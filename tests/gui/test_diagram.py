@@ -272,7 +272,7 @@ def test_dropped_curves_can_be_exported(qtbot, window, diagram, tmp_path):
 
 
 def test_without_opengl_the_surface_says_one_sentence(qtbot, window):
-    qtbot.keyClick(window, Qt.Key.Key_0)
+    qtbot.keyClick(window, Qt.Key.Key_3, Qt.KeyboardModifier.ControlModifier)
     if QApplication.platformName() == "offscreen":
         assert window.diagram._surface is None
         assert "OpenGL" in window.model.notice

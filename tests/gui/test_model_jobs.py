@@ -137,8 +137,8 @@ def test_a_window_is_a_part_of_the_plane(model, fake, tmp_path):
         model.jobs.refine(17, tmp_path / "w2.h5")
 
 
-def test_tests_can_limit_what_is_asked(model, fake, tmp_path):
-    model.jobs.most_points = 5
+def test_tests_can_limit_what_is_asked(model, fake, tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "MOST_POINTS", 5)
     model.jobs.build(AtlasSpec.from_toml(SPEC), tmp_path / "a.h5")
     (plane,) = AtlasSpec.from_toml(fake.started[-1][0]["spec"]).planes
     assert plane.shape == (5, 5)

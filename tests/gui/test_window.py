@@ -554,5 +554,7 @@ def test_a_cycle_ends_and_a_lone_equilibrium_has_room(qtbot, tmp_path):
     assert run.limit is None
     x = run.state[len(run) // 2 :, 0]
     assert x.max() > 1.5 > 0.7 > x.min()
+    press(qtbot, window, Qt.Key.Key_Home)
+    rest(qtbot, window)
     (x0, x1), _ = window.phase.box.viewRange()
     assert (x0, x1) == pytest.approx((-1.0, 2.0))

@@ -10,11 +10,11 @@ import bifur
 from bifur import Reason, integrate_batch
 from bifur.atlas.validation import COLLAPSED, DIVERGED, INCONCLUSIVE, NON_TRIVIAL
 from bifur.training import modes
+from bifur.training.cosine import network_norms, views_of
 from bifur.training.data import Streams, aligned, eigenvalues
+from bifur.training.frozen import frozen_class
 from bifur.training.models import cosine_loss, gradients
 from bifur.training.outcome import Rules, judge_relative
-from bifur.training.run import network_norms, views_of
-from bifur.training.validate import frozen_class
 
 
 def test_the_field_is_cosine_full_at_the_norms_of_the_modes():

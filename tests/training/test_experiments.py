@@ -58,8 +58,10 @@ def test_the_p6_term_is_what_a_finite_width_lacks(tmp_path, monkeypatch):
 
     monkeypatch.setattr(width, "NUMBERS", 1_000_000)
     monkeypatch.setattr(width, "LAST", 1200)
-    found = EXPERIMENTS["width"].function(out=tmp_path, largest=32, networks=2)
+    found = EXPERIMENTS["width"].function(out=tmp_path, largest=32, networks=6)
     assert found.numbers["power_published"] == pytest.approx(-1, abs=0.2)
+    assert found.numbers["power_published_low"] < found.numbers["power_published"]
+    assert found.numbers["power_published"] < found.numbers["power_published_high"]
     assert found.numbers["error_published"] > 3 * found.numbers["error_without"]
     assert 1 <= found.numbers["norm_over_decay"] < 1.05
     # the roots that are drawn are roots
@@ -67,6 +69,22 @@ def test_the_p6_term_is_what_a_finite_width_lacks(tmp_path, monkeypatch):
     p = width._upper_root(norms, p6)
     assert 2 * p**5 + p**2 - p + width.RHO * (1 + width.SIGMA2) == pytest.approx(0, abs=1e-12)
     assert np.isnan(width._upper_root(10 * norms, p6))
+
+
+def test_noise_is_taken_out_of_errors_and_powers_have_intervals():
+    """Known errors 2 / h under a noise as large: no bias, and the interval holds the power in most of the trials."""
+    from bifur.training.experiments.width import _exponent
+
+    rng, widths = np.random.default_rng(0), np.array([4.0, 8, 16, 32, 64])
+    inside, found = 0, []
+    for trial in range(40):
+        error = (2 / widths)[:, None, None] * rng.choice([-1, 1], (5, 20, 64)) / 8
+        halves = error[None] + rng.standard_normal((2, 5, 20, 64)) * (2 / widths)[:, None, None] / 8
+        power, low, high = _exponent(widths, (halves[0] * halves[1]).sum(axis=-1), trial)
+        inside += low < -1 < high
+        found.append(power)
+    assert np.mean(found) == pytest.approx(-1, abs=0.02)
+    assert inside >= 33
 
 
 def test_the_misprint_is_off_by_what_is_known(tmp_path):
@@ -83,7 +101,7 @@ def test_the_misprint_is_off_by_what_is_known(tmp_path):
         ("alignment", {"width": 1}, "`width` must be from 2 to 256"),
         ("alignment", {"runs": 1}, "`runs` must be from 2"),
         ("width", {"largest": 5}, "`largest` must be one of 4, 8"),
-        ("width", {"networks": 0}, "`networks` must be at least 1"),
+        ("width", {"networks": 0}, "`networks` must be at least 2"),
         ("misprint", {"decays": 1}, "`decays` must be at least 4"),
         ("misprint", {"rng": -1}, "`rng` must be a whole number"),
     ],

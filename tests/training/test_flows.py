@@ -8,6 +8,7 @@ import torch
 
 import bifur
 from bifur import integrate
+from bifur.training.cosine import views_of
 from bifur.training.data import Streams, aligned, eigenvalues, population
 from bifur.training.models import (
     NETWORKS,
@@ -20,7 +21,7 @@ from bifur.training.models import (
     weight_decay,
 )
 from bifur.training.outcome import Rules
-from bifur.training.run import Runs, train, views_of
+from bifur.training.run import Runs, train
 
 
 def tensor(values):

@@ -61,6 +61,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             Option("seeds", int, 3, "Runs at each setting."),
             Option("epochs", int, 12, "Epochs at the largest learning rate; smaller ones train longer in proportion."),
             Option("same-epochs", bool, False, "Train equally many epochs at every learning rate."),
+            Option("warm-up", int, 0, "Epochs in which the learning rate rises, at the largest one."),
             Option("encoder", str, "mlp", "mlp or conv."),
             Option("strength", float, 1.0, "Factor of the augmentations."),
             Option("device", str, "cpu", "cpu or cuda."),
@@ -86,7 +87,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         "Where theory ends: the cosine loss at a finite width.",
         (
             Option("largest", int, 128, "The largest width, a power of 2 from 4 to 256."),
-            Option("networks", int, 3, "Networks at each width."),
+            Option("networks", int, 12, "Networks at each width."),
             RNG,
         ),
     ),

@@ -110,6 +110,7 @@ def sweep_weight_decay(
     seeds: int = 3,
     epochs: int = 12,
     same_epochs: bool = False,
+    warm_up: int = 0,
     encoder: str = "mlp",
     strength: float = 1.0,
     device: str = "cpu",
@@ -144,7 +145,7 @@ def sweep_weight_decay(
     folder_of_runs = _folder(path_of("out", out))
     pictures = load_images(data, folder)
     pictures = pictures if images is None else pictures.first(images)
-    base = Training(epochs=epochs, encoder=encoder, device=device)
+    base = Training(epochs=epochs, warm_up=warm_up, encoder=encoder, device=device)
     augmentation = augmentation_for(pictures, strength)
     settings = list(itertools.product(methods, rates, values, range(seeds)))
     trainings = [_training(base, max(rates), eta, value, same_epochs) for _, eta, value, _ in settings]
@@ -182,8 +183,9 @@ def _numbers(name: str, given: Sequence[float]) -> tuple[float, ...]:
 
 
 def _training(base: Training, fastest: float, eta: float, value: float, same_epochs: bool) -> Training:
-    epochs = base.epochs if same_epochs else max(1, round(base.epochs * fastest / eta)) if eta > 0 else base.epochs
-    return dataclasses.replace(base, learning_rate=eta, weight_decay=value, epochs=epochs)
+    factor = 1.0 if same_epochs or eta <= 0 else fastest / eta
+    epochs, warm_up = max(1, round(base.epochs * factor)), round(base.warm_up * factor)
+    return dataclasses.replace(base, learning_rate=eta, weight_decay=value, epochs=epochs, warm_up=warm_up)
 
 
 def _folder(out: Path) -> Path:

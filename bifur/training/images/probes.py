@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.linalg import solve
+
+from bifur._late import need
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,18 +21,10 @@ def knn_accuracy(
 
     A neighbour's vote weighs exp(similarity / temperature) (Wu, Xiong, Yu & Lin 2018, section 3.4).
     """
-    base, asked = _unit(train).T, _unit(test)
-    k = min(k, len(train))
-    right = 0
-    for first in range(0, len(asked), 1000):
-        part = asked[first : first + 1000]
-        similar = part @ base
-        near = np.argpartition(-similar, k - 1, axis=1)[:, :k]
-        weight = np.exp(np.take_along_axis(similar, near, axis=1) / temperature)
-        votes = np.zeros((len(part), int(labels.max()) + 1))
-        np.add.at(votes, (np.arange(len(part))[:, None], labels[near]), weight)
-        right += int((votes.argmax(axis=1) == test_labels[first : first + 1000]).sum())
-    return right / len(asked)
+    classifier = need("sklearn.neighbors", "train").KNeighborsClassifier(
+        min(k, len(train)), metric="cosine", algorithm="brute", weights=lambda gap: np.exp((1 - gap) / temperature)
+    )
+    return float(classifier.fit(train, labels).score(test, test_labels))
 
 
 def linear_accuracy(train: Array, labels: Array, test: Array, test_labels: Array, ridge: float = 1e-3) -> float:
@@ -43,12 +36,10 @@ def linear_accuracy(train: Array, labels: Array, test: Array, test_labels: Array
     scale = float(np.sqrt(np.mean(np.square(train, dtype=np.float64))))
     if not scale > 0:
         return float((test_labels == np.bincount(labels).argmax()).mean())
+    # on one-hot labels, +1 and -1: the ridge of a sum over images, on features of mean square 1
+    classifier = need("sklearn.linear_model", "train").RidgeClassifier(ridge * len(train))
     x, asked = train.astype(np.float64) / scale, test.astype(np.float64) / scale
-    centre, mean = x.mean(axis=0), np.bincount(labels) / len(labels)
-    x -= centre
-    y = np.eye(len(mean))[labels] - mean
-    weight = solve(x.T @ x / len(x) + ridge * np.eye(x.shape[1]), x.T @ y / len(x), assume_a="pos")
-    return float((((asked - centre) @ weight + mean).argmax(axis=1) == test_labels).mean())
+    return float(classifier.fit(x, labels).score(asked, test_labels))
 
 
 def correlation_eigenvalues(z: Array) -> NDArray[np.float64]:

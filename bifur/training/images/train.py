@@ -14,6 +14,7 @@ import numpy as np
 
 from bifur._late import need
 from bifur._say import unknown
+from bifur.training.devices import checked_device
 from bifur.training.images import probes
 from bifur.training.images.augment import Augmentation, augmentation_for
 from bifur.training.images.encoders import ENCODERS, NORMALISED, Branches, make_branches
@@ -32,6 +33,7 @@ SCHEDULES = ("cosine", "constant")
 COLLAPSED_SPREAD = 0.1  # features within about 6 degrees of one direction
 COLLAPSED_RANK = 1.2  # effectively one direction is left
 COLLAPSED_SIZE = 1e-3  # mean square of the features of a square loss, beside that of the untrained network
+_LEAST = {"epochs": 1, "warm_up": 0, "batch": 2, "width": 4, "dimension": 2, "checkpoints": 1}
 Progress = Callable[[int, int], None]
 
 
@@ -40,7 +42,8 @@ class Training:
     """Settings of a run: stochastic gradient descent with momentum, as SimSiam and PhiNet are trained.
 
     `weight_decay` rho adds rho times the weight to every gradient, biases and batch norms included,
-    as the public code does. `schedule`: the learning rate falls as a cosine to 0, or is constant.
+    as the public code does. `schedule`: the learning rate falls as a cosine to 0, or is constant; before that it rises
+    in proportion to the steps for `warm_up` epochs.
     `width` is that of the encoder, `dimension` the projector's; `normalise`: batch normalisation in "all" layers,
     in "hidden" ones (not at the projector's output), or in "none".
     `checkpoints`: how often the network is probed, beside the start. `device`: as torch names it.
@@ -50,6 +53,7 @@ class Training:
     learning_rate: float = 0.1
     momentum: float = 0.9
     schedule: str = "cosine"
+    warm_up: int = 0
     epochs: int = 50
     batch: int = 128
     encoder: str = "mlp"
@@ -66,16 +70,28 @@ class Training:
                 raise ValueError(f"`{name}` must be a number of at least {low}, not {value!r}")
         if self.learning_rate == 0 or self.momentum >= 1:
             raise ValueError("`learning_rate` must be above 0 and `momentum` below 1")
-        for name, least in {"epochs": 1, "batch": 2, "width": 4, "dimension": 2, "checkpoints": 1}.items():
+        for name, least in _LEAST.items():
             value = getattr(self, name)
             if not (isinstance(value, int) and value >= least):
                 raise ValueError(f"`{name}` must be a whole number of at least {least}, not {value!r}")
+        if self.warm_up >= self.epochs:
+            raise ValueError(f"`warm_up` must be below the {self.epochs} `epochs`, not {self.warm_up}")
+        checked_device(self.device)
         if self.schedule not in SCHEDULES:
             raise ValueError(f"`schedule`: {unknown('schedule', self.schedule, SCHEDULES)}")
         if self.encoder not in ENCODERS:
             raise ValueError(f"`encoder`: {unknown('encoder', self.encoder, ENCODERS)}")
         if self.normalise not in NORMALISED:
             raise ValueError(f"`normalise`: {unknown('kind of normalisation', self.normalise, NORMALISED)}")
+
+    def rate(self, epoch: int, step: int, steps: int) -> float:
+        """The learning rate at a step, counted from 0, of an epoch, counted from 0, of so many steps."""
+        if epoch < self.warm_up:
+            return self.learning_rate * (epoch + (step + 1) / steps) / self.warm_up
+        if self.schedule == "constant":
+            return self.learning_rate
+        done = (epoch - self.warm_up + step / steps) / (self.epochs - self.warm_up)
+        return self.learning_rate * (1 + math.cos(math.pi * done)) / 2
 
 
 def train_images(
@@ -192,9 +208,7 @@ class _Loop:
         batches = len(order) // t.batch
         total = torch.zeros((), device=t.device)
         for index in range(batches):
-            if t.schedule == "cosine":
-                done = (epoch - 1 + index / batches) / t.epochs
-                self.optimiser.param_groups[0]["lr"] = t.learning_rate * (1 + math.cos(math.pi * done)) / 2
+            self.optimiser.param_groups[0]["lr"] = t.rate(epoch - 1, index, batches)
             x = self._floats(self.train[order[index * t.batch : (index + 1) * t.batch]])
             x1, x2 = self.augmentation(x, self.generator), self.augmentation(x, self.generator)
             loss = loss_of(self.method, net, x1, x2, x)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from bifur_gui import continued_words as words
 from bifur_gui.views.base import quietly
+from bifur_gui.views.elided import Elided
 
 if TYPE_CHECKING:
     from bifur_gui.model import Model
@@ -22,10 +21,8 @@ class ContinueBar(QWidget):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self._model, self._words = model, ""
-        self.about = QLabel()
-        self.about.setTextFormat(Qt.TextFormat.PlainText)
-        self.about.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._model = model
+        self.about = Elided()
         hand = model.continuation
         self.one, self.two, self.other, self.beyond, self.forget = (QToolButton() for _ in range(5))
         self.one.setToolTip("continue in one parameter, that of the diagram (C)")
@@ -58,11 +55,11 @@ class ContinueBar(QWidget):
             return
         system, point, mark = model.system, model.picked, model.selected
         if point is not None:
-            self._words = words.point(point, tuple(model.plane.free))
+            told = words.point(point, tuple(model.plane.free))
         elif mark is not None:
-            self._words = f"{mark.kind}: {words.states(system, mark.state)}"
+            told = f"{mark.kind}: {words.states(system, mark.state)}"
         else:
-            self._words = "click a branch or a special point to go on from it"
+            told = "click a branch or a special point to go on from it"
         kinds = hand.choices()
         self.one.setText(f"Continue in {system.label(model.slice.free)}")
         self.one.setVisible(point is not None or mark is not None)
@@ -73,15 +70,4 @@ class ContinueBar(QWidget):
         self.beyond.setVisible(point is not None or mark is not None)
         self.beyond.setChecked(hand.beyond)
         self.forget.setVisible(bool(hand.runs))
-        self._elide()
-
-    def _elide(self) -> None:
-        self.about.setToolTip(self._words)
-        self.about.setText(
-            self.about.fontMetrics().elidedText(self._words, Qt.TextElideMode.ElideRight, self.about.width())
-        )
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """The words fit the width."""
-        super().resizeEvent(event)
-        self._elide()
+        self.about.setText(told)

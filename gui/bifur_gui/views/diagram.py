@@ -123,7 +123,7 @@ class DiagramView(View):
                 lambda: hand.beyond),
             Act("continue.export", "Export continued curves…", self.ask_for_folder, "Diagram"),
             Act("continue.forget", "Forget continued curves", hand.forget, "Diagram"),
-            Act("surface.open", "Sheet surface in 3-D", self.open_surface, "View", "0"),
+            Act("surface.open", "Sheet surface in 3-D", self.open_surface, "View", "Ctrl+3"),
         )  # fmt: skip
 
     def ask_for_folder(self) -> None:

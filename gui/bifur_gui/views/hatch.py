@@ -62,4 +62,4 @@ class Hatch(pg.GraphicsObject):
         pixels = np.where(under, colours, 0).astype(np.uint32)
         image = QImage(pixels.data, seen.width(), seen.height(), 4 * seen.width(), QImage.Format.Format_ARGB32)
         target = transform.inverted()[0].mapRect(QRectF(seen))
-        painter.drawImage(target, image)
+        painter.drawImage(target, image.copy())  # a painter may keep it longer than the array lives

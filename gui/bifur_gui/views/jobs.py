@@ -153,7 +153,7 @@ class JobsView(View):
     def acts(self) -> tuple[Act, ...]:
         """What can be done here."""
         return (
-            Act("jobs.build", "Build an atlas, as in the form", self.build.begin, "Compute", "Ctrl+B"),
+            Act("jobs.build", "Build an atlas, as in the form", self.build.begin, "Compute", "Ctrl+Shift+B"),
             Act("jobs.refine", "Refine what is seen of the plane", self.refine.begin, "Compute", "Ctrl+R"),
             Act("jobs.validate", "Train networks on the plane", self.validate.begin, "Compute"),
             Act("jobs.resume", "Go on with the build that is shown", self._go_on, "Compute"),

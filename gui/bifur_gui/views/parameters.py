@@ -88,8 +88,9 @@ class ParametersView(View):
     def __init__(self, model: Model) -> None:
         super().__init__(model)
         self.rows: dict[str, Row] = {}
-        self.home = QPushButton("Back to the atlas’s values")
-        self.home.setToolTip("all parameters (G)")
+        self.home = QPushButton("Back")
+        self.home.setToolTip("back to the atlas’s values (G)")
+        self.home.setAccessibleName("back to the atlas’s values")
         self.home.clicked.connect(quietly(model.dials.go_home))
         self.bar.addWidget(self.heading, 1)
         self.bar.addWidget(self.home)

@@ -23,6 +23,7 @@ from bifur_gui import continued_words as words
 from bifur_gui.acts import Act
 from bifur_gui.tables import Sheet, equilibria_table, exact, points_table, runs_table, shown
 from bifur_gui.views.base import View, quietly
+from bifur_gui.views.elided import Elided
 
 if TYPE_CHECKING:
     from bifur_gui.model import Model
@@ -183,7 +184,8 @@ class TableView(View):
             button.setText(text)
             button.setToolTip(tip)
             button.clicked.connect(quietly(call))
-        self.bar.addWidget(self.heading, 1)
+        self.place = Elided()
+        self.bar.addWidget(self.place, 1)
         for button in self.buttons:
             self.bar.addWidget(button)
         self.body.addWidget(self.tabs, 1)
@@ -229,7 +231,7 @@ class TableView(View):
             return
         place = words.pairs(model.system, dict(zip(model.plane.free, model.cross, strict=True)))
         said = (f"at {place}", "of the diagram and of what was continued", "Delete forgets a row")
-        self.heading.setText(said[self.tabs.currentIndex()])
+        self.place.setText(said[self.tabs.currentIndex()])
 
     # ---- choosing -----------------------------------------------------------------------
 

@@ -119,11 +119,15 @@ class TrainingView(View):
         self._drawn: dict[str, Any] = {}
         self.runs, self.states = QComboBox(), QComboBox()
         for combo, words in ((self.runs, "validation"), (self.states, "state")):
-            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setAccessibleName(words)
             combo.setToolTip(f"the {words} that is shown")
         self.runs.activated.connect(model.trained.choose)
+        self.states.setMinimumContentsLength(4)
         self.states.activated.connect(model.trained.set_component)
+        self.heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.heading.setMinimumWidth(40)
+        self.runs.setMinimumContentsLength(10)
         self.bar.addWidget(self.runs)
         self.bar.addWidget(self.heading, 1)
         self.bar.addWidget(self.states)
@@ -241,7 +245,9 @@ class TrainingView(View):
         self.runs.setVisible(bool(trained.runs))
         found = trained.summary
         hint = "train some: jobs (8), or bifur validate"
-        self.heading.setText(escape(found.words) if found is not None else f"no networks were trained here; {hint}")
+        words = found.words if found is not None else "no networks were trained here"
+        self.heading.setText(escape(words))
+        self.heading.setToolTip(escape(words if found is not None else f"{words}; {hint}"))
         self.table.setText(self._matrix(found) if found is not None and len(found.labels) else "")
         self.table.setFixedHeight(self.table.sizeHint().height())
         self._draw_distances(found)
