@@ -232,15 +232,19 @@ def test_a_section_of_three_states(qtbot, window):
 def test_the_path_is_played_by_a_timer_and_every_view_follows(qtbot, window):
     model = window.model
     moved(qtbot, window, 0.2, 1e-3)
-    qtbot.keyClick(window, Qt.Key.Key_P, SHIFT)
+    qtbot.keyClick(window, Qt.Key.Key_A, SHIFT)
+    assert len(window.path_lines[0].start.getData()[0]) == 1
     moved(qtbot, window, 1.0, 1e-1)
     end = model.node
     seen = []
     model.subscribe(
         lambda event: seen.append((model.node, window.plane.lines[0].value())) if event == "cross" else None
     )
-    qtbot.keyClick(window, Qt.Key.Key_P)
+    qtbot.keyClick(window, Qt.Key.Key_A)
     assert model.journey.playing
+    x, y = window.path_lines[0].line.getData()
+    assert [x[0], y[0]] == pytest.approx([model.journey.start[0], np.log10(model.journey.start[1])])
+    assert [x[1], y[1]] == pytest.approx([model.cross[0], np.log10(model.cross[1])])
     qtbot.waitUntil(lambda: not model.journey.playing, timeout=20_000)
     rest(qtbot, window)
     assert model.node == end
@@ -249,7 +253,7 @@ def test_the_path_is_played_by_a_timer_and_every_view_follows(qtbot, window):
         assert shown == pytest.approx(model.plane.x[ix])
     assert window.phase.play.text() == "▷"
     assert not window.phase._frames.isActive()
-    qtbot.keyClick(window, Qt.Key.Key_P)
+    qtbot.keyClick(window, Qt.Key.Key_A)
     qtbot.waitUntil(lambda: model.node != end)
     qtbot.keyClick(window, Qt.Key.Key_Right)
     assert not model.journey.playing
