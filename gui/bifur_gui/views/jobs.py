@@ -77,7 +77,9 @@ class Card(QFrame):
         """As the job is now."""
         job = self.job
         self.bar.setVisible(job.open)
-        self.bar.setRange(0, 1000 if job.total or not job.open else 0)  # it runs to and fro until work is known
+        self.bar.setRange(
+            0, 1000 if job.total or job.state != "running" else 0
+        )  # it runs to and fro until work is known
         self.bar.setValue(round(1000 * job.share))
         failures = job.failures[-MOST_TOLD:]
         more = len(job.failures) - len(failures)
