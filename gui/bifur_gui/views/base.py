@@ -47,6 +47,7 @@ class View(QWidget):
         self.model = model
         self.heading = QLabel()
         self.heading.setTextFormat(Qt.TextFormat.RichText)
+        self.heading.setWordWrap(True)
         self.bar = QHBoxLayout()
         self.bar.setContentsMargins(8, 5, 8, 0)
         self.body = QVBoxLayout(self)

@@ -25,7 +25,7 @@ class CompanionView(MapView):
 
     name = "companion"
     title = "the second plane"
-    key = "0"
+    key = "Shift+B"
     hears = frozenset({"companion", "cross", "tiles"})
 
     closed = Signal()
@@ -147,7 +147,7 @@ class CompanionView(MapView):
 
     def acts(self) -> tuple[Act, ...]:
         """Another file; showing and hiding is an act of the window."""
-        return (Act("companion.open", "Open a second plane from a file…", self.ask_for_file, "Plane", "Ctrl+B"),)
+        return (Act("companion.open", "Open a second plane from a file…", self.ask_for_file, "Plane", "Ctrl+K"),)
 
     def ask_for_file(self) -> None:
         """Choose the file of the second plane."""

@@ -182,7 +182,7 @@ class PhaseView(View):
             Act("phase.axes", "Section: the next two states", model.section.turn, "Portrait"),
             Act("phase.hold", "Section: hold states at the equilibrium", model.section.follow, "Portrait"),
             Act("path.start", "Set start of path", model.journey.set_start, "Portrait", "Shift+P"),
-            Act("path.play", "Play path", model.journey.play, "Portrait", "P"),
+            Act("path.play", "Play path", model.journey.play, "Portrait", "A"),
             Act("path.stop", "Stop path", model.journey.stop, "Portrait"),
         )  # fmt: skip
 
