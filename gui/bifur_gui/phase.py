@@ -339,8 +339,8 @@ def separatrices(place: Place, equilibria: EquilibriumSet) -> tuple[Line, Line]:
 def _inside(points: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> Line:
     """A curve with gaps where it is farther from the window than that is wide."""
     size = high - low
-    near = ((points > low - size) & (points < high + size)).all(axis=1)
-    shown = np.where(near[:, None], points, np.nan)
+    near = np.all((points > low - size) & (points < high + size), axis=1, keepdims=True)
+    shown = np.where(near, points, np.nan)
     return shown[:, 0], shown[:, 1]
 
 

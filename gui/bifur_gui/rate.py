@@ -114,7 +114,7 @@ def _iterates(
     while done < wanted:
         count = min(EACH * every, wanted - done)
         run: Descent = bifur.descend(system, state, point, learning_rate=rate, steps=count, every=every)
-        steps.append(done + run.step[1:])
+        steps.append(np.asarray(done + run.step[1:], dtype=np.float64))
         states.append(run.state[1:])
         done, state, reason, every = done + int(run.step[-1]), run.state[-1], str(run.reason), every * GROWTH
         if run.reason.name != "END" or not np.isfinite(state).all():

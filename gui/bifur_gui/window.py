@@ -39,6 +39,7 @@ from bifur_gui.views.companion import CompanionView
 from bifur_gui.views.diagram import DiagramView
 from bifur_gui.views.jobs import JobsView
 from bifur_gui.views.parameters import ParametersView
+from bifur_gui.views.path_line import PathLine
 from bifur_gui.views.phase import PhaseView
 from bifur_gui.views.plane import PlaneView
 from bifur_gui.views.series import SeriesView
@@ -93,6 +94,7 @@ class Window(QMainWindow):
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST)
         self._rest.timeout.connect(self.model.settle)
+        self.path_lines = (PathLine(self.plane),)
         self.zooms = ZoomKeeper(self.model, self.views)
         self.keeper = Keeper(self, folder)
         self.deeds = Deeds(self)

@@ -11,6 +11,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from bifur_gui.collector import Collector
+
 Job = tuple[Callable[[], Any], Callable[[Any], None], Callable[[Exception], None]]
 
 # the build of a first atlas, a look at another's build, a trace, and what follows the cross
@@ -25,6 +27,7 @@ class Worker(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._collector = Collector(self)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="bifur")
         self._running: set[str] = set()
         self._waiting: dict[str, Job] = {}
@@ -86,4 +89,7 @@ class Worker(QObject):
         for future in self._futures:
             with suppress(TimeoutError, CancelledError):
                 future.result(max(0.0, end - time.monotonic()))
-        return all(future.done() for future in self._futures)
+        ended = all(future.done() for future in self._futures)
+        if ended:
+            self._collector.close()
+        return ended

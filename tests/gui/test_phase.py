@@ -29,6 +29,17 @@ def empty(line):
     return line.xData is None or not len(line.xData)
 
 
+def hover(qtbot, view, x, y, said, wanted):
+    """Rest the pointer on a place; moves that follow another at once are left out."""
+
+    def told():
+        qtbot.mouseMove(view.canvas.viewport(), at(view, x, y))
+        return bool(said) and wanted in said[-1]
+
+    qtbot.wait(30)
+    qtbot.waitUntil(told)
+
+
 def raised(qtbot, window, name):
     """Bring a view to the front."""
     if not window.is_shown(name):
@@ -163,16 +174,14 @@ def test_hovering_tells_the_field_and_the_basin(qtbot, window):
     phase, model = window.phase, window.model
     said = []
     phase.hovered.connect(said.append)
-    qtbot.mouseMove(phase.canvas.viewport(), at(phase, 0.4, 0.6))
-    qtbot.waitUntil(lambda: bool(said))
+    hover(qtbot, phase, 0.4, 0.6, said, "goes to")
     place = phase.box.mapSceneToView(phase.canvas.mapToScene(at(phase, 0.4, 0.6)))
     field = model.system.field((place.x(), place.y()), model.point)
     assert f"p_h\N{PRIME} = {style.number(float(field[0]))}" in said[-1]
     end = bifur.integrate(model.system, (place.x(), place.y()), 1e6, model.point).limit
     assert f"goes to ({end[0]:.6g}" in said[-1]
     sink = next(m for m in model.marks if m.kind == "sink" and m.state[0] > 0.1)
-    qtbot.mouseMove(phase.canvas.viewport(), at(phase, *sink.state))
-    qtbot.waitUntil(lambda: said[-1].startswith("sink"))
+    hover(qtbot, phase, *sink.state, said, "sink (")
     assert style.number(float(sink.eigenvalues[0].real)) in said[-1]
 
 
@@ -223,15 +232,19 @@ def test_a_section_of_three_states(qtbot, window):
 def test_the_path_is_played_by_a_timer_and_every_view_follows(qtbot, window):
     model = window.model
     moved(qtbot, window, 0.2, 1e-3)
-    qtbot.keyClick(window, Qt.Key.Key_P, SHIFT)
+    qtbot.keyClick(window, Qt.Key.Key_A, SHIFT)
+    assert len(window.path_lines[0].start.getData()[0]) == 1
     moved(qtbot, window, 1.0, 1e-1)
     end = model.node
     seen = []
     model.subscribe(
         lambda event: seen.append((model.node, window.plane.lines[0].value())) if event == "cross" else None
     )
-    qtbot.keyClick(window, Qt.Key.Key_P)
+    qtbot.keyClick(window, Qt.Key.Key_A)
     assert model.journey.playing
+    x, y = window.path_lines[0].line.getData()
+    assert [x[0], y[0]] == pytest.approx([model.journey.start[0], np.log10(model.journey.start[1])])
+    assert [x[1], y[1]] == pytest.approx([model.cross[0], np.log10(model.cross[1])])
     qtbot.waitUntil(lambda: not model.journey.playing, timeout=20_000)
     rest(qtbot, window)
     assert model.node == end
@@ -240,7 +253,7 @@ def test_the_path_is_played_by_a_timer_and_every_view_follows(qtbot, window):
         assert shown == pytest.approx(model.plane.x[ix])
     assert window.phase.play.text() == "▷"
     assert not window.phase._frames.isActive()
-    qtbot.keyClick(window, Qt.Key.Key_P)
+    qtbot.keyClick(window, Qt.Key.Key_A)
     qtbot.waitUntil(lambda: model.node != end)
     qtbot.keyClick(window, Qt.Key.Key_Right)
     assert not model.journey.playing
@@ -285,8 +298,7 @@ def test_a_learning_rate_shows_the_disc_and_the_multipliers(qtbot, window):
     assert view.rate.value() == pytest.approx(limit, rel=1e-6)
     said = []
     view.hovered.connect(said.append)
-    qtbot.mouseMove(view.canvas.viewport(), at(view, sink.eigenvalues[-1].real, 0.0))
-    qtbot.waitUntil(lambda: bool(said) and said[-1].startswith("sink"))
+    hover(qtbot, view, sink.eigenvalues[-1].real, 0.0, said, "sink (")
     assert "of modulus" in said[-1]
     click(qtbot, view, sink.eigenvalues[-1].real, 0.0)
     np.testing.assert_allclose(window.model.selected.state, sink.state, atol=1e-9)
@@ -320,9 +332,7 @@ def test_series_show_the_trajectories(qtbot, window):
     said = []
     view.hovered.connect(said.append)
     k = len(run) // 2
-    qtbot.mouseMove(view.canvas.viewport(), at(view, np.log10(run.t[k]), run.state[k, 0]))
-    qtbot.waitUntil(lambda: bool(said))
-    assert "trajectory 1: p_h = " in said[-1]
+    hover(qtbot, view, np.log10(run.t[k]), run.state[k, 0], said, "trajectory 1: p_h = ")
 
 
 def test_series_show_gradient_descent_beside(qtbot, window):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
@@ -84,3 +85,33 @@ def test_closing_does_not_wait_for_ever(qapp):
     assert not worker.close(patience=0.05)
     gate.set()
     assert worker.close()
+
+
+def test_garbage_is_collected_here_alone(qtbot, worker):
+    """A job that makes many cycles does not collect them; the window's thread does, soon after."""
+    where = []
+    watch = lambda phase, info: where.append(threading.get_ident()) if phase == "start" else None  # noqa: E731
+    gc.collect()
+    gc.callbacks.append(watch)
+    try:
+
+        def job():
+            for _ in range(20_000):
+                ring = []
+                ring.append(ring)
+
+        worker.submit("rings", job, lambda _: None, pytest.fail)
+        qtbot.waitUntil(lambda: not worker.busy)
+        qtbot.waitUntil(lambda: bool(where))
+    finally:
+        gc.callbacks.remove(watch)
+    assert set(where) == {threading.get_ident()}
+    assert not gc.isenabled()
+
+
+def test_python_collects_again_when_the_last_window_is_gone(qapp):
+    one, other = Worker(), Worker()
+    assert one.close()
+    assert not gc.isenabled()
+    assert other.close()
+    assert gc.isenabled()

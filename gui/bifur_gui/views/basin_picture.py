@@ -33,9 +33,13 @@ def colour_of(number: int) -> str:
 
 
 def _mixed(colour: str, other: str, share: float) -> str:
-    one, two = QColor(colour), QColor(other)
-    parts = [round(share * a + (1 - share) * b) for a, b in zip(one.getRgb()[:3], two.getRgb()[:3], strict=True)]
+    parts = [round(share * a + (1 - share) * b) for a, b in zip(_rgb(colour), _rgb(other), strict=True)]
     return QColor(*parts).name()
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    made = QColor(colour)
+    return made.red(), made.green(), made.blue()
 
 
 class BasinPicture(pg.ImageItem):
@@ -54,7 +58,7 @@ class BasinPicture(pg.ImageItem):
         if basins is None:
             return
         colours = [colour_of(number) for number in (ESCAPES, UNDECIDED, *numbers)]
-        table = np.array([QColor(colour).getRgb()[:3] for colour in colours], dtype=np.ubyte)
+        table = np.array([_rgb(colour) for colour in colours], dtype=np.ubyte)
         label = basins.label if basins.label.ndim == 2 else basins.label[None]
         self.setImage(table[label + 2], autoLevels=False, levels=None)
         x0, x1 = basins.x[0], basins.x[-1]

@@ -86,7 +86,7 @@ class PhaseView(View):
             "⇆", "follow trajectories back in time too (Shift+T); Shift+click: this one alone", self._toggle_both, True
         )
         self.play = self._button(
-            "▷", "move the cross along the path from its start (Shift+P) to here (P)", model.journey.play, False
+            "▷", "move the cross along the path from its start (Shift+A) to here (A)", model.journey.play, False
         )
         self.clear = self._button("✕", "forget the trajectories (Esc)", model.trajectories.clear, False)
         policy = self.clear.sizePolicy()
@@ -181,7 +181,7 @@ class PhaseView(View):
             Act("phase.clear", "Forget trajectories", model.trajectories.clear, "Portrait", "Esc"),
             Act("phase.axes", "Section: the next two states", model.section.turn, "Portrait"),
             Act("phase.hold", "Section: hold states at the equilibrium", model.section.follow, "Portrait"),
-            Act("path.start", "Set start of path", model.journey.set_start, "Portrait", "Shift+P"),
+            Act("path.start", "Set start of path", model.journey.set_start, "Portrait", "Shift+A"),
             Act("path.play", "Play path", model.journey.play, "Portrait", "A"),
             Act("path.stop", "Stop path", model.journey.stop, "Portrait"),
         )  # fmt: skip
