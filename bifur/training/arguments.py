@@ -172,6 +172,28 @@ def map_of(family: str, prediction: Any, training: Training, loss: str, steps: i
     return Map(training.learning_rate, training.momentum, steps)
 
 
+def window_of(plane: Plane, window: Any) -> NDArray[np.bool_] | None:
+    """The nodes of a plane inside a window of its free parameters, (ny, nx); None for all."""
+    if window is None:
+        return None
+    if not isinstance(window, Mapping) or not window:
+        raise ValueError(f"`window` must give (low, high) of {plane.free[0]} or {plane.free[1]}, not {window!r}")
+    inside = [np.ones(len(nodes), bool) for nodes in (plane.x, plane.y)]
+    for name, span in window.items():
+        if name not in plane.free:
+            raise ValueError(f"`window`: {unknown('free parameter', str(name), plane.free)}")
+        try:
+            low, high = (float(value) for value in span)
+        except (TypeError, ValueError):
+            raise ValueError(f"`window` of {name} must be (low, high), not {span!r}") from None
+        axis = plane.free.index(name)
+        nodes = (plane.x, plane.y)[axis]
+        inside[axis] = (low <= nodes) & (nodes <= high)
+        if not inside[axis].any():
+            raise ValueError(f"`window`: no node of the plane has {name} from {low:g} to {high:g}")
+    return inside[1][:, None] & inside[0]
+
+
 def regions_of(plane: Plane, regions: Any) -> NDArray[np.int64] | None:
     """Codes of the regions with these labels, or None for all."""
     if regions is None:

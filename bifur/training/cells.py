@@ -23,8 +23,14 @@ class Cells(NamedTuple):
     curve_distance: NDArray[np.float64]
 
 
-def sample(plane: Plane, count: int, rng: np.random.Generator, regions: NDArray[np.int64] | None = None) -> Cells:
-    """At most `count` grid points, none twice, of the `regions` (their codes) or of all.
+def sample(
+    plane: Plane,
+    count: int,
+    rng: np.random.Generator,
+    regions: NDArray[np.int64] | None = None,
+    inside: NDArray[np.bool_] | None = None,
+) -> Cells:
+    """At most `count` grid points, none twice, of the `regions` (their codes) or of all, and of those `inside`.
 
     The plane is cut into strata: each region, and in it the cells nearest to the curves (a fifth)
     apart from the others. The strata share the cells equally; what a small stratum cannot take
@@ -32,6 +38,8 @@ def sample(plane: Plane, count: int, rng: np.random.Generator, regions: NDArray[
     """
     shape = (len(plane.y), len(plane.x))
     region = plane.map("region").astype(np.int64).ravel()
+    if inside is not None:
+        region[~inside.ravel()] = -1
     distance = np.full(region.size, np.nan)
     if "curve_distance" in plane.maps:
         distance = plane.map("curve_distance").astype(np.float64).ravel()

@@ -14,7 +14,7 @@ from bifur._version import __version__
 from bifur.atlas.reader import open_atlas
 from bifur.atlas.validation import INCONCLUSIVE, Validation, save_validation
 from bifur.training import cells as training_cells
-from bifur.training.arguments import How, how_of, regions_of
+from bifur.training.arguments import How, how_of, regions_of, window_of
 from bifur.training.journal import Journal
 from bifur.training.outcome import Rules
 from bifur.training.study import Study
@@ -39,6 +39,7 @@ def validate(
     initial: Mapping[str, tuple[float, float]] | None = None,
     rules: Rules | None = None,
     regions: Sequence[str] | None = None,
+    window: Mapping[str, tuple[float, float]] | None = None,
     optimiser: Literal["gd", "momentum", "adam"] = "gd",
     momentum: float | None = None,
     learning_rate: float | None = None,
@@ -81,6 +82,8 @@ def validate(
         Thresholds of the classes, `bifur.training.Rules`.
     regions
         Labels of the regions that cells are drawn from; default all.
+    window
+        Free parameter -> (low, high), where cells are drawn from; default the whole plane.
     optimiser, momentum
         Gradient descent, SGD with momentum, or Adam (momentum: its beta1); the momentum's default is 0.9.
     learning_rate
@@ -114,7 +117,9 @@ def validate(
             prediction=prediction, start=start, size=size, compile=compile, device=device, precision=precision,
         )  # fmt: skip
         generator = np.random.default_rng(rng)
-        sampled = training_cells.sample(chosen, cells, generator, regions_of(chosen, regions))
+        sampled = training_cells.sample(
+            chosen, cells, generator, regions_of(chosen, regions), window_of(chosen, window)
+        )
         settings = _settings(how, chosen, cells, rng)
         study = Study(chosen, sampled, how, generator, progress)
         journal = Journal(atlas, plane, settings | {"runs": study.digest, "spec": opened.spec_digest}) if save else None

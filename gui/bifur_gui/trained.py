@@ -273,7 +273,7 @@ def outcomes_of(run: Validation) -> NDArray[np.int64]:
 def runs_of(run: Validation, cell: int, system: Any, fixed: dict[str, float]) -> CellRuns:
     """The runs of a cell with the states on the way, where they were kept; else with their ends and the ODE's paths."""
     point = float(run.points[cell, 0]), float(run.points[cell, 1])
-    followed = tuple(run.trajectories(cell)) if hasattr(run, "trajectories") else ()
+    followed = run.trajectories(cell)
     if followed:
         modes = tuple(mode for one in followed for mode in _followed(run, one))
         return CellRuns(cell, point, tuple(followed[0].states), modes, True)

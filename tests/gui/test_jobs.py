@@ -81,6 +81,7 @@ def test_dials_of_the_model(cosine_path):
 
 def test_a_value_off_the_atlas_is_live_everywhere(qtbot, window):
     window.docks["parameters"].raise_()
+    rest(qtbot, window)
     view, model = window.parameters, window.model
     assert view.heading.text() == "as in the atlas"
     assert not view.home.isEnabled()
@@ -115,6 +116,7 @@ def test_a_value_off_the_atlas_is_live_everywhere(qtbot, window):
 
 def test_a_build_from_the_form_is_shown(qtbot, window, tmp_path):
     window.docks["jobs"].raise_()
+    rest(qtbot, window)
     view, model = window.jobs, window.model
     form = view.build
     for name, text in (("x.points", "7"), ("y.points", "6"), ("path", str(tmp_path / "made.h5"))):
@@ -142,6 +144,7 @@ def test_a_build_from_the_form_is_shown(qtbot, window, tmp_path):
 
 def test_what_is_seen_is_refined(qtbot, window, tmp_path):
     window.docks["jobs"].raise_()
+    rest(qtbot, window)
     view, model = window.jobs, window.model
     window.plane.plot.setRange(xRange=(0.5, 1.5), yRange=(-3.0, -1.0), padding=0)
     view.refine.fields["points"].setText("5")
@@ -171,6 +174,8 @@ def test_acts_say_why_they_cannot(qtbot, window):
 
 
 def test_closing_stops_jobs(qtbot, window, tmp_path):
+    window.docks["jobs"].raise_()
+    rest(qtbot, window)
     form = window.jobs.build
     for name, text in (("x.points", "900"), ("y.points", "900"), ("path", str(tmp_path / "big.h5"))):
         form.fields[name].setText(text)
@@ -182,3 +187,13 @@ def test_closing_stops_jobs(qtbot, window, tmp_path):
     assert job.state == "stopped"
     assert [one["title"] for one in kept["builds"]] == [job.title]
     assert not (tmp_path / "big.h5").exists()
+
+
+def test_an_act_fills_in_a_form_that_was_not_seen(qtbot, window, tmp_path):
+    window.jobs.build.fields["path"].setText("")
+    window.deeds.actions["jobs.validate"].trigger()
+    (job,) = window.model.jobs.entries
+    assert (job.request["plane"], job.request["cells"]) == ("phinet", 500)
+    window.model.jobs.cancel(job)
+    window.model.jobs.cancel(job)
+    qtbot.waitUntil(lambda: not job.open, timeout=60_000)

@@ -244,7 +244,7 @@ class ValueAxis(pg.AxisItem):
         """True values in four digits."""
         if not self.log:
             return [text.replace("-", "−") for text in super().tickStrings(values, scale, spacing)]
-        return ["" if spacing == 0.1 else style.number(float(f"{10.0**v:.4g}")) for v in values]
+        return ["" if spacing == 0.1 else style.number(float(f"{self.true(v):.4g}")) for v in values]
 
 
 def make_plot(box: pg.ViewBox) -> pg.PlotItem:

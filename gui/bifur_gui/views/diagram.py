@@ -114,7 +114,7 @@ class DiagramView(View):
             Act("diagram.turn", "Diagram along the other parameter", line.turn, "Diagram", "X"),
             Act("diagram.next", "Next state on the vertical axis", self._next_state, "Diagram", "V"),
             Act("select.next", "Select the next equilibrium", hand.select_next, "Diagram", "E"),
-            Act("pick.next", "Pick the next special point", hand.pick_next, "Diagram", "P"),
+            Act("pick.next", "Pick the next special point", hand.pick_next, "Diagram", "Shift+E"),
             Act("continue.one", "Continue in one parameter", hand.continue_one, "Diagram", "C"),
             Act("continue.two", "Continue in two parameters", hand.continue_two, "Diagram", "Shift+C"),
             Act("continue.other", "Continue the other curve in two parameters", hand.continue_other, "Diagram"),

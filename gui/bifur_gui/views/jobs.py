@@ -77,7 +77,9 @@ class Card(QFrame):
         """As the job is now."""
         job = self.job
         self.bar.setVisible(job.open)
-        self.bar.setRange(0, 1000 if job.total or not job.open else 0)  # it runs to and fro until work is known
+        self.bar.setRange(
+            0, 1000 if job.total or job.state != "running" else 0
+        )  # it runs to and fro until work is known
         self.bar.setValue(round(1000 * job.share))
         failures = job.failures[-MOST_TOLD:]
         more = len(job.failures) - len(failures)
@@ -153,9 +155,17 @@ class JobsView(View):
     def acts(self) -> tuple[Act, ...]:
         """What can be done here."""
         return (
-            Act("jobs.build", "Build an atlas, as in the form", self.build.begin, "Compute", "Ctrl+Shift+B"),
-            Act("jobs.refine", "Refine what is seen of the plane", self.refine.begin, "Compute", "Ctrl+R"),
-            Act("jobs.validate", "Train networks on the plane", self.validate.begin, "Compute"),
+            Act(
+                "jobs.build",
+                "Build an atlas, as in the form",
+                partial(self.begin, self.build),
+                "Compute",
+                "Ctrl+Shift+B",
+            ),
+            Act(
+                "jobs.refine", "Refine what is seen of the plane", partial(self.begin, self.refine), "Compute", "Ctrl+R"
+            ),
+            Act("jobs.validate", "Train networks on the plane", partial(self.begin, self.validate), "Compute"),
             Act("jobs.resume", "Go on with the build that is shown", self._go_on, "Compute"),
             Act("jobs.show", "Show the atlas of the newest job", self._show, "Compute"),
             Act("jobs.cancel", "Cancel the job that runs", self._cancel, "Compute"),
@@ -211,6 +221,11 @@ class JobsView(View):
         self.heading.setVisible(bool(running or waiting))
 
     # ---- acts -------------------------------------------------------------------------------
+
+    def begin(self, form: Form) -> None:
+        """Begin what a form says, which may not have been seen yet."""
+        self.catch_up()
+        form.begin()
 
     def _go_on(self) -> None:
         try:

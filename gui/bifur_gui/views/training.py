@@ -281,7 +281,9 @@ class TrainingView(View):
         axis.setTicks([[(i - 0.5, words) for i, words in enumerate(edges)]])
         bottom = float(low.min())
         self.by_distance.setRange(
-            xRange=(-0.5, len(edges) - 0.5), yRange=(bottom - 0.1 * (1.02 - bottom), 1.02), padding=0
+            xRange=(-0.5, len(edges) - 0.5),
+            yRange=(bottom - 0.1 * (1.0 - bottom) - 1e-3, 1.0 + 0.06 * (1.0 - bottom) + 1e-3),
+            padding=0,
         )
 
     def _draw_cell(self) -> None:
