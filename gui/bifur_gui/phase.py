@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bifur.continuation.results import EquilibriumSet
     from bifur.dynamics.basins import Basins
     from bifur.dynamics.limit_cycles import Cycle
+    from bifur.dynamics.portrait import Portrait as Portraits
     from bifur.systems.base import System
     from bifur_gui.model import Model
     from bifur_gui.shapes import Line, Spans
@@ -31,6 +32,7 @@ LAYERS = {"basins": "Basins", "separatrices": "Separatrices", "cycles": "Limit c
 # seconds that a picture of basins may take: while the cross moves, and at rest
 MOVING, RESTING = 0.06, 2.0
 TOO_SLOW = 0.3  # where the least picture takes longer there is none while the cross moves
+LONG_LOOK = 2.0  # seconds
 MOST, LEAST, PROBE = 512, 32, 10  # nodes along an axis
 FEW_STEPS, MANY_STEPS = 2000, 20_000
 
@@ -103,6 +105,7 @@ class Phase:
         self._asked: tuple[Any, int] = ((), 0)
         self.numbers: tuple[int, ...] = ()
         self.cycles: tuple[Cycle, ...] = ()
+        self._long_looks: set[tuple[str, ...]] = set()
         self.resting = False
         self._identities: Identities | None = None
 
@@ -238,19 +241,27 @@ class Phase:
     # ---- cycles -----------------------------------------------------------------------------
 
     def _ask_cycles(self) -> None:
-        """The limit cycles that separatrices and others go to."""
+        """The limit cycles that separatrices and others go to.
+
+        Where a look for them took long and found none there is no other with equilibria of the same kinds.
+        """
         place, model = self.place, self._model
         if place is None or not self.resting or "cycles" not in self.shown or place.system.dimension != 2:
             return
         system, point = place.system, dict(place.point)
         if point != model.point:
             return
-        known = model.found
+        known, kinds = model.found, tuple(sorted(mark.kind for mark in model.marks))
+        if kinds in self._long_looks:
+            return
 
-        def job() -> tuple[Cycle, ...]:
-            return bifur.portrait(system, None, point, resolution=2, equilibria=known).cycles
+        def job() -> Portraits:
+            return bifur.portrait(system, None, point, resolution=2, equilibria=known)
 
-        def done(found: tuple[Cycle, ...]) -> None:
+        def done(answer: Portraits) -> None:
+            found = answer.cycles
+            if answer.stats["seconds"] > LONG_LOOK and not found:
+                self._long_looks.add(kinds)
             if found or self.cycles:
                 self.cycles = found
                 model.publish("cycles")
@@ -295,7 +306,7 @@ def _affordable(place: Place, pace: float, budget: float) -> int:
     most = math.prod(place.most)
     if pace == 0.0:
         return min(most, 2 * LEAST * LEAST)
-    return max(min(most, int(budget / pace)), min(most, LEAST * LEAST))
+    return max(min(most, int(budget / pace)), PROBE * PROBE)
 
 
 def _shape(most: tuple[int, ...], nodes: int) -> tuple[int, ...]:
@@ -307,7 +318,8 @@ def _shape(most: tuple[int, ...], nodes: int) -> tuple[int, ...]:
 def _basins(place: Place, last: Answer | None, nodes: int, budget: float, steps: int) -> Answer:
     """The basins; where they may cost more than the last ones a few nodes are tried first.
 
-    They do where an equilibrium changed its kind, so that a cycle may be there, whose basin is found node by node.
+    They do where an equilibrium changed its kind, so that a cycle may be there, whose basin is found node by node, as
+    all are beside degenerate equilibria and in sections.
     """
 
     def found(count: int, tries: int) -> Basins:
@@ -316,9 +328,10 @@ def _basins(place: Place, last: Answer | None, nodes: int, budget: float, steps:
         )
 
     pace = 0.0
-    if place.system.dimension == 2:
+    if place.system.dimension > 1:
         kinds = tuple(e.kind for e in bifur.find_equilibria(place.system, place.point))
-        if last is None or kinds != last.kinds or last.basins.counts.refined:
+        slow = last is None or last.basins.counts.refined or last.basins.counts.integrated >= last.basins.label.size
+        if slow or (last is not None and kinds != last.kinds):
             trial = found(PROBE * PROBE, FEW_STEPS)
             if trial.counts.refined or trial.counts.integrated >= trial.label.size:
                 pace = trial.stats["seconds"] / trial.label.size

@@ -329,6 +329,12 @@ def test_series_show_the_trajectories(qtbot, window):
     qtbot.keyClick(window, Qt.Key.Key_V, SHIFT)
     assert view.shown == {0}
     assert empty(view.lines[1])
+    qtbot.mouseClick(view.which, LEFT)
+    assert [action.text() for action in view.menu.actions()] == ["p_h", "p_g"]
+    view.menu.actions()[1].trigger()
+    view.menu.close()
+    assert view.shown == {0, 1}
+    assert not empty(view.lines[1])
     said = []
     view.hovered.connect(said.append)
     k = len(run) // 2

@@ -18,6 +18,7 @@ from bifur_gui.phase import LAYERS, cycle_lines
 from bifur_gui.shapes import Spans, joined, thinned
 from bifur_gui.views.base import Pointer, Symbols, View, make_plot, pen, quietly, restyle_plot
 from bifur_gui.views.basin_picture import BasinPicture
+from bifur_gui.views.portrait_words import PRIME, legend_entries, portrait_tables
 from bifur_gui.views.section_bar import SectionBar
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from bifur_gui.model import Mark, Model
     from bifur_gui.views.base import Table
 
-PRIME = "\N{PRIME}"
 REACH = 10.0  # pixels: a click this near to an equilibrium selects it
 
 
@@ -269,26 +269,7 @@ class PhaseView(View):
         self._write_legend()
 
     def _write_legend(self) -> None:
-        t, model = style.theme(), self.model
-        names = [style.html(model.system, model.system.states[i]) for i in model.section.axes]
-        entries = [*self.picture.entries]
-        if len(names) == 1:
-            entries.append(f"<b style='color:{t.blue}'>━</b>&nbsp;{names[0]}{PRIME}")
-        else:
-            entries += [
-                f"<b style='color:{colour}'>━</b>&nbsp;{name}{PRIME}&nbsp;=&nbsp;0"
-                for colour, name in zip(self._colours, names, strict=True)
-            ]
-        if model.system.dimension == 2 and "separatrices" in model.phase.shown:
-            entries += [
-                f"<b style='color:{t.ink}'>━</b>&nbsp;stable",
-                f"<b style='color:{t.purple}'>━</b>&nbsp;unstable&nbsp;manifold",
-            ]
-        entries += ["●&nbsp;sink", "○&nbsp;source"] if len(names) == 1 else ["●&nbsp;sink", "◇&nbsp;saddle"]
-        entries += ["○&nbsp;source"] if len(names) == 2 else []
-        if model.section.needed:
-            entries.append(f"<span style='color:{t.grey}'>○</span>&nbsp;off&nbsp;the&nbsp;section")
-        self.legend.setText("&nbsp;&nbsp; ".join(entries))
+        self.legend.setText("&nbsp;&nbsp; ".join([*self.picture.entries, *legend_entries(self.model, self._colours)]))
 
     def _head(self) -> None:
         """How many equilibria, and how sure that is; hovering says why it is not sure."""
@@ -402,39 +383,7 @@ class PhaseView(View):
 
     def tables(self) -> dict[str, Table]:
         """Equilibria, nullclines, separatrices, basins and trajectories."""
-        model, system = self.model, self.model.system
-        if model.plane is None:
-            return {}
-        axes = [system.states[i] for i in model.section.axes]
-        marks = model.marks
-        tables: dict[str, Table] = {
-            "equilibria": {
-                **{name: [float(m.state[i]) for m in marks] for i, name in enumerate(system.states)},
-                "kind": [m.kind for m in marks],
-            }
-        }
-        lines = {f"{name}-nullcline": line for name, line in zip(axes, self.nullclines, strict=False)}
-        if len(axes) == 2:
-            lines |= {"stable-manifolds": self.stable, "unstable-manifolds": self.unstable}
-            tables |= {what: dict(zip(axes, line.getData(), strict=True)) for what, line in lines.items()
-                       if line.xData is not None and len(line.xData)}  # fmt: skip
-        else:
-            tables["rate"] = {axes[0]: self.nullclines[0].xData, f"{axes[0]}_rate": self.nullclines[0].yData}
-        for what, runs in (("trajectories", model.trajectories.runs), ("trajectories-back", model.trajectories.past)):
-            if runs:
-                tables[what] = {
-                    "run": np.repeat(np.arange(len(runs)), [len(run) for run in runs]),
-                    "t": np.concatenate([run.t for run in runs]),
-                    **{name: np.concatenate([run.state[:, i] for run in runs]) for i, name in enumerate(system.states)},
-                }
-        basins = model.phase.basins
-        if basins is not None and self.picture.isVisible():
-            mesh = np.meshgrid(basins.x, basins.y) if len(basins.axes) == 2 else [basins.x]
-            tables["basins"] = {
-                **{name: values.ravel() for name, values in zip(basins.axes, mesh, strict=True)},
-                "label": basins.label.ravel(),
-            }
-        return tables
+        return {} if self.model.plane is None else portrait_tables(self)
 
     # ---- the mouse ----------------------------------------------------------------------
 

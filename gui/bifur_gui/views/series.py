@@ -40,12 +40,10 @@ class SeriesView(View):
         self.states: set[int] = set()  # empty: all
         self.log = False
         self.which = QToolButton()
-        self.which.setText("states")
+        self.which.setText("states ▾")
         self.which.setToolTip("which states are shown (Shift+V: one after the other)")
-        self.which.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self.which)
-        self.menu.aboutToShow.connect(self._fill_menu)
-        self.which.setMenu(self.menu)
+        self.which.clicked.connect(quietly(self._choose_states))  # a menu of the button's own would hold up all else
         self.scale = QToolButton()
         self.scale.setText("log")
         self.scale.setCheckable(True)
@@ -125,6 +123,11 @@ class SeriesView(View):
             count = min(self.model.system.dimension, MOST_STATES)
             following = min(self.states) + 1 if len(self.states) == 1 else 0
             self.show_states({following} if following < count else set())
+
+    def _choose_states(self) -> None:
+        """A menu of the states below the button."""
+        self._fill_menu()
+        self.menu.popup(self.which.mapToGlobal(self.which.rect().bottomLeft()))
 
     def _fill_menu(self) -> None:
         self.menu.clear()
