@@ -97,6 +97,7 @@ class Phase:
         self.flow: Portrait | None = None
         self.stable: Line = (np.empty(0), np.empty(0))
         self.unstable: Line = (np.empty(0), np.empty(0))
+        self._fine = False  # whether the flow of `place` was asked for in detail
         self.pending = False  # whether the flow of `place` is still to come
         self._last: Answer | None = None
         self._asked: tuple[Any, int] = ((), 0)
@@ -140,12 +141,23 @@ class Phase:
         place = Place(model.system, model.point, model.section.cut, spans, pixels)
         if self.place is not None and place.key == self.place.key:
             return
-        self.place, self.pending = place, True
+        self.place = place
+        self._ask_flow()
+        self._ask_basins()
+        if self.resting:
+            self._ask_cycles()
+
+    def _ask_flow(self) -> None:
+        """Flow and separatrices; coarse ones while the cross moves."""
+        place, model, fine = self.place, self._model, self.resting
+        if place is None or dict(place.point) != model.point:
+            return
+        self.pending, self._fine = True, fine
         known = model.found
 
         def job() -> tuple[Portrait, Line, Line]:
             found = known if known is not None else bifur.find_equilibria(place.system, place.point)
-            flow = portrait(place.system, place.point, spans, pixels, found, place.cut)
+            flow = portrait(place.system, place.point, place.spans, place.pixels, found, place.cut, fine)
             return flow, *separatrices(place, found)
 
         def done(answer: tuple[Portrait, Line, Line]) -> None:
@@ -154,14 +166,13 @@ class Phase:
             model.publish("flow")
 
         model.ask("portrait", job, done, "the phase portrait")
-        self._ask_basins()
-        if self.resting:
-            self._ask_cycles()
 
     def settle(self) -> None:
-        """The cross rests: finer basins, and a look for cycles."""
+        """The cross rests: finer flow and basins, and a look for cycles."""
         if not self.resting:
             self.resting = True
+            if not self._fine:
+                self._ask_flow()
             self._ask_basins()
             self._ask_cycles()
 

@@ -42,6 +42,16 @@ def test_nullclines_closer_than_the_grid_are_seen():
     assert np.nanmin(np.abs(x[beside] - 1e-4 / 2)) < 1e-5
 
 
+def test_nullclines_that_need_not_be_fine_are_the_same_within_a_pixel():
+    system, parameters = bifur.get_system("phinet"), {"sigma2": 0.2, "rho": 1e-4}
+    marks, spans = bifur.find_equilibria(system, parameters), ((-0.5, 1.3), (-7.0, 2.5))
+    fine, coarse = (flow.portrait(system, parameters, spans, (600.0, 300.0), marks, fine=one) for one in (True, False))
+    for (x, y), (u, v) in zip(fine.nullclines, coarse.nullclines, strict=True):
+        off = np.hypot((u[:, None] - x[None]) * 600 / 1.8, (v[:, None] - y[None]) * 300 / 9.5)
+        # ends of thinned pieces are apart from each other, so most points of each have one of the other nearby
+        assert np.nanquantile(np.nanmin(off[np.isfinite(u)], axis=1), 0.95) < 2
+
+
 def test_arrows_point_along_the_field_and_have_one_length_on_the_screen():
     system, parameters = bifur.get_system("phinet"), {"sigma2": 0.5, "rho": 0.1}
     spans, pixels = ((-0.5, 1.2), (-1.0, 1.5)), (600.0, 400.0)

@@ -206,8 +206,9 @@ class SeriesView(View):
                 span = self._span
         self._span = span
         shown = sorted(self.shown)
+        forward = [run for run in runs if run[0][-1] >= 0]  # most others come from infinity
         self.plot.setRange(
-            xRange=span, yRange=span_of_states(runs, [m.state for m in self.model.marks], shown), padding=0
+            xRange=span, yRange=span_of_states(forward, [m.state for m in self.model.marks], shown), padding=0
         )
 
     def _draw_runs(self) -> None:
