@@ -203,6 +203,7 @@ def test_a_build_that_vanishes_is_said_and_the_picture_stays(qtbot, begun, quick
     np.testing.assert_array_equal(grey(window), missing())
 
 
+@pytest.mark.long
 def test_a_build_begun_anew_with_another_spec_is_said(qtbot, begun, quick):
     window = shown(qtbot, begun.path)
     with pytest.raises(ValueError, match="tiles failed"):
@@ -297,6 +298,7 @@ def test_the_dialog_takes_folders_and_names_to_come(qtbot, begun, tmp_path):
     dialog.reject()
 
 
+@pytest.mark.long
 def test_the_command_line_takes_a_build(qtbot, begun, monkeypatch, tmp_path):
     made = []
     monkeypatch.setattr(windows, "make_window", lambda path, *_: (made.append(make_window(path)), made[0])[1])
