@@ -153,7 +153,7 @@ app.processEvents()
 quarantine.is_known = lambda path: True  # written here
 began = time.perf_counter()
 window.model.open(sys.argv[1])
-while window.plane.image.image is None:
+while window.plane._drawn is None:
     app.processEvents()
 app.processEvents()
 print(time.perf_counter() - began)

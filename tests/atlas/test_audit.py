@@ -81,6 +81,7 @@ def test_a_true_atlas_is_as_claimed(true):
     assert set(found.checks) == {"phinet", "edge"}
 
 
+@pytest.mark.long
 def test_all_nodes_in_exact_arithmetic(true):
     found = bifur.audit_atlas(true, everything=True)
     assert found.ok

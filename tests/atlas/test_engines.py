@@ -190,6 +190,7 @@ def test_a_killed_worker_is_replaced(tmp_path, whole):
     builds.assert_equal(path, whole)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not PROC.is_dir(), reason="looks for workers in /proc")
 def test_workers_go_with_their_parent(tmp_path, whole):
     path = tmp_path / "atlas.h5"

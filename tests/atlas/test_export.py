@@ -189,6 +189,7 @@ def long(tmp_path_factory):
     return path, sum(values.nbytes for values in data.maps.values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["csv", "npz", "netcdf"])
 def test_memory_does_not_grow_with_the_plane(long, kind, tmp_path, monkeypatch):
     monkeypatch.setattr(flat, "BUDGET", 2**16)

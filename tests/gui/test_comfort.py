@@ -520,7 +520,9 @@ window.close()
 """
 
 
-@pytest.mark.parametrize(("wide", "high", "scale"), [(1280, 720, 1), (640, 360, 2), (1280, 720, 2)])
+@pytest.mark.parametrize(
+    ("wide", "high", "scale"), [pytest.param(1280, 720, 1, marks=pytest.mark.long), (640, 360, 2), (1280, 720, 2)]
+)
 def test_screens(atlas_path, tmp_path, wide, high, scale):
     """Full size, 200 % of a small screen, 200 % of a large one: nothing lies over another or is cut."""
     environment = {**os.environ, "QT_SCALE_FACTOR": str(scale), "QT_QPA_PLATFORM": "offscreen"}

@@ -147,6 +147,7 @@ def test_it_follows_to_the_end_and_all_else_stays(qtbot, begun, quick):
     assert [path.name for path in begun.path.parent.iterdir()] == ["atlas.h5"]
 
 
+@pytest.mark.long
 def test_another_plane_may_be_chosen_meanwhile(qtbot, begun, quick, monkeypatch):
     window = shown(qtbot, begun.path)
     chosen, go_on = [], window.model.go_on
@@ -180,6 +181,7 @@ def test_a_failure_is_said_once(qtbot, begun, quick):
     assert not window.notice.isVisible()
 
 
+@pytest.mark.long
 def test_a_build_that_was_stopped_is_said(qtbot, begun, quick):
     begun.forget()
     window = shown(qtbot, begun.path)
@@ -201,6 +203,7 @@ def test_a_build_that_vanishes_is_said_and_the_picture_stays(qtbot, begun, quick
     np.testing.assert_array_equal(grey(window), missing())
 
 
+@pytest.mark.long
 def test_a_build_begun_anew_with_another_spec_is_said(qtbot, begun, quick):
     window = shown(qtbot, begun.path)
     with pytest.raises(ValueError, match="tiles failed"):
@@ -211,6 +214,7 @@ def test_a_build_begun_anew_with_another_spec_is_said(qtbot, begun, quick):
     qtbot.waitUntil(lambda: window.model.atlas["l2"].shape == (20, 34), timeout=20_000)
 
 
+@pytest.mark.long
 def test_another_file_ends_it(qtbot, begun, quick, atlas_path):
     window = shown(qtbot, begun.path)
     window.model.open(atlas_path)
@@ -232,6 +236,7 @@ def test_looks_take_a_tenth_of_the_time_at_most(qtbot, begun):
     assert not window.follower._timer.isActive()
 
 
+@pytest.mark.long
 def test_an_atlas_packed_without_some_tiles(qtbot, begun, quick):
     bifur.pack_atlas(begun.path, partial=True).close()
     window = shown(qtbot, begun.path)
@@ -293,6 +298,7 @@ def test_the_dialog_takes_folders_and_names_to_come(qtbot, begun, tmp_path):
     dialog.reject()
 
 
+@pytest.mark.long
 def test_the_command_line_takes_a_build(qtbot, begun, monkeypatch, tmp_path):
     made = []
     monkeypatch.setattr(windows, "make_window", lambda path, *_: (made.append(make_window(path)), made[0])[1])

@@ -212,6 +212,7 @@ def test_a_process_builds_what_bifur_builds(tmp_path):
     model.close()
 
 
+@pytest.mark.long
 def test_a_stopped_build_goes_on(tmp_path):
     """Stopped as by Ctrl-C: finished tiles are kept, and the next job ends with the same atlas."""
     model = Model()

@@ -87,6 +87,7 @@ def test_noise_is_taken_out_of_errors_and_powers_have_intervals():
     assert inside >= 33
 
 
+@pytest.mark.long
 def test_the_misprint_is_off_by_what_is_known(tmp_path):
     numbers = EXPERIMENTS["misprint"].function(out=tmp_path, decays=6).numbers
     assert numbers["gap"] < 1e-10

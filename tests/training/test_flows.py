@@ -76,7 +76,7 @@ def test_the_mean_square_error_is_that_of_a_batch():
     torch.testing.assert_close(mean_square_error(a, b, m.x1_x2, m.x1_x1, m.x2_x2), by_sample, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("loss", "count"), [(l2_loss, 2), (phinet_loss, 3)])
+@pytest.mark.parametrize(("loss", "count"), [pytest.param(l2_loss, 2, marks=pytest.mark.long), (phinet_loss, 3)])
 def test_the_sampled_loss_has_the_population_loss_as_its_mean(loss, count):
     weights = random_matrices(count, 1, 3, seed=2)
     sigma2 = tensor([0.7])

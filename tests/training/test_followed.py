@@ -113,6 +113,7 @@ def test_first_seeds_are_followed_before_others():
     np.testing.assert_array_equal(chosen(cells, seeds, 3), [0, 6, 12])
 
 
+@pytest.mark.long
 def test_momentum_passes_time_faster_and_adam_has_no_ode(atlas):
     given = {"cells": 6, "seeds": 1, "modes": 2, "save": False}
     heavy = bifur.validate(atlas, "phinet", optimiser="momentum", learning_rate=1e-3, steps=40_000, **given)

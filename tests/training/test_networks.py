@@ -99,7 +99,7 @@ def test_adam_goes_to_the_same_equilibrium():
     np.testing.assert_allclose(result.final[:, 0, 0], (1 + np.sqrt(1 - 4 * a * rho)) / (2 * a), atol=1e-3)
 
 
-@pytest.mark.parametrize("family", ["byol", "x-phinet"])
+@pytest.mark.parametrize("family", [pytest.param("byol", marks=pytest.mark.long), "x-phinet"])
 def test_networks_with_a_target_end_where_their_system_ends(family):
     rng, system = np.random.default_rng(4), bifur.get_system(family)
     n, r = system.dimension, 30

@@ -122,6 +122,7 @@ def l2(atlas):
     return bifur.validate(atlas, "l2", cells=40, seeds=2, rng=0, start="gaussian")
 
 
+@pytest.mark.long
 def test_theory_holds_from_the_time_on_at_which_networks_are_aligned(l2):
     assert l2.settings["start"] == "gaussian"
     assert l2.settings["size"] == 1.0
@@ -165,6 +166,7 @@ def test_an_unaligned_run_reads_back_and_is_drawn_out(l2):
     np.testing.assert_allclose(states[at], exact[np.argsort(exact[:, 0])], atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_stopped_run_goes_on(atlas, tmp_path, monkeypatch, l2):
     monkeypatch.setattr(training_journal.Journal, "due", property(lambda self: True))
     path = tmp_path / "atlas.h5"
@@ -184,6 +186,7 @@ def test_a_stopped_run_goes_on(atlas, tmp_path, monkeypatch, l2):
         np.testing.assert_array_equal(again.runs[name], column, err_msg=name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "size"), [("phinet", 0.6), ("byol", 1.0)])
 def test_other_systems_from_gaussian_weights(atlas, name, size):
     result = bifur.validate(

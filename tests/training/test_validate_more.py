@@ -52,7 +52,14 @@ bifur.validate(sys.argv[1], sys.argv[2], cells=40, seeds=2, rng=3, loss=sys.argv
 """
 
 
-@pytest.mark.parametrize(("plane", "loss"), [("phinet", ""), ("l2", "sampled"), ("cosine", "")])
+@pytest.mark.parametrize(
+    ("plane", "loss"),
+    [
+        pytest.param("phinet", "", marks=pytest.mark.long),
+        pytest.param("l2", "sampled", marks=pytest.mark.long),
+        ("cosine", ""),
+    ],
+)
 def test_a_killed_validation_goes_on_with_the_same_numbers(atlas, tmp_path, plane, loss):
     path = tmp_path / "atlas.h5"
     path.write_bytes(atlas.read_bytes())

@@ -101,6 +101,7 @@ def test_stopped_by_ctrl_c_it_goes_on_with_the_same_numbers(finished, tmp_path, 
         np.testing.assert_array_equal(resumed.final(measure)[:, 0], result.final(measure)[:, 0])
 
 
+@pytest.mark.long
 def test_a_killed_sweep_leaves_whole_runs_only(finished, tmp_path):
     _, result = finished
     few = ["--methods", "simsiam", "phinet", "--values", "1e-3", "0", "--learning-rates", "0.2"]
