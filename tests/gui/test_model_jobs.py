@@ -239,7 +239,7 @@ def test_a_stopped_build_goes_on(tmp_path):
 
 def test_closing_stops_what_runs_and_a_broken_process_is_a_sentence(tmp_path):
     model = Model()
-    spec = AtlasSpec.from_toml(SPEC.replace("points = 9", "points = 900").replace("points = 8", "points = 900"))
+    spec = AtlasSpec.from_toml(SPEC.replace("points = 9", "points = 6000").replace("points = 8", "points = 6000"))
     job = model.jobs.build(spec, tmp_path / "a.h5")
     poll_until(model, lambda: job.total > 0 or not job.open)
     assert model.jobs.close(30.0)
