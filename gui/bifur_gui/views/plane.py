@@ -40,7 +40,7 @@ class PlaneView(MapView):
         self.training.toggled.connect(lambda on: self._show_training())
         self.second = QToolButton()
         self.second.setText("◫")
-        self.second.setToolTip("a second plane beside this one (0)")
+        self.second.setToolTip("a second plane beside this one (Shift+B)")
         self.second.setAccessibleName("second plane")
         self.second.clicked.connect(lambda: self.beside.emit())
         self.bar.addWidget(self.planes, 2)
